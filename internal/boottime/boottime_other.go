@@ -1,0 +1,14 @@
+//go:build !linux
+
+package boottime
+
+import (
+	"time"
+
+	"github.com/grafnode/grafnode/lease"
+)
+
+var start = time.Now()
+
+// Now returns the current instant.
+func Now() lease.Instant { return lease.Instant(time.Since(start)) }
