@@ -41,7 +41,9 @@ func (b MemoryBuilder) TTL(d time.Duration) MemoryBuilder { b.r.TTL = d; return 
 func (b MemoryBuilder) Zone(zone string) MemoryBuilder { b.r.Zone = zone; return b }
 
 // Acquire sends the request. See Acquirer.
-func (b MemoryBuilder) Acquire(ctx context.Context, a Acquirer) (Grant, error) { return acquire(ctx, a, b.r) }
+func (b MemoryBuilder) Acquire(ctx context.Context, a Acquirer) (Grant, error) {
+	return acquire(ctx, a, b.r)
+}
 
 // BlockBuilder builds a request for block storage.
 type BlockBuilder struct{ r Request }
@@ -63,7 +65,9 @@ func (b BlockBuilder) Zone(zone string) BlockBuilder { b.r.Zone = zone; return b
 func (b BlockBuilder) Name(name string) BlockBuilder { b.r.Name = name; return b }
 
 // Acquire sends the request. See Acquirer.
-func (b BlockBuilder) Acquire(ctx context.Context, a Acquirer) (Grant, error) { return acquire(ctx, a, b.r) }
+func (b BlockBuilder) Acquire(ctx context.Context, a Acquirer) (Grant, error) {
+	return acquire(ctx, a, b.r)
+}
 
 func acquire(ctx context.Context, a Acquirer, r Request) (Grant, error) {
 	if err := r.Validate(); err != nil {

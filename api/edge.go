@@ -1,0 +1,128 @@
+package api
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// Revision numbers the registry's states: the Raft index of the change. It never falls, and zero is before everything.
+type Revision uint64
+
+// Reason says why a record changed.
+type Reason string
+
+// The reasons. The list is append-only.
+const (
+	ReasonCreated   Reason = "created"       // first use of the edge
+	ReasonTakeover  Reason = "takeover"      // a stage took a role
+	ReasonRingLost  Reason = "ring-lost"     // a side could not reach the ring any more
+	ReasonExpired   Reason = "lease-expired" // the ring's lease ran out
+	ReasonRevoked   Reason = "lease-revoked" // the ring's lease was taken back
+	ReasonCorrupt   Reason = "ring-corrupt"  // a check failed
+	ReasonRequested Reason = "requested"     // somebody asked for a planned move
+	ReasonGone      Reason = "session-ended" // a role's session ended: the role is free, the generation unchanged
+	ReasonRecovered Reason = "adopted"       // a node came back and took its arenas over again
+)
+
+// Side is one role of an edge: who has it and since which generation.
+type Side struct {
+	Stage   string          `json:"stage,omitempty"`   // the stage that the role belongs to
+	Session lease.SessionID `json:"session,omitempty"` // empty: nobody has the role now
+	Node    locator.NodeID  `json:"node,omitempty"`    // the node of that session
+	Epoch   fence.Epoch     `json:"epoch"`             // generation of the last takeover of the role
+}
+
+// Free reports whether nobody has the role.
+func (s Side) Free() bool { return s.Session == "" }
+
+// Edge is a handoff record as the API shows it.
+type Edge struct {
+	Name       string          `json:"name"`
+	Stage      string          `json:"stage"` // the producing stage
+	Generation fence.Epoch     `json:"generation"`
+	Locator    locator.Locator `json:"locator"`
+	Producer   Side            `json:"producer"`
+	Consumer   Side            `json:"consumer"`
+	Codec      string          `json:"codec,omitempty"` // hash of the codec that both sides must use
+	Capacity   uint64          `json:"capacity"`        // of the ring, bytes
+	Revision   Revision        `json:"revision"`
+	Changed    time.Time       `json:"changed"`
+	Reason     Reason          `json:"reason"`
+	Deleted    bool            `json:"deleted,omitempty"` // in watch events only: the edge is gone
+}
+
+// Change is one entry of an edge's history.
+type Change struct {
+	Revision   Revision        `json:"revision"`
+	Generation fence.Epoch     `json:"generation"`
+	Node       locator.NodeID  `json:"node"`
+	Reason     Reason          `json:"reason"`
+	Actor      lease.SessionID `json:"actor,omitempty"`
+	Detail     string          `json:"detail,omitempty"`
+	Time       time.Time       `json:"time"`
+}
+
+var edgeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// CheckEdgeName reports what is wrong with an edge's (or stage's) name.
+func CheckEdgeName(name string) error {
+	if !edgeName.MatchString(name) {
+		return fmt.Errorf("%q is not a name: 1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit", name)
+	}
+	return nil
+}
+
+// EdgeChange asks for a new ring, and perhaps a new holder of a role, on one edge. The change is refused unless the
+// record's revision is still Expect (zero: the edge must not exist, and is created).
+type EdgeChange struct {
+	Name          string           `json:"name"`
+	Expect        Revision         `json:"expect"`
+	TakeProducer  bool             `json:"take_producer,omitempty"` // the requesting session becomes the producer
+	TakeConsumer  bool             `json:"take_consumer,omitempty"`
+	Codec         string           `json:"codec,omitempty"`    // must equal the record's, if that has one
+	Capacity      uint64           `json:"capacity,omitempty"` // zero: as it was, or the default
+	AvoidNodes    []locator.NodeID `json:"avoid_nodes,omitempty"`
+	ProducerStage string           `json:"producer_stage,omitempty"` // when taking
+	ConsumerStage string           `json:"consumer_stage,omitempty"`
+}
+
+// ChangeRequest changes one edge, or all the edges of a stage at once: all of it or nothing. Applied, each edge has
+// generation top+1, an arena on a node that the broker chose, and nobody else's ring.
+type ChangeRequest struct {
+	OpID    string          `json:"op_id"` // chosen by the client; makes an unknown outcome resolvable
+	Session lease.SessionID `json:"session"`
+	Reason  Reason          `json:"reason"`
+	Detail  string          `json:"detail,omitempty"`
+	Edges   []EdgeChange    `json:"edges"`
+}
+
+// ChangeResponse carries the records after the change.
+type ChangeResponse struct {
+	Revision Revision `json:"revision"`
+	Edges    []Edge   `json:"edges"`
+}
+
+// EventType says what a line of the watch stream is.
+type EventType string
+
+// A watch stream is: state events for every edge that exists, one sync, then changes, with bookmarks in between.
+const (
+	EventState    EventType = "state"
+	EventSync     EventType = "sync"
+	EventChange   EventType = "change"
+	EventBookmark EventType = "bookmark" // everything up to Revision has been delivered
+	EventError    EventType = "error"    // the stream ends, and why
+)
+
+// Event is one line of the watch stream.
+type Event struct {
+	Type     EventType `json:"type"`
+	Revision Revision  `json:"revision"`
+	Edge     *Edge     `json:"edge,omitempty"`
+	Error    *Error    `json:"error,omitempty"`
+}

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// Kind is a kind of error that crosses the wire. The list is closed and append-only.
+type Kind string
+
+// The kinds, each with the sentinel that errors.Is finds on the client's side.
+const (
+	KindInvalid     Kind = "invalid"      // the request is malformed; says what is wrong
+	KindNotFound    Kind = "not-found"    // no such edge, lease, session, checkpoint
+	KindConflict    Kind = "conflict"     // the record's revision is another; read again
+	KindFenced      Kind = "fenced"       // a newer epoch has taken over
+	KindCodec       Kind = "codec"        // the two sides of an edge use different codecs
+	KindSession     Kind = "session-lost" // the session has ended
+	KindExpired     Kind = "lease-expired"
+	KindRevoked     Kind = "lease-revoked"
+	KindNoRoom      Kind = "no-room"     // no healthy node has room for the arena
+	KindNoQuorum    Kind = "no-quorum"   // no leader or no majority: not applied
+	KindUnknown     Kind = "unknown"     // may have been applied: read again before anything else
+	KindTooLarge    Kind = "too-large"   // over a documented limit
+	KindUnavailable Kind = "unavailable" // this node cannot answer now; another may
+	KindUnsupported Kind = "unsupported" // not on this platform or build
+	KindCorrupt     Kind = "corrupt"     // stored data failed its check
+	KindInternal    Kind = "internal"    // a bug; the node's log says more
+)
+
+// The sentinels without a home elsewhere.
+var (
+	ErrInvalid     = errors.New("invalid request")
+	ErrNotFound    = errors.New("not found")
+	ErrConflict    = errors.New("conflict: changed meanwhile")
+	ErrCodec       = errors.New("codec mismatch between the sides of an edge")
+	ErrSessionLost = errors.New("session has ended")
+	ErrNoRoom      = errors.New("no healthy node has room")
+	ErrNoQuorum    = errors.New("no quorum: not applied")
+	ErrUnknown     = errors.New("outcome unknown")
+	ErrTooLarge    = errors.New("over the limit")
+	ErrUnavailable = errors.New("node unavailable")
+	ErrCorrupt     = errors.New("stored data is corrupt")
+	ErrInternal    = errors.New("internal error")
+)
+
+type kindInfo struct {
+	sentinel  error
+	status    int
+	retryable bool
+}
+
+var kinds = map[Kind]kindInfo{
+	KindInvalid:     {ErrInvalid, http.StatusBadRequest, false},
+	KindNotFound:    {ErrNotFound, http.StatusNotFound, false},
+	KindConflict:    {ErrConflict, http.StatusConflict, true},
+	KindFenced:      {fence.ErrFenced, http.StatusForbidden, false},
+	KindCodec:       {ErrCodec, http.StatusConflict, false},
+	KindSession:     {ErrSessionLost, http.StatusGone, false},
+	KindExpired:     {lease.ErrExpired, http.StatusGone, false},
+	KindRevoked:     {lease.ErrRevoked, http.StatusGone, false},
+	KindNoRoom:      {ErrNoRoom, http.StatusInsufficientStorage, true},
+	KindNoQuorum:    {ErrNoQuorum, http.StatusServiceUnavailable, true},
+	KindUnknown:     {ErrUnknown, http.StatusGatewayTimeout, false},
+	KindTooLarge:    {ErrTooLarge, http.StatusRequestEntityTooLarge, false},
+	KindUnavailable: {ErrUnavailable, http.StatusServiceUnavailable, true},
+	KindUnsupported: {fabric.ErrUnsupported, http.StatusNotImplemented, false},
+	KindCorrupt:     {ErrCorrupt, http.StatusInternalServerError, false},
+	KindInternal:    {ErrInternal, http.StatusInternalServerError, false},
+}
+
+// Error is an error as it crosses the wire. errors.Is finds its kind's sentinel.
+type Error struct {
+	Kind    Kind   `json:"kind"`
+	Message string `json:"message"`
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the sentinel of e's kind; an unknown kind, from a newer node, is ErrInternal.
+func (e *Error) Unwrap() error {
+	if k, ok := kinds[e.Kind]; ok {
+		return k.sentinel
+	}
+	return ErrInternal
+}
+
+// Retryable reports whether the same request may succeed later or after reading again.
+func (e *Error) Retryable() bool { return kinds[e.Kind].retryable }
+
+// Status returns the HTTP status of e's kind.
+func (e *Error) Status() int {
+	if k, ok := kinds[e.Kind]; ok {
+		return k.status
+	}
+	return http.StatusInternalServerError
+}
+
+// Errorf makes an Error of the given kind.
+func Errorf(k Kind, format string, args ...any) *Error {
+	return &Error{Kind: k, Message: fmt.Sprintf(format, args...)}
+}
+
+// ErrorOf returns err as a wire error: itself if it is one, else of the kind whose sentinel it wraps, else internal.
+func ErrorOf(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return &Error{Kind: e.Kind, Message: err.Error()}
+	}
+	for k, info := range kinds {
+		if errors.Is(err, info.sentinel) {
+			return &Error{Kind: k, Message: err.Error()}
+		}
+	}
+	return &Error{Kind: KindInternal, Message: err.Error()}
+}

@@ -1,0 +1,142 @@
+package fabric
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// Limits.
+const (
+	// CapacityMin and CapacityMax bound a ring's data, in bytes. A capacity is a power of two.
+	CapacityMin = 1 << 16
+	CapacityMax = 1 << 30
+	// NoteBytesMax bounds the resume and stable notes.
+	NoteBytesMax = 4000
+	// RecordOverhead bounds what a record takes in the ring beside its own bytes.
+	RecordOverhead = 16
+)
+
+// RecordMax is the largest record, in bytes, that a ring of the given capacity takes: a quarter of the ring.
+func RecordMax(capacity int) int { return capacity/4 - RecordOverhead }
+
+// Role is a side of a ring.
+type Role string
+
+// The two roles.
+const (
+	RoleProducer Role = "producer"
+	RoleConsumer Role = "consumer"
+)
+
+// Config describes a new arena.
+type Config struct {
+	Arena      locator.ArenaID
+	Edge       string
+	Generation fence.Epoch   // not zero; stands in the header before anybody attaches
+	Capacity   int           // bytes of data, a power of two
+	Deadline   lease.Instant // when the lease ends unless renewed, on CLOCK_BOOTTIME of the owning host; zero: never
+}
+
+// Validate reports what is wrong with c.
+func (c Config) Validate() error {
+	switch {
+	case c.Arena == "" || c.Edge == "":
+		return fmt.Errorf("fabric: arena %q of edge %q: both need a name", c.Arena, c.Edge)
+	case c.Generation.IsZero():
+		return fmt.Errorf("fabric: arena %s of edge %s: no generation", c.Arena, c.Edge)
+	case c.Capacity < CapacityMin || c.Capacity > CapacityMax || bits.OnesCount(uint(c.Capacity)) != 1:
+		return fmt.Errorf("fabric: capacity %d: must be a power of two from %d to %d", c.Capacity, CapacityMin, CapacityMax)
+	}
+	return nil
+}
+
+// Arena is a ring as its owning node sees it. All methods are safe for concurrent use.
+type Arena interface {
+	Config() Config
+
+	// Producer and Consumer open a side in this process, on behalf of a remote holder or of a pipeline in one process.
+	// Each side of an arena is opened once in its life, here or elsewhere; afterwards they return ErrTaken. They do not
+	// wait for the other side.
+	Producer() (Producer, error)
+	Consumer() (Consumer, error)
+
+	// SetDeadline moves the lease's end. Both sides treat a passed deadline as a seal (ErrLeaseExpired) without being told.
+	// A deadline that was passed once, or an arena that is sealed, stays so.
+	SetDeadline(d lease.Instant)
+
+	// Seal ends the ring for both sides: no record is committed afterwards by a side that looks, intact ones may still be
+	// read, and every call that would write returns reason, one of ErrSealed, ErrLeaseExpired, ErrRevoked. The first seal
+	// stands. A writer between its look and its commit is not stopped: fresh memory does that (protocol rule 18).
+	Seal(reason error)
+
+	// Usage reports what is in the ring now and what went through it.
+	Usage() Usage
+
+	// Close seals the ring if need be and gives the owner's hold on the memory back. Sides that are still mapped elsewhere
+	// keep theirs. Idempotent.
+	Close() error
+}
+
+// Usage is a reading of a ring's counters; the three are read one after the other.
+type Usage struct {
+	Committed uint64 // records ever published by the producer
+	Acked     uint64 // records ever acknowledged by the consumer
+	Bytes     int    // bytes in use of the capacity
+}
+
+// Producer is the writing side of a ring. Except for Close, a Producer must be used by one goroutine at a time; Wait may
+// run beside Resume and Stable of the same goroutine only. After any error for which Lost reports true, all calls but Close
+// return such an error.
+type Producer interface {
+	Generation() fence.Epoch
+
+	// Claim reserves n contiguous bytes for the next record and returns them for the caller to fill. The slice belongs to
+	// the caller until Commit or Abort, and must not be used afterwards. One claim may be open at a time. Never blocks:
+	// ErrFull if there is no room now, ErrTooLarge if there can never be.
+	Claim(n int) ([]byte, error)
+	// Commit makes the claimed bytes the next record. It becomes visible to the consumer at the next Flush, or earlier.
+	Commit() error
+	// Abort gives the claim back as if it had never been.
+	Abort()
+	// Flush publishes what is committed and wakes a waiting consumer.
+	Flush() error
+
+	// Resume returns the consumer's resume note, and false while there is none. The slice belongs to the caller.
+	Resume() (note []byte, ok bool, err error)
+	// Stable returns the consumer's latest stable note, and false if it has not changed since the last call that
+	// returned true. The slice belongs to the caller.
+	Stable() (note []byte, ok bool, err error)
+
+	// Wait blocks until room, a note or a loss that the other calls have not reported yet may be there to report; it may also
+	// return early for no reason. It returns nil then, and ctx's cause if ctx ends first. An idle Wait uses no CPU.
+	Wait(ctx context.Context) error
+
+	// Close detaches. What is flushed stays readable. Idempotent, safe to call beside any other call, which then
+	// returns ErrClosed.
+	Close() error
+}
+
+// Consumer is the reading side of a ring. The rules of Producer for goroutines and loss hold here too, except that intact
+// records remain readable after the ring is sealed: Next returns them first, and then the reason.
+type Consumer interface {
+	Generation() fence.Epoch
+
+	// SetResume writes the resume note, at most NoteBytesMax bytes, copied. Once only; before it the producer sends nothing.
+	SetResume(note []byte) error
+	// Next returns the next record, or ErrEmpty. Never blocks. The slice is read-only and valid until Ack covers the record
+	// or the Consumer is closed.
+	Next() ([]byte, error)
+	// Ack tells the producer that the first n records of this ring are done with, which frees their space, and sets
+	// the stable note (nil leaves it), at most NoteBytesMax bytes, copied. n never falls and never passes what Next returned.
+	Ack(n uint64, stable []byte) error
+
+	// Wait blocks until Next may have something new to say. See Producer.Wait.
+	Wait(ctx context.Context) error
+	// Close detaches. Idempotent, safe to call beside any other call, which then returns ErrClosed.
+	Close() error
+}
