@@ -89,9 +89,8 @@ type Usage struct {
 	Bytes     int    // bytes in use of the capacity
 }
 
-// Producer is the writing side of a ring. Except for Close, a Producer must be used by one goroutine at a time; Wait may
-// run beside Resume and Stable of the same goroutine only. After any error for which Lost reports true, all calls but Close
-// return such an error.
+// Producer is the writing side of a ring. One goroutine at a time may be in its calls, except that one other may be in Wait
+// meanwhile, and any in Close. After any error for which Lost reports true, all calls but Close return such an error.
 type Producer interface {
 	Generation() fence.Epoch
 
@@ -121,8 +120,9 @@ type Producer interface {
 	Close() error
 }
 
-// Consumer is the reading side of a ring. The rules of Producer for goroutines and loss hold here too, except that intact
-// records remain readable after the ring is sealed: Next returns them first, and then the reason.
+// Consumer is the reading side of a ring. The rules of Producer for goroutines and loss hold here too (so Ack may be called
+// while another goroutine is in Wait), except that intact records remain readable after the ring is sealed: Next returns
+// them first, and then the reason.
 type Consumer interface {
 	Generation() fence.Epoch
 
