@@ -91,10 +91,11 @@ const CheckpointBytesMax = 64 << 10
 
 // CheckpointRequest fences a checkpoint under Epoch and, if Write is set, replaces its value.
 type CheckpointRequest struct {
-	Epoch fence.Epoch `json:"epoch"`
-	Write bool        `json:"write"`
-	Value []byte      `json:"value,omitempty"`
-	Sum   uint32      `json:"sum,omitempty"`
+	Epoch  fence.Epoch `json:"epoch"`
+	Write  bool        `json:"write"`
+	Expect Revision    `json:"expect,omitempty"` // write only if the revision is still this; zero: whatever it is
+	Value  []byte      `json:"value,omitempty"`
+	Sum    uint32      `json:"sum,omitempty"`
 }
 
 // RegisterRequest announces a node's start to the cluster.

@@ -119,6 +119,10 @@ const (
 	EventError    EventType = "error"    // the stream ends, and why
 )
 
+// BookmarkEvery is how often an otherwise silent watch stream carries a bookmark. A reader that has heard nothing for three
+// times as long treats the stream as broken and goes to another node.
+const BookmarkEvery = 2 * time.Second
+
 // Event is one line of the watch stream.
 type Event struct {
 	Type     EventType `json:"type"`

@@ -32,7 +32,4 @@ type Cluster interface {
 }
 
 // Session is a stage process as the cluster knows it.
-type Session struct {
-	ID   lease.SessionID
-	Lost <-chan struct{} // closed when the session has ended, at the latest at its lease's deadline
-}
+type Session = lease.Session

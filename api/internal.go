@@ -1,0 +1,61 @@
+package api
+
+import (
+	"time"
+
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// What nodes, and operators' tools, ask of the leader beside what stages do.
+
+// SessionRequest is a node's word about one of its sessions (POST /v1/internal/sessions); exactly one pointer is set.
+type SessionRequest struct {
+	Open  *SessionOpen  `json:"open,omitempty"`
+	Adopt *SessionAdopt `json:"adopt,omitempty"`
+	End   *SessionEnd   `json:"end,omitempty"`
+}
+
+// SessionResponse says in which revision the request stands. A node waits until it has applied that much.
+type SessionResponse struct {
+	Revision Revision `json:"revision"`
+}
+
+// SessionOpen makes a new session, held by a process on the asking node.
+type SessionOpen struct {
+	Session     lease.SessionID `json:"session"` // chosen by the node, random
+	Node        locator.NodeID  `json:"node"`
+	Incarnation uint64          `json:"incarnation"`
+	Stage       string          `json:"stage"`
+	PID         int             `json:"pid"`
+	TTL         time.Duration   `json:"ttl_ns"`
+	TokenSum    []byte          `json:"token_sum"` // SHA-256 of the secret that the session's holder has
+}
+
+// SessionAdopt moves a session to its node's present incarnation: the node was away, the process was not.
+type SessionAdopt struct {
+	Session     lease.SessionID `json:"session"`
+	Node        locator.NodeID  `json:"node"`
+	Incarnation uint64          `json:"incarnation"`
+	TokenSum    []byte          `json:"token_sum"`
+}
+
+// SessionEnd ends a session whose process is gone. Ending one that is gone already succeeds.
+type SessionEnd struct {
+	Session lease.SessionID `json:"session"`
+	Node    locator.NodeID  `json:"node"`
+}
+
+// AdoptRequest moves a ring's lease to its node's present incarnation (POST /v1/leases/{id}/adopt): the holders have handed
+// its memory back (protocol rule 20). Refused if the lease has expired or was revoked.
+type AdoptRequest struct {
+	Node        locator.NodeID `json:"node"`
+	Incarnation uint64         `json:"incarnation"`
+	Generation  fence.Epoch    `json:"generation"`
+}
+
+// RelocateRequest asks for a planned move of one edge's ring (POST /v1/edges/{name}/relocate).
+type RelocateRequest struct {
+	Avoid []locator.NodeID `json:"avoid,omitempty"`
+}
