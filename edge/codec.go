@@ -1,0 +1,104 @@
+package edge
+
+import (
+	"crypto/sha256"
+	"encoding"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// Codec turns items into bytes and back. Its methods must be safe for concurrent use.
+type Codec[T any] interface {
+	// ID names the codec and the type that it carries. Its hash stands in the edge's record; two sides with different
+	// IDs get api.ErrCodec.
+	ID() string
+	// Append appends v's encoding to b, like append.
+	Append(b []byte, v T) ([]byte, error)
+	// Decode returns the item encoded in b. b belongs to the ring: the item must not keep it.
+	Decode(b []byte) (T, error)
+}
+
+// DefaultCodec returns the codec of an edge without UseCodec. It is fixed, and this is all of it: []byte and string as
+// they are; a type that has AppendBinary (or MarshalBinary) and, on its pointer, UnmarshalBinary through these; everything
+// else as JSON by encoding/json.
+func DefaultCodec[T any]() Codec[T] {
+	var v T
+	name := reflect.TypeFor[T]().String()
+	switch any(v).(type) {
+	case []byte:
+		return any(bytesCodec{}).(Codec[T])
+	case string:
+		return any(stringCodec{}).(Codec[T])
+	}
+	_, unmarshals := any(&v).(encoding.BinaryUnmarshaler)
+	_, appends := any(v).(encoding.BinaryAppender)
+	_, marshals := any(v).(encoding.BinaryMarshaler)
+	if unmarshals && (appends || marshals) {
+		return binaryCodec[T]{id: "grafnode/binary/1 " + name}
+	}
+	return jsonCodec[T]{id: "grafnode/json/1 " + name}
+}
+
+// CodecHash returns what stands in the record of an edge that carries T with these options.
+func CodecHash[T any](opts ...Option) (string, error) {
+	c, err := codecOf[T](apply(opts))
+	if err != nil {
+		return "", err
+	}
+	return hash(c.ID()), nil
+}
+
+func hash(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:16])
+}
+
+type bytesCodec struct{}
+
+func (bytesCodec) ID() string                                { return "grafnode/bytes/1" }
+func (bytesCodec) Append(b []byte, v []byte) ([]byte, error) { return append(b, v...), nil }
+func (bytesCodec) Decode(b []byte) ([]byte, error)           { return append([]byte{}, b...), nil }
+
+type stringCodec struct{}
+
+func (stringCodec) ID() string                                { return "grafnode/string/1" }
+func (stringCodec) Append(b []byte, v string) ([]byte, error) { return append(b, v...), nil }
+func (stringCodec) Decode(b []byte) (string, error)           { return string(b), nil }
+
+type binaryCodec[T any] struct{ id string }
+
+func (c binaryCodec[T]) ID() string { return c.id }
+
+func (c binaryCodec[T]) Append(b []byte, v T) ([]byte, error) {
+	if a, ok := any(v).(encoding.BinaryAppender); ok {
+		return a.AppendBinary(b)
+	}
+	enc, err := any(v).(encoding.BinaryMarshaler).MarshalBinary()
+	return append(b, enc...), err
+}
+
+func (c binaryCodec[T]) Decode(b []byte) (v T, err error) {
+	err = any(&v).(encoding.BinaryUnmarshaler).UnmarshalBinary(b)
+	return v, err
+}
+
+type jsonCodec[T any] struct{ id string }
+
+func (c jsonCodec[T]) ID() string { return c.id }
+
+func (c jsonCodec[T]) Append(b []byte, v T) ([]byte, error) {
+	enc, err := json.Marshal(v)
+	if err != nil {
+		return b, fmt.Errorf("edge: encode %s: %w", c.id, err)
+	}
+	return append(b, enc...), nil
+}
+
+func (c jsonCodec[T]) Decode(b []byte) (v T, err error) {
+	if err = json.Unmarshal(b, &v); err != nil {
+		return v, fmt.Errorf("edge: decode %s: %w", c.id, err)
+	}
+	return v, nil
+}

@@ -1,0 +1,17 @@
+// Package edge is the boundary between two stages: a typed queue that survives the loss of its memory, of its nodes and
+// of the processes at its ends.
+//
+// A stage takes its roles (Claim, or Produce and Consume by themselves), pushes items with their positions, and pops and
+// acknowledges them at the other end. When the ring is lost, the side that notices asks the registry for a new one, both
+// sides bind it, the consumer says where to resume, and the producer sends again what was not accepted. All of that
+// happens inside the calls: the caller of Push, Pop or All sees an error only if it has been replaced (fence.ErrFenced),
+// if its session has ended (api.ErrSessionLost), if its context ends, or if carrying on would lose data.
+//
+// Promises: items arrive in the order of each lane's positions, none missing, none twice, for as long as some process
+// can push again what was never acknowledged. Full means wait. Nothing is remembered without bound: a producer keeps at
+// most its window. Not promised: that a process which stops between having an item's effect and acknowledging it does
+// not see the item again; a store that keeps position and effect together, given to ResumeFrom, closes that gap.
+//
+// Who calls it: package stream, and programs that want an edge without a pipeline. The control plane behind it is the
+// interface Cluster, which client.Client satisfies. The protocol itself is in package handoff.
+package edge

@@ -1,0 +1,114 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/position"
+)
+
+// CapacityDefault is the size in bytes of a new edge's rings, and of its producer's window, unless Capacity says otherwise.
+const CapacityDefault = 1 << 20
+
+// Option changes how a role is taken or how an edge behaves. Options that do not concern a call are ignored by it.
+type Option func(*options)
+
+type options struct {
+	claim    *Roles
+	standby  bool
+	stage    string
+	capacity uint64
+	resume   func(context.Context, fence.Epoch) (position.Vector, error)
+	events   Events
+	codec    any
+	marks    bool
+}
+
+func apply(opts []Option) options {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// Claimed uses the roles of a stage that were taken together, instead of taking the role anew.
+func Claimed(c *Roles) Option { return func(o *options) { o.claim = c } }
+
+// Standby waits for the role to be free instead of taking it from its holder.
+func Standby() Option { return func(o *options) { o.standby = true } }
+
+// StageName names the stage that takes the role. The default is the edge's name.
+func StageName(name string) Option { return func(o *options) { o.stage = name } }
+
+// Capacity sets the size in bytes, a power of two, of the edge's rings from here on, and with it that of the producer's
+// window. An item may take a quarter of it. Without it an existing edge keeps its size.
+func Capacity(bytes uint64) Option { return func(o *options) { o.capacity = bytes } }
+
+// ResumeFrom makes a consumer go on after what its store has done. claim is called once, before anything is read: it
+// must write the epoch into the store, so that an older consumer can write no more, and only then read and return
+// the positions (rule 5).
+func ResumeFrom(claim func(context.Context, fence.Epoch) (position.Vector, error)) Option {
+	return func(o *options) { o.resume = claim }
+}
+
+// Observe reports what happens to an edge.
+func Observe(e Events) Option { return func(o *options) { o.events = e } }
+
+// UseCodec sets the codec; both sides must use the same.
+func UseCodec[T any](c Codec[T]) Option { return func(o *options) { o.codec = c } }
+
+// Marks makes a consumer deliver marks and ends too. They must then be acknowledged like items.
+func Marks() Option { return func(o *options) { o.marks = true } }
+
+func codecOf[T any](o options) (Codec[T], error) {
+	if o.codec == nil {
+		return DefaultCodec[T](), nil
+	}
+	c, ok := o.codec.(Codec[T])
+	if !ok {
+		var v T
+		return nil, fmt.Errorf("edge: codec %T is not one for %T", o.codec, v)
+	}
+	return c, nil
+}
+
+// Events are called as things happen, on the edge's own goroutines: they must return soon and must not call the edge. Any
+// may be nil.
+type Events struct {
+	// Claimed: this process has the role now, under epoch.
+	Claimed func(edge string, role fabric.Role, epoch fence.Epoch)
+	// Lost: the bound ring is lost, and why.
+	Lost func(edge string, role fabric.Role, generation fence.Epoch, cause error)
+	// Bound: a ring is bound.
+	Bound func(edge string, role fabric.Role, generation fence.Epoch, at locator.Locator)
+	// FirstItem: the first item that is new, not a repeat, went through the ring of that generation.
+	FirstItem func(edge string, role fabric.Role, generation fence.Epoch)
+}
+
+func (e Events) claimed(edge string, role fabric.Role, epoch fence.Epoch) {
+	if e.Claimed != nil {
+		e.Claimed(edge, role, epoch)
+	}
+}
+
+func (e Events) lost(edge string, role fabric.Role, gen fence.Epoch, cause error) {
+	if e.Lost != nil {
+		e.Lost(edge, role, gen, cause)
+	}
+}
+
+func (e Events) bound(edge string, role fabric.Role, gen fence.Epoch, at locator.Locator) {
+	if e.Bound != nil {
+		e.Bound(edge, role, gen, at)
+	}
+}
+
+func (e Events) firstItem(edge string, role fabric.Role, gen fence.Epoch) {
+	if e.FirstItem != nil {
+		e.FirstItem(edge, role, gen)
+	}
+}
