@@ -43,8 +43,9 @@ type SessionAdopt struct {
 
 // SessionEnd ends a session whose process is gone. Ending one that is gone already succeeds.
 type SessionEnd struct {
-	Session lease.SessionID `json:"session"`
-	Node    locator.NodeID  `json:"node"`
+	Session     lease.SessionID `json:"session"`
+	Node        locator.NodeID  `json:"node"`
+	Incarnation uint64          `json:"incarnation,omitempty"` // refused if the session was adopted since; zero: whatever it is
 }
 
 // AdoptRequest moves a ring's lease to its node's present incarnation (POST /v1/leases/{id}/adopt): the holders have handed
@@ -58,4 +59,11 @@ type AdoptRequest struct {
 // RelocateRequest asks for a planned move of one edge's ring (POST /v1/edges/{name}/relocate).
 type RelocateRequest struct {
 	Avoid []locator.NodeID `json:"avoid,omitempty"`
+}
+
+// FoundRequest asks a node to promise that it will found a cluster with nobody but Founder, together with Nodes, all of
+// them (POST /v1/internal/found). A node keeps its first promise, over restarts.
+type FoundRequest struct {
+	Founder locator.NodeID   `json:"founder"`
+	Nodes   []locator.NodeID `json:"nodes"`
 }
