@@ -1,0 +1,274 @@
+package handoff_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/position"
+)
+
+// world is one edge: a producer that regenerates from what is stable, rings that get lost, a consumer with or without a
+// store. Each source offset makes offset%3 items.
+type world struct {
+	s       *handoff.Sender
+	r       *handoff.Receiver
+	gen     fence.Epoch
+	ring    [][]byte // of the current generation
+	read    int
+	next    uint64 // next offset to push
+	stable  position.Vector
+	got     []position.Position // accepted items, over all consumers
+	effects position.Vector     // what the consumer's store has
+}
+
+func (w *world) bind(t *rapid.T) {
+	w.gen++
+	w.ring, w.read = nil, 0
+	w.s.Bind(w.gen)
+	resume, stable := w.r.Bind(w.gen)
+	w.s.Ack(stable)
+	require.NoError(t, w.s.Resume(resume))
+}
+
+func (w *world) push(t *rapid.T) {
+	p := position.Position{Lane: 1, Offset: w.next}
+	for k := range int(w.next % 3) {
+		child, err := p.Child(k)
+		require.NoError(t, err)
+		require.NoError(t, w.s.Push(handoff.Entry{Pos: child, Kind: handoff.Item, Payload: []byte(child.String())}))
+	}
+	require.NoError(t, w.s.Push(handoff.Entry{Pos: p.End(), Kind: handoff.Mark}))
+	w.next++
+}
+
+func (w *world) send() {
+	if e, seq, ok := w.s.Next(); ok {
+		b := make([]byte, e.Size())
+		e.Put(b, w.gen, seq)
+		w.s.Sent()
+		w.ring = append(w.ring, b)
+	}
+}
+
+func (w *world) pop(t *rapid.T) {
+	if w.read == len(w.ring) {
+		return
+	}
+	e, fresh, err := w.r.Accept(w.ring[w.read])
+	require.NoError(t, err)
+	w.read++
+	if fresh && e.Kind == handoff.Item {
+		require.Equal(t, e.Pos.String(), string(e.Payload))
+		w.got = append(w.got, e.Pos)
+	}
+}
+
+// ack commits everything accepted to the consumer's store and acknowledges it.
+func (w *world) ack(t *rapid.T) {
+	w.effects = w.r.Accepted()
+	for _, p := range w.effects.Positions() {
+		require.NoError(t, w.r.Ack(p))
+	}
+	_, stable := w.r.Freed()
+	w.s.Ack(stable)
+	w.stable = w.s.Stable()
+}
+
+// restartProducer replaces the producer: the new one regenerates everything above what the old one knew to be stable.
+func (w *world) restartProducer(t *rapid.T) {
+	w.s = new(handoff.Sender)
+	upto := w.next
+	w.next = 0
+	if p, ok := w.stable.At(1); ok {
+		w.next = p.Offset
+	}
+	for w.next < upto {
+		w.push(t)
+	}
+	w.bind(t)
+}
+
+// restartConsumer replaces the consumer: the new one goes on after its store; what was accepted since is forgotten.
+func (w *world) restartConsumer(t *rapid.T) {
+	at, ok := w.effects.At(1)
+	keep := w.got[:0]
+	for _, p := range w.got {
+		if ok && p.Compare(at) <= 0 {
+			keep = append(keep, p)
+		}
+	}
+	w.got = keep
+	w.r = handoff.NewReceiver(w.effects, true)
+	w.bind(t)
+}
+
+func TestNothingLostNothingTwice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{s: new(handoff.Sender), r: handoff.NewReceiver(position.Vector{}, true)}
+		w.bind(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"push":             w.push,
+			"send":             func(*rapid.T) { w.send() },
+			"pop":              w.pop,
+			"ack":              w.ack,
+			"lose ring":        w.bind,
+			"restart producer": w.restartProducer,
+			"restart consumer": w.restartConsumer,
+			"":                 w.check,
+		})
+		for range 10 * int(w.next+1) {
+			w.send()
+			w.pop(t)
+		}
+		w.ack(t)
+		n, bytes := w.s.Retained()
+		require.Zero(t, n, "everything is acknowledged, nothing is kept")
+		require.Zero(t, bytes)
+		require.Len(t, w.got, w.pushed())
+	})
+}
+
+func (w *world) pushed() (n int) {
+	for x := range w.next {
+		n += int(x % 3)
+	}
+	return n
+}
+
+// check: the consumers together got a gapless prefix of the items, each once.
+func (w *world) check(t *rapid.T) {
+	i := 0
+	for x := uint64(0); i < len(w.got); x++ {
+		for k := range int(x % 3) {
+			if i == len(w.got) {
+				return
+			}
+			want, err := position.Position{Lane: 1, Offset: x}.Child(k)
+			require.NoError(t, err)
+			require.Equal(t, want, w.got[i])
+			i++
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	item := func(x uint64) handoff.Entry {
+		return handoff.Entry{Pos: position.Position{Offset: x}, Kind: handoff.Item, Payload: []byte{1}}
+	}
+	var s handoff.Sender
+	require.NoError(t, s.Push(item(2)))
+	require.ErrorIs(t, s.Push(item(2)), handoff.ErrOrder)
+	s.Ack(position.VectorOf(position.Position{Offset: 2}))
+	s.Bind(1)
+	require.ErrorIs(t, s.Resume(position.VectorOf(position.Position{Offset: 1})), handoff.ErrTrimmed)
+	require.NoError(t, s.Resume(position.VectorOf()), "a consumer without a store goes on from what is stable")
+	require.Panics(t, func() { s.Bind(1) })
+
+	r := handoff.NewReceiver(position.Vector{}, false)
+	r.Bind(7)
+	require.ErrorIs(t, r.Ack(position.Position{Offset: 1}), handoff.ErrAckAhead)
+}
+
+// A resume below a forgotten mark is no loss: nothing but marks lay in between.
+func TestResumeBelowForgottenMark(t *testing.T) {
+	var s handoff.Sender
+	at := position.Position{Offset: 1}
+	require.NoError(t, s.Push(handoff.Entry{Pos: at, Kind: handoff.Item}))
+	require.NoError(t, s.Push(handoff.Entry{Pos: position.Position{Offset: 5}.End(), Kind: handoff.Mark}))
+	s.Ack(position.VectorOf(position.Position{Offset: 5}.End()))
+	s.Bind(1)
+	require.NoError(t, s.Resume(position.VectorOf(at)))
+}
+
+// Damage, another generation, and a missing or repeated record all fail the check, and change nothing.
+func TestAcceptChecks(t *testing.T) {
+	e := handoff.Entry{Pos: position.Position{Lane: 3, Offset: 9}, Kind: handoff.Item, Payload: []byte("hello")}
+	fresh := func() *handoff.Receiver { r := handoff.NewReceiver(position.Vector{}, false); r.Bind(5); return r }
+	b := make([]byte, e.Size())
+
+	for i, put := range []struct {
+		gen fence.Epoch
+		seq uint64
+	}{{4, 1}, {6, 1}, {5, 2}, {5, 1 << 32}} {
+		e.Put(b, put.gen, put.seq)
+		_, _, err := fresh().Accept(b)
+		require.ErrorIs(t, err, handoff.ErrDamaged, i)
+	}
+	e.Put(b, 5, 1)
+	for bit := range len(b) * 8 {
+		b[bit/8] ^= 1 << (bit % 8)
+		_, _, err := fresh().Accept(b)
+		require.ErrorIs(t, err, handoff.ErrDamaged, bit)
+		b[bit/8] ^= 1 << (bit % 8)
+	}
+	for n := range b {
+		_, _, err := fresh().Accept(b[:n])
+		require.ErrorIs(t, err, handoff.ErrDamaged, n)
+	}
+	got, isNew, err := fresh().Accept(b)
+	require.NoError(t, err)
+	require.True(t, isNew)
+	require.Equal(t, e, got)
+}
+
+// Space goes back in order, repeats included, and a stable position outlives the ring that it was accepted in.
+func TestFreedAcrossRings(t *testing.T) {
+	put := func(gen fence.Epoch, seq, offset uint64) []byte {
+		e := handoff.Entry{Pos: position.Position{Offset: offset}, Kind: handoff.Item}
+		b := make([]byte, e.Size())
+		e.Put(b, gen, seq)
+		return b
+	}
+	r := handoff.NewReceiver(position.Vector{}, false)
+	r.Bind(1)
+	for seq := uint64(1); seq <= 3; seq++ {
+		_, fresh, err := r.Accept(put(1, seq, seq))
+		require.NoError(t, err)
+		require.True(t, fresh)
+	}
+	require.NoError(t, r.Ack(position.Position{Offset: 1}))
+	freed, stable := r.Freed()
+	require.EqualValues(t, 1, freed)
+	require.Equal(t, "[0:1]", stable.String())
+
+	resume, stable := r.Bind(2)
+	require.Equal(t, "[0:3]", resume.String())
+	require.Equal(t, "[0:1]", stable.String())
+	_, fresh, err := r.Accept(put(2, 1, 3))
+	require.NoError(t, err)
+	require.False(t, fresh, "a repeat")
+	_, fresh, err = r.Accept(put(2, 2, 4))
+	require.NoError(t, err)
+	require.True(t, fresh)
+	freed, _ = r.Freed()
+	require.Zero(t, freed, "older items are pending")
+	require.NoError(t, r.Ack(position.Position{Offset: 4}))
+	freed, stable = r.Freed()
+	require.EqualValues(t, 2, freed)
+	require.Equal(t, "[0:4]", stable.String())
+	require.Zero(t, r.Pending())
+}
+
+func FuzzAccept(f *testing.F) {
+	e := handoff.Entry{Pos: position.Position{Offset: 1}, Kind: handoff.Item, Payload: []byte("x")}
+	b := make([]byte, e.Size())
+	e.Put(b, 1, 1)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := handoff.NewReceiver(position.Vector{}, true)
+		r.Bind(1)
+		e, fresh, err := r.Accept(b)
+		if err != nil {
+			require.ErrorIs(t, err, handoff.ErrDamaged)
+			return
+		}
+		require.True(t, fresh)
+		again := make([]byte, e.Size())
+		e.Put(again, 1, 1)
+		require.Equal(t, b, again)
+	})
+}
