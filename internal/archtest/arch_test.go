@@ -1,0 +1,162 @@
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/grafnode/grafnode/"
+
+// vocabulary packages are imported by everybody and import only the standard library and each other.
+var vocabulary = []string{"fence", "position", "lease", "locator"}
+
+// allowed lists, for each package (or tree, with /...), which packages of this module it may import besides the vocabulary.
+// A package that is not named here may not exist: say first where it stands.
+var allowed = map[string][]string{
+	"fence":    {},
+	"position": {},
+	"locator":  {},
+	"lease":    {},
+
+	"fabric":            {},
+	"fabric/fabrictest": {"fabric", "internal/..."},
+	"fabric/shm":        {"fabric", "internal/..."},
+	"fabric/inproc":     {"fabric", "internal/..."},
+	"fabric/tcp":        {"fabric", "api", "internal/..."},
+	"fabric/rdma":       {"fabric", "internal/..."},
+	"api":               {"fabric"},
+	"handoff":           {},
+	"handoff/explore":   {"handoff"},
+	"edge":              {"handoff", "fabric", "api"},
+	"edge/edgetest":     {"edge", "fabric", "fabric/inproc", "api"},
+	"durable":           {"api"},
+	"durable/...":       {"durable", "api"},
+	"client":            {"api", "edge", "fabric", "fabric/shm", "fabric/tcp", "internal/..."},
+	"stream":            {"edge", "handoff", "durable", "api", "fabric"},
+	"stream/...":        {"stream", "edge", "handoff", "durable", "api", "fabric"},
+
+	"transport":   {"api", "internal/..."},
+	"registry":    {"api", "fabric", "internal/..."},
+	"leasebroker": {"api", "internal/..."},
+	"membership":  {"internal/..."},
+	"api/server":  {"api", "registry", "leasebroker", "membership", "internal/..."},
+	"node/host":   {"api", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "internal/..."},
+	"node/blocks": {"api", "durable", "internal/..."},
+	"node":        {"api", "api/server", "client", "registry", "leasebroker", "membership", "transport", "node/host", "node/blocks", "fabric", "fabric/tcp", "internal/..."},
+
+	"examples/...":      {"stream", "stream/...", "edge", "client", "durable", "handoff", "api", "fabric", "examples/..."},
+	"demo":              {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric"},
+	"demo/...":          {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric"},
+	"cmd/grafnode":      {"cmd/grafnode/...", "node", "client", "api", "demo", "internal/..."},
+	"cmd/grafnode/...":  {"node", "client", "api", "demo", "internal/..."},
+	"integration":       {"integration/...", "..."},
+	"integration/...":   {"..."},
+	"internal/boottime": {},
+	"internal/...":      {"api", "fabric", "internal/..."},
+}
+
+// heavy modules belong to the control plane. A stage program, which embeds edge, stream and client, must not carry them.
+var heavy = []string{"github.com/hashicorp/", "github.com/prometheus/", "go.etcd.io/", "modernc.org/", "github.com/spf13/"}
+
+var light = []string{"fence", "position", "lease", "locator", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "api",
+	"handoff", "edge", "durable", "client", "stream"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func load(t *testing.T) map[string]pkg {
+	out, err := exec.Command("go", "list", "-deps=false", "-json=ImportPath,Imports,Deps", module+"...").Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		t.Fatalf("go list: %s", exit.Stderr)
+	}
+	require.NoError(t, err)
+	pkgs := map[string]pkg{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs[strings.TrimPrefix(p.ImportPath, module)] = p
+	}
+}
+
+// rule returns what a package may import: its own entry, or that of the nearest tree above it.
+func rule(name string) ([]string, bool) {
+	if r, ok := allowed[name]; ok {
+		return r, true
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if r, ok := allowed[dir+"/..."]; ok {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		tree, isTree := strings.CutSuffix(p, "...")
+		return p == name || isTree && strings.HasPrefix(name, tree)
+	})
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	for name, p := range load(t) {
+		may, ok := rule(name)
+		if !ok {
+			t.Errorf("%s has no place in the table: say in internal/archtest what it may import", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			to, ours := strings.CutPrefix(imp, module)
+			if ours && !slices.Contains(vocabulary, to) && !matches(may, to) {
+				t.Errorf("%s imports %s: the table in internal/archtest does not allow it", name, to)
+			}
+		}
+	}
+}
+
+func TestVocabularyStandsAlone(t *testing.T) {
+	pkgs := load(t)
+	for _, name := range vocabulary {
+		for _, imp := range pkgs[name].Imports {
+			if strings.Contains(imp, ".") && !slices.Contains(vocabulary, strings.TrimPrefix(imp, module)) {
+				t.Errorf("%s imports %s: the vocabulary has no dependencies", name, imp)
+			}
+		}
+	}
+}
+
+func TestStageProgramsStayLight(t *testing.T) {
+	pkgs := load(t)
+	for _, name := range light {
+		for _, dep := range pkgs[name].Deps {
+			for _, h := range heavy {
+				if strings.HasPrefix(dep, h) {
+					t.Errorf("%s pulls in %s: a stage program must not carry the control plane", name, dep)
+				}
+			}
+		}
+	}
+}
+
+func TestUnsafeStaysUnderFabric(t *testing.T) {
+	for name, p := range load(t) {
+		if slices.Contains(p.Imports, "unsafe") && !strings.HasPrefix(name, "fabric/") {
+			t.Errorf("%s imports unsafe: memory tricks stay under fabric", name)
+		}
+	}
+}
