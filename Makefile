@@ -1,0 +1,51 @@
+# grafnode. `make help` lists what there is.
+SHELL := /bin/bash
+GO    ?= go
+TOOLS := $(CURDIR)/bin
+GOLANGCI_VERSION := v2.15.0
+FUZZTIME ?= 10s
+RUNS ?= 20
+
+.PHONY: help build test ci race lint fuzz bench demo torture
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+build: ## the binary, static, in bin/grafnode
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/grafnode ./cmd/grafnode
+
+test: ## every test that needs no root and little time; under five minutes
+	$(GO) vet ./...
+	$(GO) test -timeout 5m ./...
+
+race: ## the same tests under the race detector
+	$(GO) test -race -short -timeout 15m ./...
+
+lint: $(TOOLS)/golangci-lint ## the linters of .golangci.yml, and that every platform builds
+	$(TOOLS)/golangci-lint run ./...
+	GOOS=darwin $(GO) build ./...
+	GOOS=windows $(GO) build ./fence ./position ./lease ./locator ./fabric/... ./api ./handoff ./edge ./durable ./stream
+
+$(TOOLS)/golangci-lint:
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@set -e; for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+	  done; done
+
+bench: ## the Go benchmarks
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./fabric/... ./edge/... ./handoff/...
+
+demo: build ## the demo on generated input
+	$(TOOLS)/grafnode demo
+
+ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
+	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m ./integration/...
+	$(MAKE) fuzz FUZZTIME=3s
+	./integration/install.sh
+
+torture: build ## hours: the integration suite and the demo, over and over, with random faults
+	$(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...
+	for i in $$(seq $(RUNS)); do $(TOOLS)/grafnode demo --seed $$RANDOM || exit 1; done
