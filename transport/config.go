@@ -1,0 +1,59 @@
+package transport
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Config says where to listen and how much to bear. Zero values mean the defaults.
+type Config struct {
+	// Address is where to listen: "host:port", port 0 for any.
+	Address string
+	// Advertise is the "ip:port" by which other nodes reach this one; empty: the address that Listen got. It is required if Address
+	// names no single host.
+	Advertise string
+	// PrefaceTimeout is how long a connection may take to say what it is for, and then to be accepted; default 5 s.
+	PrefaceTimeout time.Duration
+	// ConnsMax bounds the accepted connections, default 4096.
+	ConnsMax int
+	// NewConnsMax bounds those that have not said what they are for, default 256.
+	NewConnsMax int
+	// Logger gets what is worth knowing about single connections, at level debug. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	c.PrefaceTimeout = cmp.Or(c.PrefaceTimeout, 5*time.Second)
+	c.ConnsMax = cmp.Or(c.ConnsMax, 4096)
+	c.NewConnsMax = cmp.Or(c.NewConnsMax, min(256, c.ConnsMax))
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	return c
+}
+
+// Validate reports what is wrong with c.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	host, _, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return fmt.Errorf("transport: listen address %q: %w; want host:port", c.Address, err)
+	}
+	if c.PrefaceTimeout < 0 || c.NewConnsMax < 0 || c.NewConnsMax > c.ConnsMax {
+		return fmt.Errorf("transport: limits: preface within %v, %d connections, %d of them new: want none negative and no more new than all",
+			c.PrefaceTimeout, c.ConnsMax, c.NewConnsMax)
+	}
+	if c.Advertise == "" {
+		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+			return fmt.Errorf("transport: listening on every address of the host (%q): say which one others are to use", c.Address)
+		}
+		return nil
+	}
+	advertise, err := netip.ParseAddrPort(c.Advertise)
+	if err != nil || advertise.Addr().IsUnspecified() || advertise.Port() == 0 {
+		return fmt.Errorf("transport: advertised address %q: want ip:port of this host as others see it", c.Advertise)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package transport
+
+import (
+	"container/list"
+	"net"
+	"sync"
+)
+
+// Stats counts connections.
+type Stats struct {
+	Open     int    // accepted and not closed yet
+	Accepted uint64 // ever
+	Refused  uint64 // because there were too many
+	Evicted  uint64 // the oldest without a preface, when there were too many of those
+	Late     uint64 // no preface in time, or closed before it
+}
+
+// conn is a connection that its tracker knows until it is closed. It embeds the TCP connection, so that what net does
+// faster on one (several buffers in one system call) stays possible.
+type conn struct {
+	*net.TCPConn
+	tracker *tracker
+	dialled bool          // does not count against the caps
+	place   *list.Element // in tracker.fresh, or nil; guarded by tracker.mu
+	closing sync.Once
+}
+
+// Close closes the connection. Only the first call reports an error.
+func (c *conn) Close() (err error) {
+	c.closing.Do(func() {
+		c.tracker.forget(c)
+		err = c.TCPConn.Close()
+	})
+	return err
+}
+
+// tracker knows every open connection, so as to bound them and to cut them all.
+type tracker struct {
+	openMax, freshMax int
+
+	mu     sync.Mutex
+	closed bool
+	open   map[*conn]struct{}
+	fresh  list.List // of *conn without a preface yet, oldest first
+	counts Stats
+}
+
+func (t *tracker) init(openMax, freshMax int) {
+	t.openMax, t.freshMax = openMax, freshMax
+	t.open = make(map[*conn]struct{})
+}
+
+// admit takes c in, or reports false: too many, or closed.
+func (t *tracker) admit(c *conn) bool {
+	oldest, ok := t.enter(c)
+	if oldest != nil {
+		_ = oldest.Close() // cut without a word, as a late one is
+	}
+	return ok
+}
+
+func (t *tracker) enter(c *conn) (evict *conn, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, false
+	}
+	if c.dialled {
+		t.open[c] = struct{}{}
+		return nil, true
+	}
+	if t.counts.Open >= t.openMax {
+		t.counts.Refused++
+		return nil, false
+	}
+	if t.fresh.Len() >= t.freshMax {
+		evict = t.fresh.Front().Value.(*conn)
+		t.fresh.Remove(evict.place)
+		evict.place = nil
+		t.counts.Evicted++
+	}
+	t.open[c] = struct{}{}
+	c.place = t.fresh.PushBack(c)
+	t.counts.Open++
+	t.counts.Accepted++
+	return evict, true
+}
+
+// identified notes that c has said its preface.
+func (t *tracker) identified(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leaveFresh(c)
+}
+
+func (t *tracker) leaveFresh(c *conn) {
+	if c.place != nil {
+		t.fresh.Remove(c.place)
+		c.place = nil
+	}
+}
+
+func (t *tracker) forget(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := t.open[c]; !known {
+		return
+	}
+	delete(t.open, c)
+	t.leaveFresh(c)
+	if !c.dialled {
+		t.counts.Open--
+	}
+}
+
+// closeAll cuts every connection and admits no more.
+func (t *tracker) closeAll() {
+	t.mu.Lock()
+	t.closed = true
+	all := make([]*conn, 0, len(t.open))
+	for c := range t.open {
+		all = append(all, c)
+	}
+	t.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close() // cut; an error leaves nothing to be done
+	}
+}
+
+func (t *tracker) countLate() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Late++
+}
+
+func (t *tracker) stats() Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts
+}
