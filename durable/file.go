@@ -1,0 +1,178 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
+)
+
+// File is a Region in a local file: durable as that host's disk, and shared by the processes of one host. The file has the
+// bytes; beside it, at the path with ".epoch" added, stands the fence epoch. A lock on the file makes check and write one
+// step: a process that was stopped in the middle of a write keeps it, so its successor waits until it goes on or ends,
+// rather than be overwritten.
+type File struct {
+	path string
+	turn chan struct{} // holds one token while a method of this File has the lock, which knows processes only
+	file *os.File
+}
+
+// lockEvery is how long a File waits before it tries for the lock again.
+const lockEvery = 2 * time.Millisecond
+
+// OpenFile opens the region at path, creating it with size zero bytes if there is none.
+func OpenFile(path string, size int64) (*File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("durable: %w", err)
+	}
+	r := &File{path: path, turn: make(chan struct{}, 1), file: f}
+	if err := r.locked(context.Background(), func() error { return r.format(size) }); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return r, nil
+}
+
+func (f *File) format(size int64) error {
+	info, err := f.file.Stat()
+	if err != nil {
+		return fmt.Errorf("durable: %w", err)
+	}
+	switch info.Size() {
+	case size:
+		return nil
+	case 0:
+		return errors.Join(f.file.Truncate(size), f.file.Sync(), syncDir(filepath.Dir(f.path)))
+	}
+	return fmt.Errorf("durable: %s has %d bytes, not %d: %w", f.path, info.Size(), size, api.ErrInvalid)
+}
+
+// Size implements Region.
+func (f *File) Size() int64 {
+	info, err := f.file.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Fence implements Region.
+func (f *File) Fence(ctx context.Context, epoch fence.Epoch) error {
+	return f.locked(ctx, func() error {
+		now, err := f.epoch()
+		if err != nil || epoch == now {
+			return err
+		}
+		guard := fence.Guard{Current: now}
+		if err := guard.Admit(epoch); err != nil {
+			return fmt.Errorf("durable: %s: %w", f.path, err)
+		}
+		return f.setEpoch(epoch)
+	})
+}
+
+// ReadAt implements Region.
+func (f *File) ReadAt(_ context.Context, b []byte, offset int64) error {
+	if _, err := f.file.ReadAt(b, offset); err != nil {
+		return fmt.Errorf("durable: %w", err)
+	}
+	return nil
+}
+
+// WriteAt implements Region.
+func (f *File) WriteAt(ctx context.Context, epoch fence.Epoch, b []byte, offset int64) error {
+	return f.locked(ctx, func() error {
+		now, err := f.epoch()
+		if err != nil {
+			return err
+		}
+		if err := (&fence.Guard{Current: now}).Check(epoch); err != nil {
+			return fmt.Errorf("durable: %s: %w", f.path, err)
+		}
+		if offset < 0 || offset+int64(len(b)) > f.Size() {
+			return fmt.Errorf("durable: %s: %d bytes at %d are outside: %w", f.path, len(b), offset, api.ErrInvalid)
+		}
+		if _, err := f.file.WriteAt(b, offset); err != nil {
+			return fmt.Errorf("durable: %w", err)
+		}
+		return f.file.Sync()
+	})
+}
+
+// Close closes the file. The region stays.
+func (f *File) Close() error { return f.file.Close() }
+
+func (f *File) locked(ctx context.Context, do func() error) error {
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	fd := int(f.file.Fd())
+	for {
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			defer func() { _ = unix.Flock(fd, unix.LOCK_UN) }()
+			return do()
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("durable: lock %s: %w", f.path, err)
+		}
+		if err := pause(ctx, lockEvery); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *File) epochPath() string { return f.path + ".epoch" }
+
+func (f *File) epoch() (fence.Epoch, error) {
+	b, err := os.ReadFile(f.epochPath())
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("durable: %w", err)
+	}
+	digits, whole := strings.CutSuffix(string(b), "\n")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || !whole {
+		return 0, fmt.Errorf("durable: %s is no epoch: %q: %w", f.epochPath(), b, api.ErrCorrupt)
+	}
+	return fence.Epoch(n), nil
+}
+
+// setEpoch replaces the epoch's file by renaming, so that it is never seen half written.
+func (f *File) setEpoch(epoch fence.Epoch) error {
+	part := f.epochPath() + ".part"
+	p, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("durable: %w", err)
+	}
+	_, werr := fmt.Fprintln(p, epoch)
+	if err := errors.Join(werr, p.Sync(), p.Close()); err != nil {
+		return fmt.Errorf("durable: %w", err)
+	}
+	if err := errors.Join(os.Rename(part, f.epochPath()), syncDir(filepath.Dir(f.path))); err != nil {
+		return fmt.Errorf("durable: %w", err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,117 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// Slots is a Store in a Region: two slots, written in turn, so that the one before stays whole while one is written. A slot
+// that is torn or damaged is passed over for the other; if neither is good, that is an error that names both. A Put whose
+// outcome is unknown ends its epoch: a late write could otherwise undo the next.
+type Slots struct {
+	region    Region
+	slotBytes int64
+	group     *group
+
+	// Guarded by the group's turn.
+	epoch  fence.Epoch // that fenced last
+	latest uint64      // sequence of the good slot
+	broken error       // why nothing can be written under epoch any more
+}
+
+// NewSlots returns the Store in region, which belongs to it alone. Each slot has half of the region, in whole blocks.
+func NewSlots(region Region) (*Slots, error) {
+	half := region.Size() / 2 / lease.BlockBytes * lease.BlockBytes
+	if half == 0 {
+		return nil, fmt.Errorf("durable: region of %d bytes, at least %d: %w", region.Size(), 2*lease.BlockBytes, api.ErrInvalid)
+	}
+	return &Slots{region: region, slotBytes: half, group: newGroup()}, nil
+}
+
+// BytesMax returns the size of the largest value, in bytes.
+func (s *Slots) BytesMax() int { return int(s.slotBytes - slotHeaderBytes) }
+
+// Fence implements Store.
+func (s *Slots) Fence(ctx context.Context, epoch fence.Epoch) (value []byte, found bool, err error) {
+	err = s.group.fence(ctx, epoch, func() error {
+		if err := s.region.Fence(ctx, epoch); err != nil {
+			return fmt.Errorf("durable: fence region: %w", err)
+		}
+		if epoch > s.epoch {
+			s.epoch, s.broken = epoch, nil
+		}
+		if s.broken != nil {
+			return s.broken
+		}
+		now, err := s.read(ctx)
+		if err != nil {
+			return err
+		}
+		if now.epoch > epoch {
+			return fmt.Errorf("durable: epoch %d against %d in the slot: %w", epoch, now.epoch, fence.ErrFenced)
+		}
+		s.latest, value = now.sequence, now.value
+		return nil
+	})
+	return value, value != nil && err == nil, err
+}
+
+// Put implements Store.
+func (s *Slots) Put(ctx context.Context, epoch fence.Epoch, value []byte) error {
+	if err := checkSize(len(value), s.BytesMax()); err != nil {
+		return err
+	}
+	return s.group.put(ctx, epoch, value, s.write)
+}
+
+// read returns the newer good slot. A region that was never written is formatted first, so that from then on a torn first
+// Put finds a good slot beside it.
+func (s *Slots) read(ctx context.Context) (slot, error) {
+	var slots [2]slot
+	var errs [2]error
+	for i := range slots {
+		b := make([]byte, s.slotBytes)
+		if err := s.region.ReadAt(ctx, b, int64(i)*s.slotBytes); err != nil {
+			return slot{}, fmt.Errorf("durable: read slot %d: %w", i, err)
+		}
+		slots[i], errs[i] = decodeSlot(i, b)
+	}
+	switch {
+	case errs[0] == nil && (errs[1] != nil || slots[0].sequence > slots[1].sequence):
+		return slots[0], nil
+	case errs[1] == nil:
+		return slots[1], nil
+	case errors.Is(errs[0], errBlank) && errors.Is(errs[1], errBlank):
+		return slot{}, s.writeSlot(ctx, formatMark, 0)
+	}
+	return slot{}, fmt.Errorf("durable: no good slot: slot 0: %w; slot 1: %w: %w", errs[0], errs[1], api.ErrCorrupt)
+}
+
+func (s *Slots) write(ctx context.Context, epoch fence.Epoch, value []byte) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	next := slot{sequence: s.latest + 1, epoch: epoch, value: value}
+	if err := s.writeSlot(ctx, next.encode(), int64(next.sequence%2)*s.slotBytes); err != nil {
+		return err
+	}
+	s.latest = next.sequence
+	return nil
+}
+
+func (s *Slots) writeSlot(ctx context.Context, b []byte, offset int64) error {
+	err := s.region.WriteAt(ctx, s.epoch, b, offset)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fence.ErrFenced):
+		return fmt.Errorf("durable: write slot at %d: %w", offset, err)
+	}
+	s.broken = fmt.Errorf("durable: write slot at %d: %w: %w; fence again under a higher epoch", offset, err, api.ErrUnknown)
+	return s.broken
+}
