@@ -1,0 +1,257 @@
+package ring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/internal/boottime"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// Setup is what both sides are made from.
+type Setup struct {
+	Config    fabric.Config
+	Control   *Control // the owner's words, read only
+	Own, Peer Event    // what wakes this side, and what wakes the other
+	Release   func()   // called once, after Close, when no call is using the memory any more; may be nil
+}
+
+// side is what producer and consumer have in common: whether the ring may still be used, and waiting.
+type side struct {
+	Setup
+	uses    atomic.Uint64        // calls that use the memory now, and the two flags below
+	lost    atomic.Pointer[loss] // the first loss that this side noticed
+	waiting *atomic.Uint64       // in this side's words; partner: the other side's wakePeer
+	news    func() bool          // whether the other calls may have something new to say
+	wakened uint64               // the peer's waiting word when it was last signalled
+
+	turn  chan struct{}   // holds whoever is in wait; there may be two
+	until context.Context // of the wait that has its turn
+	ready func() bool     // side.awake, made once
+	clock deadlineClock   // of the calls; a wait reads the clock itself
+}
+
+// loss is why a side lost its ring.
+type loss struct{ err error }
+
+// Flags of uses.
+const (
+	closed   = 1 << 62
+	released = 1 << 63
+)
+
+func (s *side) init(setup Setup, waiting *atomic.Uint64, news func() bool) {
+	s.Setup, s.waiting, s.news = setup, waiting, news
+	s.turn = make(chan struct{}, 1)
+	s.ready = s.awake
+}
+
+// Generation returns the ring's generation.
+func (s *side) Generation() fence.Epoch { return s.Config.Generation }
+
+// enter begins a use of the memory. It fails once the side is closed.
+func (s *side) enter() bool {
+	if s.uses.Add(1)&closed == 0 {
+		return true
+	}
+	s.exit()
+	return false
+}
+
+// exit ends a use. The last one out of a closed side releases the memory.
+func (s *side) exit() {
+	if s.uses.Add(^uint64(0)) == closed {
+		s.release()
+	}
+}
+
+// release gives the memory back if the side is closed and nobody uses it.
+func (s *side) release() {
+	if s.uses.CompareAndSwap(closed, closed|released) && s.Setup.Release != nil {
+		s.Setup.Release()
+	}
+}
+
+func (s *side) isClosed() bool { return s.uses.Load()&closed != 0 }
+
+// Close detaches the side. A call under way, or a claim not given back, keeps the memory until it ends. Idempotent.
+func (s *side) Close() error {
+	if s.uses.Or(closed)&closed == 0 {
+		s.Own.Signal()
+		s.release()
+	}
+	return nil
+}
+
+// begin is enter for calls that end with a loss.
+func (s *side) begin() error {
+	if !s.enter() {
+		return fabric.ErrClosed
+	}
+	if l := s.lost.Load(); l != nil {
+		s.exit()
+		return l.err
+	}
+	return nil
+}
+
+// lose notes why this side lost the ring, and returns the first such reason.
+func (s *side) lose(err error) error {
+	s.lost.CompareAndSwap(nil, &loss{s.describe(err)})
+	return s.lost.Load().err
+}
+
+func (s *side) describe(err error) error {
+	return fmt.Errorf("edge %s, generation %d: %w", s.Config.Edge, s.Config.Generation, err)
+}
+
+// corrupt is lose for a check that failed.
+func (s *side) corrupt(format string, args ...any) error {
+	return s.lose(fmt.Errorf("%w: %s", fabric.ErrCorrupt, fmt.Sprintf(format, args...)))
+}
+
+// verdict returns why the ring is over, nil if it is not. The clock says whether the deadline has passed.
+func (s *side) verdict(passed func(lease.Instant) bool) error {
+	if err := Verdict(s.Control.Sealed.Load()).err(); err != nil {
+		return s.lose(err)
+	}
+	if passed(lease.Instant(s.Control.Deadline.Load())) {
+		return s.lose(fabric.ErrLeaseExpired)
+	}
+	return nil
+}
+
+// passedNow asks the clock.
+func passedNow(deadline lease.Instant) bool { return deadline != 0 && boottime.Now() >= deadline }
+
+// deadlineClock asks the clock that counts suspend only so often, because reading it is a system call. A side that ran for
+// less than lookEvery since it last looked is in the same position as a writer between its look and its commit.
+type deadlineClock struct {
+	deadline lease.Instant // the one last looked at
+	again    time.Time     // when to look again
+}
+
+const lookEvery = 100 * time.Microsecond
+
+func (c *deadlineClock) passed(deadline lease.Instant) bool {
+	if deadline == 0 {
+		return false
+	}
+	monotonic := time.Now()
+	if deadline == c.deadline && monotonic.Before(c.again) {
+		return false
+	}
+	left := deadline.Sub(boottime.Now())
+	c.deadline, c.again = deadline, monotonic.Add(min(left, lookEvery))
+	return left <= 0
+}
+
+// wakePeer signals the other side if it waits. A waiting word is odd while its side waits, and changes each time the side
+// looks for news before it sleeps: so one signal for each value is enough, and none is missed.
+func (s *side) wakePeer(waiting uint64) {
+	if waiting&1 == 1 && waiting != s.wakened {
+		s.wakened = waiting
+		s.Peer.Signal()
+	}
+}
+
+// Wait is fabric's Wait, for both sides.
+func (s *side) Wait(ctx context.Context) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.exit()
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-s.turn }()
+	s.until = ctx
+	if !s.spin() {
+		s.sleep(ctx)
+	}
+	switch {
+	case s.isClosed():
+		return fabric.ErrClosed
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// sleep parks until there is a reason to end the wait.
+func (s *side) sleep(ctx context.Context) {
+	defer context.AfterFunc(ctx, s.Own.Signal)()
+	defer s.waiting.Add(1) // even: nobody waits
+	s.waiting.Add(1)
+	for {
+		s.Own.Park(s.timeout(), s.ready)
+		if s.ended() {
+			return
+		}
+	}
+}
+
+// awake is what Park asks. The waiting word changes before the look, so that a writer who publishes after the look sees a
+// value that it has not signalled yet.
+func (s *side) awake() bool {
+	s.waiting.Add(2)
+	return s.ended()
+}
+
+// ended reports whether the wait is over: for news, a loss, or because the side or the context ended.
+func (s *side) ended() bool {
+	return s.isClosed() || s.until.Err() != nil || s.news() || s.verdict(passedNow) != nil
+}
+
+// timeout is how long a sleep may last before the deadline must be looked at again. The runtime's timers stand still
+// while the machine is suspended, so a sleeper may notice late; whoever writes looks at the clock.
+func (s *side) timeout() time.Duration {
+	deadline := lease.Instant(s.Control.Deadline.Load())
+	if deadline == 0 {
+		return 0
+	}
+	return max(deadline.Sub(boottime.Now()), 1)
+}
+
+// spinFor is how long a wait looks for news before it sleeps, where there are cores to spare.
+const spinFor = 5 * time.Microsecond
+
+var mayspin = runtime.NumCPU() > 2
+
+// spin looks for news for a moment.
+func (s *side) spin() bool {
+	if s.ended() {
+		return true
+	}
+	if !mayspin {
+		return false
+	}
+	for began := time.Now(); time.Since(began) < spinFor; runtime.Gosched() {
+		if s.news() {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	errClaimOpen  = errors.New("ring: a claim is open; commit or abort it first")
+	errNoClaim    = errors.New("ring: nothing is claimed")
+	errResumeOnce = errors.New("ring: the resume note is written once")
+)
+
+// checkNote refuses a note that does not fit.
+func checkNote(note []byte) error {
+	if len(note) > fabric.NoteBytesMax {
+		return fmt.Errorf("ring: note of %d bytes, at most %d", len(note), fabric.NoteBytesMax)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package ring
+
+import (
+	"fmt"
+	"structs"
+	"sync/atomic"
+
+	"github.com/grafnode/grafnode/fabric"
+)
+
+// Each group of words that one party writes lies 128 bytes from the next: two cache lines, because processors fetch them in
+// pairs. The sizes are asserted in words_test.go and by whoever lays them over memory.
+const lineBytes = 128
+
+// Control is what the owner tells both sides.
+//
+//	offset  bytes
+//	     0      8  deadline: CLOCK_BOOTTIME in ns, zero is never
+//	     8      4  sealed: a Verdict
+type Control struct {
+	_        structs.HostLayout
+	Deadline atomic.Int64  // stored by Owner.SetDeadline, loaded by side.verdict
+	Sealed   atomic.Uint32 // stored by Owner.Seal, loaded by side.verdict
+	_        [lineBytes - 12]byte
+}
+
+// ProducerWords are the producer's, beside the data.
+//
+//	offset  bytes
+//	     0      8  tail: bytes ever published
+//	     8      8  count: records ever published
+//	   128      8  waiting: see side.wait
+type ProducerWords struct {
+	_       structs.HostLayout
+	Tail    atomic.Uint64 // stored by Producer.publish, loaded by Consumer.refresh
+	Count   atomic.Uint64 // stored by Producer.publish, loaded by Owner.Usage
+	_       [lineBytes - 16]byte
+	Waiting atomic.Uint64 // stored by the producer's wait, loaded by the consumer's wakePeer
+	_       [lineBytes - 8]byte
+}
+
+// ConsumerWords are the consumer's.
+//
+//	offset  bytes
+//	     0      8  acked: bytes ever freed
+//	     8      8  count: records ever acknowledged
+//	    16      8  stable: number of the latest stable note, zero is none; it lies in slot stable%2
+//	    24      8  resume: 1 once the resume note is there
+//	   128      8  waiting: see side.wait
+//	   256   4008  resume note
+//	  4264   8016  stable notes
+type ConsumerWords struct {
+	_           structs.HostLayout
+	Acked       atomic.Uint64 // stored by Consumer.Ack, loaded by Producer.refresh
+	Count       atomic.Uint64 // stored by Consumer.Ack, loaded by Owner.Usage
+	Stable      atomic.Uint64 // stored by Consumer.Ack, loaded by Producer.Stable
+	Resume      atomic.Uint64 // stored by Consumer.SetResume, loaded by Producer.Resume
+	_           [lineBytes - 32]byte
+	Waiting     atomic.Uint64 // stored by the consumer's wait, loaded by the producer's wakePeer
+	_           [lineBytes - 8]byte
+	ResumeNote  Note
+	StableNotes [2]Note
+	_           [8]byte
+}
+
+// Sizes of the words in bytes.
+const (
+	ControlBytes       = lineBytes
+	ProducerWordsBytes = 2 * lineBytes
+	ConsumerWordsBytes = 3 * 4096
+)
+
+// Verdict is why a ring is over.
+type Verdict uint32
+
+// The verdicts. Zero is a ring in use.
+const (
+	open Verdict = iota
+	sealed
+	expired
+	revoked
+)
+
+// err returns the error of a verdict, nil for a ring in use.
+func (v Verdict) err() error {
+	switch v {
+	case open:
+		return nil
+	case sealed:
+		return fabric.ErrSealed
+	case expired:
+		return fabric.ErrLeaseExpired
+	case revoked:
+		return fabric.ErrRevoked
+	}
+	return fmt.Errorf("%w: the owner's sealed word is %d", fabric.ErrCorrupt, uint32(v))
+}
+
+// A record in the data: a header of 8 bytes, the payload, padding to a multiple of 8. The header is the payload's length
+// (low half) and a mark that depends on length, place and generation, so that stray bytes are not taken for a record.
+const headerBytes = 8
+
+// sizeOf is what a record of n bytes takes.
+func sizeOf(n int) uint64 { return (uint64(n) + headerBytes + 7) &^ 7 }
+
+// seed starts the marks of one generation.
+func seed(generation uint64) uint32 { return uint32(generation^generation>>32) * 0x85EBCA6B }
+
+// header is the header of a record of n bytes at the byte position at.
+func header(seed uint32, at uint64, n uint32) uint64 {
+	mark := (uint32(at>>3)^n*0xC2B2AE35)*0x9E3779B1 ^ seed
+	return uint64(mark)<<32 | uint64(n)
+}
+
+// DataBytes is how long the data must be for a ring on memory that cannot be mapped twice: the largest record may begin at
+// the last place of the ring, and runs on behind it.
+func DataBytes(capacity int) int {
+	return capacity + fabric.RecordMax(capacity) + fabric.RecordOverhead
+}
