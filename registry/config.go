@@ -1,0 +1,103 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/grafnode/grafnode/locator"
+)
+
+// Config is what a Registry needs. Zero durations and numbers become the defaults.
+type Config struct {
+	NodeID  locator.NodeID
+	Address string           // IP:port at which peers reach Layer
+	DataDir string           // the registry keeps its files in DataDir/raft
+	Layer   raft.StreamLayer // carries Raft's connections; closed by Close
+
+	// Heartbeat is how long a follower waits for the leader before it stands for election, Election how long an election
+	// may take. Heartbeats wait in line behind the disk, so both must be well above the slowest fsync. Default 1 s.
+	Heartbeat time.Duration
+	Election  time.Duration
+
+	// DiskStall is how long a write may take before the node is given up. Default 10 s.
+	DiskStall time.Duration
+	// TrailingLogs is how many entries are kept behind a snapshot for followers that lag, SnapshotThreshold how many new
+	// ones make a snapshot worth while. Defaults 65536 and 16384.
+	TrailingLogs      uint64
+	SnapshotThreshold uint64
+	// Bookmark is how often a quiet watch says how far it has come. Default 2 s.
+	Bookmark time.Duration
+
+	Logger *slog.Logger
+	Now    func() time.Time // wall clock of proposals, shown to people; default time.Now
+
+	// Fatal is called, at most once and from any goroutine, when this node must not go on: its disk failed or hung, an entry
+	// cannot be applied, it was removed from the cluster. It should end the process, or arrange for that, and must not call
+	// Close from the same goroutine. The registry answers nothing true afterwards.
+	Fatal func(error)
+}
+
+func (c Config) withDefaults() Config {
+	c.Heartbeat = orDefault(c.Heartbeat, time.Second)
+	c.Election = orDefault(c.Election, time.Second)
+	c.DiskStall = orDefault(c.DiskStall, 10*time.Second)
+	c.Bookmark = orDefault(c.Bookmark, 2*time.Second)
+	c.TrailingLogs = orDefault(c.TrailingLogs, 1<<16)
+	c.SnapshotThreshold = orDefault(c.SnapshotThreshold, 1<<14)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Validate reports what is missing or out of range.
+func (c Config) Validate() error {
+	if err := checkID("node ID", c.NodeID); err != nil {
+		return fmt.Errorf("registry: %w", err)
+	}
+	if _, err := netip.ParseAddrPort(c.Address); err != nil {
+		return fmt.Errorf("registry: address: %w", err)
+	}
+	switch {
+	case c.DataDir == "":
+		return errors.New("registry: no data directory")
+	case c.Layer == nil:
+		return errors.New("registry: no stream layer")
+	case c.Fatal == nil:
+		return errors.New("registry: no Fatal: somebody has to end the process when the disk fails")
+	case c.Heartbeat < 10*time.Millisecond || c.Election < c.Heartbeat:
+		return fmt.Errorf("registry: heartbeat %v, election %v: at least 10ms, and the election not shorter", c.Heartbeat, c.Election)
+	}
+	return nil
+}
+
+// raft returns Raft's own configuration.
+func (c Config) raft() *raft.Config {
+	rc := raft.DefaultConfig()
+	rc.LocalID = raft.ServerID(c.NodeID)
+	rc.HeartbeatTimeout, rc.ElectionTimeout = c.Heartbeat, c.Election
+	rc.LeaderLeaseTimeout = c.Heartbeat * 9 / 10 // heartbeats wait behind fsyncs, so the default of half would depose healthy leaders
+	rc.MaxAppendEntries = 256
+	rc.BatchApplyCh = true
+	rc.TrailingLogs, rc.SnapshotThreshold = c.TrailingLogs, c.SnapshotThreshold
+	rc.SnapshotInterval = time.Minute
+	rc.NoLegacyTelemetry = true
+	rc.ShutdownOnRemove = true
+	return rc
+}

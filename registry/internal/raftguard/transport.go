@@ -1,0 +1,59 @@
+package raftguard
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Transport is raft's network transport with the guards of the package comment. Raft closes it when it shuts down.
+type Transport struct {
+	*raft.NetworkTransport // embedded, so that pre-votes and Close stay visible to raft
+	address                raft.ServerAddress
+	news                   *herald
+}
+
+// NewTransport starts a transport over layer. Peers reach this one at address, whatever layer listens on.
+func NewTransport(layer raft.StreamLayer, address string, logger *slog.Logger) *Transport {
+	t := &Transport{address: raft.ServerAddress(address)}
+	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:                  layer,
+		Logger:                  Logger(logger),
+		MaxPool:                 3,
+		MaxRPCsInFlight:         1, // no pipelining, see the package comment
+		Timeout:                 5 * time.Second,
+		MsgpackUseNewTimeFormat: true,
+	})
+	t.news = newHerald(t.NetworkTransport)
+	return t
+}
+
+// SetHeartbeatHandler ignores raft's wish for a fast path: without a handler, heartbeats wait in line with everything else for
+// the one goroutine that changes raft's term and state.
+func (t *Transport) SetHeartbeatHandler(func(raft.RPC)) {}
+
+// LocalAddr returns the address under which peers know this node.
+func (t *Transport) LocalAddr() raft.ServerAddress { return t.address }
+
+// AppendEntries sends args, and notes how far the follower's log is known to match.
+func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest,
+	resp *raft.AppendEntriesResponse) error {
+	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	if err == nil && resp.Success {
+		t.news.matched(id, target, args)
+	}
+	return err
+}
+
+// Committed says that this node has applied the entry at index, which was logged in term. If this node leads in that term, the
+// followers that have the entry are told at once. It never blocks.
+func (t *Transport) Committed(index, term uint64) { t.news.committed(index, term) }
+
+// Close closes the transport and waits for its own goroutines.
+func (t *Transport) Close() error {
+	t.news.stop()
+	err := t.NetworkTransport.Close()
+	t.news.wait()
+	return err
+}

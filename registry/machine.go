@@ -1,0 +1,126 @@
+package registry
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+// machine is the state machine as raft drives it. Raft calls all its methods from one goroutine, except a snapshot's
+// Persist, which runs beside them on an immutable state.
+type machine struct {
+	hub     *hub
+	logger  *slog.Logger
+	fatal   func(error)
+	applied func(index, term uint64, c Command, r Result)
+	fresh   func(*State)
+	told    func(index, term uint64)
+
+	state    *State
+	index    uint64    // last applied, also of entries without a command
+	broken   error     // set once an entry could not be applied; nothing is applied afterwards
+	restored time.Time // last snapshot from the leader, with nothing applied since
+}
+
+// Apply is for raft versions without batches.
+func (m *machine) Apply(log *raft.Log) any { return m.ApplyBatch([]*raft.Log{log})[0] }
+
+// ApplyBatch applies committed entries and publishes the state after the last.
+func (m *machine) ApplyBatch(logs []*raft.Log) []any {
+	answers := make([]any, len(logs))
+	entries := make([]Entry, len(logs))
+	for i, log := range logs {
+		if log.Type == raft.LogCommand {
+			answers[i] = m.step(log, &entries[i])
+		}
+		m.index = log.Index
+	}
+	if m.broken != nil {
+		return answers
+	}
+	m.restored = time.Time{}
+	m.hub.publish(m.state, m.index)
+	last := logs[len(logs)-1]
+	m.told(last.Index, last.Term)
+	for i, e := range entries {
+		if e.Command != nil {
+			m.applied(e.Index, e.Term, e.Command, answers[i].(Result))
+		}
+	}
+	return answers
+}
+
+func (m *machine) step(log *raft.Log, e *Entry) Result {
+	if m.broken != nil {
+		return Result{Term: log.Term, Err: fmt.Errorf("%w: %w", api.ErrUnknown, m.broken)}
+	}
+	c, proposed, err := decodeCommand(log.Data)
+	if err != nil {
+		m.broken = fmt.Errorf("log entry %d of term %d cannot be applied, this node stops: %w", log.Index, log.Term, err)
+		m.fatal(m.broken)
+		return Result{Term: log.Term, Err: fmt.Errorf("%w: %w", api.ErrUnknown, m.broken)}
+	}
+	*e = Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c}
+	var r Result
+	m.state, r = m.state.Step(*e)
+	return r
+}
+
+// Snapshot returns the present state; it costs nothing.
+func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
+	if m.broken != nil {
+		return nil, m.broken
+	}
+	return snapshot{m.state}, nil
+}
+
+// Restore replaces the state by a snapshot.
+func (m *machine) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	s, err := ReadState(r)
+	if err != nil {
+		return err
+	}
+	if was := m.state.Cluster(); was != "" && s.Cluster() != was {
+		return fmt.Errorf("snapshot is of cluster %s, this node belongs to %s: %w", s.Cluster(), was, api.ErrInvalid)
+	}
+	m.watchLoop()
+	m.state, m.index = s, uint64(s.Revision())
+	m.logger.Info("state restored from a snapshot", "revision", s.Revision())
+	m.hub.publish(s, m.index)
+	m.fresh(s)
+	return nil
+}
+
+// restoreLoop is how close two snapshots with nothing applied in between must be to count as a loop.
+const restoreLoop = time.Minute
+
+// watchLoop notices hashicorp/raft#697: a follower with entries that are not the cluster's gets one snapshot after the other and
+// never an entry. The first restore, at start, comes before anything can have been applied and does not count.
+func (m *machine) watchLoop() {
+	now := time.Now()
+	if !m.restored.IsZero() && now.Sub(m.restored) < restoreLoop {
+		m.fatal(fmt.Errorf("two snapshots from the leader within %v and no entry applied: this node's log does not "+
+			"agree with the cluster's; wipe its data directory and let it join as a new node", restoreLoop))
+	}
+	if m.index > 0 {
+		m.restored = now
+	}
+}
+
+type snapshot struct{ state *State }
+
+func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	if err := s.state.Write(sink); err != nil {
+		_ = sink.Cancel() // the first error counts
+		return err
+	}
+	return sink.Close()
+}
+
+func (snapshot) Release() {}

@@ -1,0 +1,101 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+// Apply proposes c and waits for what becomes of it. Only the leader can. An error that wraps api.ErrNoQuorum means that c was not
+// applied and never will be; one that wraps api.ErrUnknown that it may have been, or may still be; any other is Result.Err, the
+// state machine's refusal.
+func (r *Registry) Apply(ctx context.Context, c Command) (Result, error) {
+	if r.readyTerm() == 0 {
+		return Result{}, r.errNotLeader()
+	}
+	return r.propose(ctx, c)
+}
+
+// propose is Apply for a leader that need not have committed its barrier yet.
+func (r *Registry) propose(ctx context.Context, c Command) (Result, error) {
+	b, err := encodeCommand(c, r.cfg.Now().UnixNano())
+	if err != nil {
+		return Result{}, err
+	}
+	if ctx.Err() != nil {
+		return Result{}, fmt.Errorf("%w: %w", api.ErrNoQuorum, context.Cause(ctx))
+	}
+	future := r.raft.Apply(b, r.enqueueTimeout(ctx))
+	if err := r.await(ctx, future); err != nil {
+		return Result{}, r.outcome(err)
+	}
+	r.transfer.over()
+	result := future.Response().(Result)
+	return result, result.Err
+}
+
+// enqueueTimeout bounds the wait for a place in raft's queue. With batching, raft counts it only until then.
+func (r *Registry) enqueueTimeout(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return max(time.Millisecond, min(r.cfg.Election, time.Until(deadline)))
+	}
+	return r.cfg.Election
+}
+
+// await waits for a future of raft or for ctx. The goroutine that it may leave behind ends with the future, which raft
+// resolves at the latest when it loses leadership or shuts down.
+func (r *Registry) await(ctx context.Context, future raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- future.Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// outcome turns raft's error for a proposal into one of the two that callers know. Unless raft says that it never took the
+// entry in, nobody knows.
+func (r *Registry) outcome(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader):
+		return fmt.Errorf("%w (%w)", r.errNotLeader(), err)
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return fmt.Errorf("%w: %w", api.ErrNoQuorum, err)
+	case errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		if r.transfer.stuck(3 * r.cfg.Election) {
+			r.giveUp(fmt.Errorf("leadership has been in transfer for over %v and is still here", 3*r.cfg.Election))
+		}
+		return fmt.Errorf("%w: %w", api.ErrNoQuorum, err)
+	default:
+		return fmt.Errorf("%w: %w", api.ErrUnknown, err)
+	}
+}
+
+// transferWatch notices hashicorp/raft#696: a transfer that was interrupted can leave a later leader refusing every write.
+type transferWatch struct {
+	mu    sync.Mutex
+	since time.Time // first refusal since the last write that was taken
+}
+
+func (t *transferWatch) stuck(limit time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.since.IsZero() {
+		t.since = time.Now()
+	}
+	return time.Since(t.since) > limit
+}
+
+func (t *transferWatch) over() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.since = time.Time{}
+}

@@ -1,0 +1,201 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/registry/internal/raftguard"
+)
+
+var (
+	// ErrRemoved says that this node was removed from the cluster. Terminal: a node that is to come back gets a new ID.
+	ErrRemoved = errors.New("this node was removed from the cluster")
+	// ErrClosed says that the registry is not open.
+	ErrClosed = errors.New("registry is closed")
+)
+
+// Registry is one node's replica of the registry. All methods are safe for concurrent use, after Open.
+type Registry struct {
+	cfg Config
+	log *slog.Logger
+
+	hub       *hub
+	machine   *machine
+	onApply   hooks[func(index, term uint64, c Command, r Result)]
+	onRestore hooks[func(*State)]
+
+	store     *raftguard.Store
+	snapshots *raft.FileSnapshotStore
+	transport *raftguard.Transport
+	raft      *raft.Raft
+
+	notify   chan bool     // raft's word on leadership; read by leadLoop alone
+	ready    atomic.Uint64 // term in which this node leads and has applied its barrier, else 0; stored by leadLoop's goroutines
+	leaders  leaders
+	barriers rounds // strict reads
+	quorums  rounds // default reads
+	transfer transferWatch
+
+	opened  time.Time
+	life    context.Context // ends when Close begins
+	end     context.CancelCauseFunc
+	running sync.WaitGroup
+	fatal   sync.Once
+	closing sync.Once
+	closed  error
+}
+
+// New makes a registry that holds the empty state. It opens no file and starts nothing.
+func New(cfg Config) (*Registry, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Registry{cfg: cfg, log: cfg.Logger.With("room", "registry"), hub: newHub(), notify: make(chan bool, 8)}
+	r.life, r.end = context.WithCancelCause(context.Background())
+	r.barriers.run, r.quorums.run = r.barrier, r.quorum
+	r.machine = &machine{
+		hub: r.hub, logger: r.log, fatal: r.giveUp, state: NewState(),
+		applied: func(index, term uint64, c Command, result Result) {
+			for _, f := range r.onApply.all() {
+				f(index, term, c, result)
+			}
+		},
+		fresh: func(s *State) {
+			for _, f := range r.onRestore.all() {
+				f(s)
+			}
+		},
+		told: func(index, term uint64) { r.transport.Committed(index, term) },
+	}
+	return r, nil
+}
+
+// Open opens the files, restores the last snapshot, replays the log as far as it is known to be committed, and starts to take
+// part in the cluster, if the node is part of one. Call it once; after an error, Close.
+func (r *Registry) Open() error {
+	if err := r.open(); err != nil {
+		return fmt.Errorf("registry: %w", err)
+	}
+	r.opened = time.Now()
+	r.running.Go(r.leadLoop)
+	return nil
+}
+
+func (r *Registry) open() (err error) {
+	dir := filepath.Join(r.cfg.DataDir, "raft")
+	r.store, err = raftguard.OpenStore(filepath.Join(dir, "log.db"), r.cfg.DiskStall, r.giveUp)
+	if err != nil {
+		return err
+	}
+	logs, err := raft.NewLogCache(512, r.store)
+	if err != nil {
+		return err
+	}
+	r.snapshots, err = raft.NewFileSnapshotStoreWithLogger(dir, 2, raftguard.Logger(r.log))
+	if err != nil {
+		return err
+	}
+	r.transport = raftguard.NewTransport(r.cfg.Layer, r.cfg.Address, r.log)
+	rc := r.cfg.raft()
+	rc.NotifyCh = r.notify
+	rc.Logger = raftguard.Logger(r.log)
+	r.raft, err = raft.NewRaft(rc, r.machine, logs, r.store, r.snapshots, r.transport)
+	return err
+}
+
+// Close stops taking part and waits for everything that Open or a call has started. Idempotent.
+func (r *Registry) Close() error {
+	r.closing.Do(func() { r.closed = r.close() })
+	return r.closed
+}
+
+func (r *Registry) close() error {
+	r.end(ErrClosed)
+	var errs []error
+	if r.raft != nil {
+		errs = append(errs, r.raft.Shutdown().Error()) // closes the transport, and that the layer
+	} else if r.transport != nil {
+		errs = append(errs, r.transport.Close())
+	} else {
+		errs = append(errs, r.cfg.Layer.Close())
+	}
+	r.running.Wait()
+	r.barriers.wait()
+	r.quorums.wait()
+	r.leaders.close()
+	if r.store != nil {
+		errs = append(errs, r.store.Close()) // last: raft's goroutines write to it until they are gone
+	}
+	return errors.Join(errs...)
+}
+
+// giveUp reports that this node must not go on.
+func (r *Registry) giveUp(err error) {
+	r.fatal.Do(func() {
+		r.log.Error("registry gives up", "error", err)
+		r.cfg.Fatal(err)
+	})
+}
+
+// State returns the present state. It never blocks.
+func (r *Registry) State() *State { return r.hub.view.Load().state }
+
+// OnApply adds a hook that is called for each command, applied or refused, in log order, after State shows it and before Apply
+// returns. On a restart it is called again for what is replayed. It runs on the apply goroutine and must not block. Add
+// hooks before Open.
+func (r *Registry) OnApply(f func(index, term uint64, c Command, result Result)) { r.onApply.add(f) }
+
+// OnRestore adds a hook that is called when the state was replaced by a snapshot. As for OnApply.
+func (r *Registry) OnRestore(f func(*State)) { r.onRestore.add(f) }
+
+type hooks[F any] struct {
+	mu sync.Mutex
+	fs []F
+}
+
+func (h *hooks[F]) add(f F) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fs = append(h.fs[:len(h.fs):len(h.fs)], f)
+}
+
+func (h *hooks[F]) all() []F {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fs
+}
+
+// Peer is a node as Raft knows it.
+type Peer struct {
+	ID      locator.NodeID
+	Address string
+}
+
+// Stats is a reading of Raft's own numbers.
+type Stats struct {
+	State       string // leader, follower, candidate, shutdown
+	Ready       bool   // leads, and has applied its barrier
+	Term        uint64
+	LastIndex   uint64
+	CommitIndex uint64
+	Applied     uint64
+	Revision    api.Revision
+	Voters      int
+	Leader      Peer
+	LastContact time.Duration // since the leader was last heard of, or since Open; zero on the leader
+	Disk        DiskStats
+}
+
+// DiskStats counts the writes of Raft's log and votes.
+type DiskStats = raftguard.WriteStats

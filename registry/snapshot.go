@@ -1,0 +1,216 @@
+package registry
+
+import (
+	"bufio"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"iter"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
+)
+
+// A snapshot is a head, then nodes, sessions, leases, edges, tombstones, checkpoints and ends, each by key, then a tail that
+// counts the frames before it and sums them up, so that a snapshot cut off between two frames is noticed too. Equal states give equal
+// bytes. Indexes are computed when it is read.
+
+type snapshotHead struct {
+	Cluster   string
+	Revision  api.Revision
+	Term      uint64
+	Floor     fence.Epoch
+	Forgotten api.Revision
+	Endings   uint64
+}
+
+type snapshotTail struct {
+	Frames uint64
+	Sum    uint32 // CRC32C of all bytes before the tail
+}
+
+// Write writes s as a snapshot.
+func (s *State) Write(w io.Writer) error {
+	sw := snapshotWriter{w: bufio.NewWriter(w), sum: crc32.New(castagnoli)}
+	sw.frame(kindSnapshotHead, snapshotHead{s.cluster, s.revision, s.term, s.floor, s.forgotten, s.endings})
+	writeAll(&sw, kindSnapshotNode, s.Nodes())
+	writeAll(&sw, kindSnapshotSess, s.Sessions())
+	writeAll(&sw, kindSnapshotLease, s.Leases())
+	writeAll(&sw, kindSnapshotEdge, s.Edges(""))
+	writeAll(&sw, kindSnapshotTomb, values(s.tombstones.under("")))
+	writeAll(&sw, kindSnapshotCheck, values(s.checkpoints.under("")))
+	writeAll(&sw, kindSnapshotEnded, values(s.ended.under("")))
+	sw.frame(kindSnapshotTail, snapshotTail{sw.frames, sw.sum.Sum32()})
+	if sw.err != nil {
+		return sw.err
+	}
+	return sw.w.Flush()
+}
+
+type snapshotWriter struct {
+	w      *bufio.Writer
+	sum    hash.Hash32
+	frames uint64
+	err    error
+}
+
+func (sw *snapshotWriter) frame(k kind, v any) {
+	if sw.err != nil {
+		return
+	}
+	payload, err := encodeValue(v)
+	if err != nil {
+		sw.err = fmt.Errorf("snapshot: %T: %w", v, err)
+		return
+	}
+	b, err := appendFrame(nil, k, payload)
+	if err == nil {
+		_, err = sw.w.Write(b)
+	}
+	if err != nil {
+		sw.err = fmt.Errorf("snapshot: %T: %w", v, err)
+		return
+	}
+	sw.sum.Write(b)
+	sw.frames++
+}
+
+func writeAll[T any](sw *snapshotWriter, k kind, all iter.Seq[T]) {
+	for v := range all {
+		sw.frame(k, v)
+	}
+}
+
+// ReadState reads a snapshot that ends where r ends. It accepts nothing that Write could not have written from a state that
+// holds together.
+func ReadState(r io.Reader) (*State, error) {
+	sum := crc32.New(castagnoli)
+	buffered := bufio.NewReader(r)
+	summed := io.TeeReader(buffered, sum)
+	d := draft{*NewState()}
+	var frames uint64
+	for {
+		before := sum.Sum32()
+		k, payload, err := readFrame(summed)
+		if err == io.EOF {
+			err = fmt.Errorf("cut off after %d frames: %w", frames, api.ErrCorrupt)
+		}
+		if err == nil && (frames == 0) != (k == kindSnapshotHead) {
+			err = fmt.Errorf("frame %d is of kind %d: %w", frames, k, api.ErrCorrupt)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("snapshot: %w", err)
+		}
+		if k == kindSnapshotTail {
+			if err := checkTail(payload, snapshotTail{frames, before}, buffered); err != nil {
+				return nil, fmt.Errorf("snapshot: %w", err)
+			}
+			break
+		}
+		if err := d.load(k, payload); err != nil {
+			return nil, fmt.Errorf("snapshot: frame %d: %w", frames, err)
+		}
+		frames++
+	}
+	if err := d.verify(); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	return &d.State, nil
+}
+
+func checkTail(payload []byte, want snapshotTail, rest io.ByteReader) error {
+	var tail snapshotTail
+	if err := decodeValue(payload, &tail); err != nil {
+		return err
+	}
+	if tail != want {
+		return fmt.Errorf("tail says %d frames, sum %08x; read %d, %08x: %w",
+			tail.Frames, tail.Sum, want.Frames, want.Sum, api.ErrCorrupt)
+	}
+	if _, err := rest.ReadByte(); err != io.EOF {
+		return fmt.Errorf("goes on after its tail: %w", api.ErrCorrupt)
+	}
+	return nil
+}
+
+// load puts one frame into the state.
+func (d *draft) load(k kind, payload []byte) error {
+	switch k {
+	case kindSnapshotHead:
+		return decodeTo(payload, func(h snapshotHead) (bool, error) {
+			d.cluster, d.revision, d.term = h.Cluster, h.Revision, h.Term
+			d.floor, d.forgotten, d.endings = h.Floor, h.Forgotten, h.Endings
+			return false, nil
+		})
+	case kindSnapshotNode:
+		return decodeTo(payload, func(n Node) (bool, error) {
+			twice := d.nodes.has(string(n.ID))
+			d.nodes.put(string(n.ID), n)
+			return twice, checkID("node ID", n.ID)
+		})
+	case kindSnapshotSess:
+		return decodeTo(payload, func(s Session) (bool, error) {
+			twice := d.sessions.has(string(s.ID))
+			d.putSession(s)
+			return twice, checkID("session ID", s.ID)
+		})
+	case kindSnapshotLease:
+		return decodeTo(payload, func(l Lease) (bool, error) {
+			twice := d.leases.has(string(l.ID))
+			d.addLease(l)
+			return twice, checkID("lease ID", l.ID)
+		})
+	case kindSnapshotEdge:
+		return decodeTo(payload, func(r Record) (bool, error) {
+			twice := d.edges.has(r.Name)
+			d.edges.put(r.Name, r)
+			d.indexRecord(r)
+			return twice, api.CheckEdgeName(r.Name)
+		})
+	default:
+		return d.loadSmall(k, payload)
+	}
+}
+
+func (d *draft) loadSmall(k kind, payload []byte) error {
+	switch k {
+	case kindSnapshotTomb:
+		return decodeTo(payload, func(t Tombstone) (bool, error) {
+			twice := d.tombstones.has(t.Name) || d.edges.has(t.Name)
+			d.putTombstone(t)
+			return twice, api.CheckEdgeName(t.Name)
+		})
+	case kindSnapshotCheck:
+		return decodeTo(payload, func(c Checkpoint) (bool, error) {
+			twice := d.checkpoints.has(c.Key)
+			d.checkpoints.put(c.Key, c)
+			return twice, nil
+		})
+	case kindSnapshotEnded:
+		return decodeTo(payload, func(e Ended) (bool, error) {
+			twice := d.ended.has(e.ID) || d.by.ending.has(ordinal(e.Seq))
+			d.ended.put(e.ID, e)
+			d.by.ending.put(ordinal(e.Seq), e.ID)
+			return twice, checkID("ID", e.ID)
+		})
+	default:
+		return fmt.Errorf("unknown kind %d: %w", k, errNewer)
+	}
+}
+
+// decodeTo decodes a frame's value and hands it to put, which says whether it was there already.
+func decodeTo[T any](payload []byte, put func(T) (twice bool, err error)) error {
+	var v T
+	if err := decodeValue(payload, &v); err != nil {
+		return err
+	}
+	twice, err := put(v)
+	if err != nil {
+		return fmt.Errorf("%T: %w: %w", v, api.ErrCorrupt, err)
+	}
+	if twice {
+		return fmt.Errorf("%T: there twice: %w", v, api.ErrCorrupt)
+	}
+	return nil
+}
