@@ -1,0 +1,14 @@
+//go:build !linux
+
+package proc
+
+import (
+	"os"
+	"syscall"
+)
+
+func attributes() *syscall.SysProcAttr { return nil }
+
+func kill(p *os.Process) {
+	_ = p.Kill() // the only error is that it has gone
+}
