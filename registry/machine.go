@@ -23,6 +23,7 @@ type machine struct {
 
 	state    *State
 	index    uint64    // last applied, also of entries without a command
+	term     uint64    // of that entry
 	broken   error     // set once an entry could not be applied; nothing is applied afterwards
 	restored time.Time // last snapshot from the leader, with nothing applied since
 }
@@ -38,15 +39,13 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 		if log.Type == raft.LogCommand {
 			answers[i] = m.step(log, &entries[i])
 		}
-		m.index = log.Index
+		if m.broken == nil {
+			m.index, m.term = log.Index, log.Term
+			m.restored = time.Time{}
+		}
 	}
-	if m.broken != nil {
-		return answers
-	}
-	m.restored = time.Time{}
 	m.hub.publish(m.state, m.index)
-	last := logs[len(logs)-1]
-	m.told(last.Index, last.Term)
+	m.told(m.index, m.term)
 	for i, e := range entries {
 		if e.Command != nil {
 			m.applied(e.Index, e.Term, e.Command, answers[i].(Result))
@@ -57,19 +56,22 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 
 func (m *machine) step(log *raft.Log, e *Entry) Result {
 	if m.broken != nil {
-		return Result{Term: log.Term, Err: fmt.Errorf("%w: %w", api.ErrUnknown, m.broken)}
+		return Result{Term: log.Term, Err: m.refusal()}
 	}
 	c, proposed, err := decodeCommand(log.Data)
 	if err != nil {
 		m.broken = fmt.Errorf("log entry %d of term %d cannot be applied, this node stops: %w", log.Index, log.Term, err)
 		m.fatal(m.broken)
-		return Result{Term: log.Term, Err: fmt.Errorf("%w: %w", api.ErrUnknown, m.broken)}
+		return Result{Term: log.Term, Err: m.refusal()}
 	}
 	*e = Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c}
 	var r Result
 	m.state, r = m.state.Step(*e)
 	return r
 }
+
+// refusal answers for entries after the broken one. They are committed, so nobody may think that they were not.
+func (m *machine) refusal() error { return fmt.Errorf("%w: %v", api.ErrUnknown, m.broken) }
 
 // Snapshot returns the present state; it costs nothing.
 func (m *machine) Snapshot() (raft.FSMSnapshot, error) {

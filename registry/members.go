@@ -106,6 +106,15 @@ func (r *Registry) Transfer(ctx context.Context) error {
 	return nil
 }
 
+// Snapshot writes a snapshot now, and drops the log entries that it makes needless. Raft does so by itself too.
+func (r *Registry) Snapshot(ctx context.Context) error {
+	err := r.await(ctx, r.raft.Snapshot())
+	if err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return fmt.Errorf("registry: snapshot: %w", err)
+	}
+	return nil
+}
+
 // Stats returns Raft's own numbers.
 func (r *Registry) Stats() Stats {
 	v := r.hub.view.Load()

@@ -1,0 +1,62 @@
+package registry
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+)
+
+var (
+	EncodeCommand = encodeCommand
+	DecodeCommand = decodeCommand
+	ErrNewer      = errNewer
+)
+
+const FrameHead = frameHead
+
+// Verify is verify.
+func (s *State) Verify() error { return s.verify() }
+
+// Commands returns an empty command of each kind.
+func Commands() []Command {
+	var all []Command
+	for k := range kind(255) {
+		if typ, ok := commands[k]; ok {
+			all = append(all, reflect.Zero(typ).Interface().(Command))
+		}
+	}
+	return all
+}
+
+// Indexes returns the contents of all indexes, to compare with those of a state read from a snapshot.
+func (s *State) Indexes() map[string]map[string]string {
+	return map[string]map[string]string{
+		"role": contents(s.by.role), "holder": contents(s.by.holder), "nodeLease": contents(s.by.nodeLease),
+		"nodeMember": contents(s.by.nodeMember), "region": contents(s.by.region), "leased": contents(s.by.leased),
+		"change": contents(s.by.change), "ending": contents(s.by.ending),
+	}
+}
+
+func contents[T any](t tree[T]) map[string]string {
+	return maps.Collect(func(yield func(string, string) bool) {
+		for k, v := range t.under("") {
+			if !yield(k, fmt.Sprint(v)) {
+				return
+			}
+		}
+	})
+}
+
+// SameTrees reports whether two states share everything but the revision.
+func SameTrees(a, b *State) bool {
+	return a.nodes == b.nodes && a.sessions == b.sessions && a.leases == b.leases && a.edges == b.edges &&
+		a.tombstones == b.tombstones && a.checkpoints == b.checkpoints && a.ended == b.ended && a.by == b.by &&
+		a.cluster == b.cluster && a.floor == b.floor && a.endings == b.endings
+}
+
+// ForgetTombstones does what happens when there are too many.
+func ForgetTombstones(s *State) *State {
+	d := draft{*s}
+	d.forgetTombstones()
+	return &d.State
+}

@@ -1,0 +1,435 @@
+package registry_test
+
+import (
+	"hash/crc32"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/registry"
+)
+
+// script applies commands one after the other to a state, as the log would.
+type script struct {
+	t     require.TestingT
+	state *registry.State
+	index uint64
+	term  uint64
+}
+
+func newScript(t require.TestingT) *script {
+	s := &script{t: t, state: registry.NewState(), term: 1}
+	s.must(registry.InitCluster{Cluster: "c"})
+	s.must(registry.RegisterNode{Node: "n1", Name: "one", Zone: "a", Address: "127.0.0.1:7000", Memory: 1 << 20})
+	s.must(registry.RegisterNode{Node: "n2", Name: "two", Zone: "b", Address: "127.0.0.2:7000", Memory: 1 << 20})
+	for _, id := range []lease.SessionID{"s1", "s2", "s3"} {
+		s.must(registry.OpenSession{Session: id, Stage: "stage", Node: "n1", Incarnation: 1, TTL: lease.TTLDefault})
+	}
+	return s
+}
+
+func (s *script) do(c registry.Command) registry.Result {
+	s.index++
+	var r registry.Result
+	s.state, r = s.state.Step(registry.Entry{Index: s.index, Term: s.term, Proposed: int64(s.index), Command: c})
+	require.NoError(s.t, s.state.Verify(), "after %#v", c)
+	return r
+}
+
+func (s *script) must(c registry.Command) registry.Result {
+	r := s.do(c)
+	require.NoError(s.t, r.Err, "%#v", c)
+	return r
+}
+
+func (s *script) refused(c registry.Command, why error) {
+	before := s.state
+	r := s.do(c)
+	require.ErrorIs(s.t, r.Err, why)
+	require.Equal(s.t, registry.Result{Revision: r.Revision, Term: r.Term, Err: r.Err}, r, "a refusal carries nothing else")
+	require.True(s.t, registry.SameTrees(before, s.state), "a refusal changes nothing")
+}
+
+func (s *script) edge(name string) registry.Record {
+	r, ok := s.state.Edge(name)
+	require.True(s.t, ok, "edge %s", name)
+	return r
+}
+
+// change is a valid change of edges, which the tests then bend.
+func change(session lease.SessionID, op string, edges ...registry.EdgeChange) registry.ChangeEdges {
+	return registry.ChangeEdges{Op: op, Session: session, Reason: api.ReasonTakeover, TTL: lease.TTLDefault, Edges: edges}
+}
+
+func producer(name string, expect api.Revision, l lease.ID) registry.EdgeChange {
+	return registry.EdgeChange{Name: name, Expect: expect, TakeProducer: true, ProducerStage: "p", Capacity: 1 << 16, Lease: l,
+		Node: "n1"}
+}
+
+func consumer(name string, expect api.Revision, l lease.ID) registry.EdgeChange {
+	return registry.EdgeChange{Name: name, Expect: expect, TakeConsumer: true, ConsumerStage: "c", Capacity: 1 << 16, Lease: l,
+		Node: "n2"}
+}
+
+func moved(name string, expect api.Revision, l lease.ID) registry.EdgeChange {
+	return registry.EdgeChange{Name: name, Expect: expect, Lease: l, Node: "n2"}
+}
+
+func TestChangeGrantsEverythingAtOnce(t *testing.T) {
+	s := newScript(t)
+	r := s.must(change("s1", "op1", producer("e", 0, "l1"), consumer("f", 0, "l2")))
+	e := s.edge("e")
+	require.Equal(t, []registry.Record{e, s.edge("f")}, r.Edges)
+	require.Equal(t, fence.Epoch(1), e.Generation)
+	require.Equal(t, api.Side{Stage: "p", Session: "s1", Node: "n1", Epoch: 1}, e.Producer)
+	require.True(t, e.Consumer.Free())
+	l, ok := s.state.Lease("l1")
+	require.True(t, ok)
+	require.Equal(t, uint64(1<<16), l.Bytes)
+	require.Equal(t, fence.Epoch(1), l.Epoch)
+	require.Equal(t, uint64(1<<16), s.state.Leased("n1"))
+
+	shown := e.API(s.state)
+	require.NoError(t, shown.Locator.Validate())
+	require.Equal(t, locator.ArenaID("l1"), shown.Locator.Arena)
+	require.Equal(t, "a", shown.Locator.Zone)
+
+	// The consumer's takeover gives another ring; the producer keeps its epoch.
+	s.must(change("s2", "op2", consumer("e", e.Revision, "l3")))
+	e = s.edge("e")
+	require.Equal(t, fence.Epoch(2), e.Generation)
+	require.Equal(t, fence.Epoch(1), e.Producer.Epoch)
+	require.Equal(t, fence.Epoch(2), e.Consumer.Epoch)
+	_, ok = s.state.Lease("l1")
+	require.False(t, ok, "the replaced lease is released")
+	status, _ := s.state.Ended("l1")
+	require.Equal(t, lease.Released, status)
+	require.Zero(t, s.state.Leased("n1"))
+
+	// A planned move takes nothing and leaves both epochs.
+	s.must(change("", "op3", moved("e", e.Revision, "l4")))
+	require.Equal(t, fence.Epoch(3), s.edge("e").Generation)
+	require.Equal(t, e.Producer, s.edge("e").Producer)
+	require.Equal(t, e.Consumer, s.edge("e").Consumer)
+	require.Len(t, s.state.History("e"), 3)
+}
+
+func TestChangeIsRefused(t *testing.T) {
+	s := newScript(t)
+	s.must(change("s1", "op", producer("e", 0, "l1")))
+	rev := s.edge("e").Revision
+	with := func(ec registry.EdgeChange, f func(*registry.EdgeChange)) registry.EdgeChange { f(&ec); return ec }
+	for name, c := range map[string]struct {
+		c   registry.ChangeEdges
+		why error
+	}{
+		"no edges":             {change("s1", "x"), api.ErrInvalid},
+		"old revision":         {change("s1", "x", producer("e", rev-1, "l2")), api.ErrConflict},
+		"exists":               {change("s1", "x", producer("e", 0, "l2")), api.ErrConflict},
+		"does not exist":       {change("s1", "x", producer("g", rev, "l2")), api.ErrConflict},
+		"second of two":        {change("s1", "x", producer("f", 0, "l2"), producer("e", 0, "l3")), api.ErrConflict},
+		"edge twice":           {change("s1", "x", producer("f", 0, "l2"), consumer("f", 0, "l3")), api.ErrInvalid},
+		"lease twice":          {change("s1", "x", producer("f", 0, "l2"), producer("g", 0, "l2")), api.ErrInvalid},
+		"lease is active":      {change("s1", "x", producer("f", 0, "l1")), api.ErrInvalid},
+		"lease is reused":      {change("s1", "x", producer("e", rev, "l1")), api.ErrInvalid},
+		"dead session":         {change("gone", "x", producer("e", rev, "l2")), api.ErrSessionLost},
+		"not its edge":         {change("s2", "x", moved("e", rev, "l2")), fence.ErrFenced},
+		"nothing to move":      {change("", "x", moved("g", 0, "l2")), api.ErrNotFound},
+		"operator takes":       {change("", "x", producer("e", rev, "l2")), api.ErrInvalid},
+		"unknown node":         {change("s1", "x", with(producer("e", rev, "l2"), func(ec *registry.EdgeChange) { ec.Node = "n9" })), api.ErrNoRoom},
+		"no room":              {change("s1", "x", with(producer("e", rev, "l2"), func(ec *registry.EdgeChange) { ec.Capacity = 1<<20 + 1 })), api.ErrNoRoom},
+		"no room for both":     {change("s1", "x", with(producer("f", 0, "l2"), func(ec *registry.EdgeChange) { ec.Capacity = 1 << 20 })), api.ErrNoRoom},
+		"new without capacity": {change("s1", "x", with(producer("f", 0, "l2"), func(ec *registry.EdgeChange) { ec.Capacity = 0 })), api.ErrInvalid},
+		"bad name":             {change("s1", "x", producer("a/b", 0, "l2")), api.ErrInvalid},
+		"no stage":             {change("s1", "x", with(producer("e", rev, "l2"), func(ec *registry.EdgeChange) { ec.ProducerStage = "" })), api.ErrInvalid},
+		"no term":              {registry.ChangeEdges{Session: "s1", Edges: []registry.EdgeChange{producer("e", rev, "l2")}}, api.ErrInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fork := &script{t: t, state: s.state, index: s.index, term: s.term}
+			fork.refused(c.c, c.why)
+		})
+	}
+}
+
+func TestRoomOfTheReplacedRingCounts(t *testing.T) {
+	s := newScript(t)
+	big := producer("e", 0, "l1")
+	big.Capacity = 1 << 20
+	s.must(change("s1", "", big))
+	again := producer("e", s.edge("e").Revision, "l2")
+	again.Capacity = 0
+	s.must(change("s1", "", again))
+	require.Equal(t, uint64(1<<20), s.edge("e").Capacity)
+	require.Equal(t, uint64(1<<20), s.state.Leased("n1"))
+}
+
+func TestCodecIsSetOnce(t *testing.T) {
+	s := newScript(t)
+	ec := producer("e", 0, "l1")
+	s.must(change("s1", "", ec))
+	ec = consumer("e", s.edge("e").Revision, "l2")
+	ec.Codec = "abc"
+	s.must(change("s2", "", ec))
+	require.Equal(t, "abc", s.edge("e").Codec)
+	ec = producer("e", s.edge("e").Revision, "l3")
+	ec.Codec = "xyz"
+	s.refused(change("s1", "", ec), api.ErrCodec)
+	ec.Codec = ""
+	s.must(change("s1", "", ec))
+	require.Equal(t, "abc", s.edge("e").Codec)
+}
+
+// An unknown outcome is resolved by asking again: the same operation gives the first answer, whatever became of roles and
+// leases since, until another change comes in between.
+func TestSameOpGivesTheFirstAnswer(t *testing.T) {
+	s := newScript(t)
+	c := change("s1", "op", producer("e", 0, "l1"), producer("f", 0, "l2"))
+	first := s.must(c)
+	again := s.must(c)
+	require.Equal(t, first.Revision, again.Revision)
+	require.Equal(t, first.Edges, again.Edges)
+	require.Equal(t, first.Leases, again.Leases)
+
+	other := c
+	other.Session = "s2"
+	s.refused(other, api.ErrConflict)
+
+	s.must(registry.EndSession{Session: "s1"})
+	again = s.must(c)
+	require.Equal(t, first.Revision, again.Revision)
+	require.True(t, again.Edges[0].Producer.Free())
+
+	s.must(change("s2", "op2", producer("f", s.edge("f").Revision, "l3")))
+	s.refused(c, api.ErrSessionLost)
+}
+
+func TestGenerationsSurviveDeletion(t *testing.T) {
+	s := newScript(t)
+	s.must(change("s1", "", producer("e", 0, "l1")))
+	s.must(change("s1", "", producer("e", s.edge("e").Revision, "l2")))
+	s.refused(registry.DeleteEdge{Name: "e", Expect: 1}, api.ErrConflict)
+	s.refused(registry.DeleteEdge{Name: "x", Expect: 1}, api.ErrNotFound)
+	r := s.must(registry.DeleteEdge{Name: "e", Expect: s.edge("e").Revision})
+	require.Len(t, r.Ended, 1)
+	require.Zero(t, s.state.Leased("n1"))
+	require.Empty(t, slices.Collect(s.state.EdgesOf("s1")))
+	s.must(change("s1", "", producer("e", 0, "l3")))
+	require.Equal(t, fence.Epoch(3), s.edge("e").Generation)
+
+	// Forgotten tombstones leave a floor, for every edge.
+	s.must(registry.DeleteEdge{Name: "e", Expect: s.edge("e").Revision})
+	s.state = registry.ForgetTombstones(s.state)
+	s.must(change("s1", "", producer("e", 0, "l4"), producer("new", 0, "l5")))
+	require.Equal(t, fence.Epoch(4), s.edge("e").Generation)
+	require.Equal(t, fence.Epoch(4), s.edge("new").Generation)
+}
+
+func TestHistoryKeepsTheLast(t *testing.T) {
+	s := newScript(t)
+	s.must(change("s1", "", producer("e", 0, lease.NewID())))
+	for range registry.HistoryMax + 5 {
+		c := change("s1", "", moved("e", s.edge("e").Revision, lease.NewID()))
+		c.Reason, c.Detail = api.ReasonRingLost, "why"
+		s.must(c)
+	}
+	h := s.state.History("e")
+	require.Len(t, h, registry.HistoryMax)
+	require.Equal(t, s.edge("e").Revision, h[len(h)-1].Revision)
+	require.Equal(t, "why", h[0].Detail)
+	require.Nil(t, s.state.History("x"))
+}
+
+func TestEndOfSessionFreesRoles(t *testing.T) {
+	s := newScript(t)
+	s.must(change("s1", "", producer("e", 0, "l1"), consumer("f", 0, "l2")))
+	s.must(change("s2", "", consumer("e", s.edge("e").Revision, "l3")))
+	s.must(registry.GrantLease{Lease: "m", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 100, TTL: lease.TTLDefault})
+	s.must(registry.GrantLease{Lease: "b", Kind: lease.KindBlock, Node: "n1", Session: "s1", Name: "region", Bytes: 100, TTL: lease.TTLDefault})
+	before := s.edge("e")
+	r := s.must(registry.EndSession{Session: "s1"})
+	e := s.edge("e")
+	require.Equal(t, before.Generation, e.Generation)
+	require.Greater(t, e.Revision, before.Revision)
+	require.Equal(t, api.ReasonGone, e.Reason)
+	require.True(t, e.Producer.Free())
+	require.Equal(t, before.Producer.Epoch, e.Producer.Epoch)
+	require.Equal(t, before.Producer.Stage, e.Producer.Stage)
+	require.Equal(t, before.Consumer, e.Consumer)
+	require.True(t, s.edge("f").Consumer.Free())
+	require.Len(t, r.Ended, 2, "the session and its memory; rings and block regions go on")
+	_, ok := s.state.Lease("m")
+	require.False(t, ok)
+	b, ok := s.state.Region("region")
+	require.True(t, ok)
+	require.Empty(t, b.Session)
+	s.refused(registry.EndSession{Session: "s1"}, api.ErrSessionLost)
+	s.refused(registry.OpenSession{Session: "s1", Stage: "stage", Node: "n1", Incarnation: 1, TTL: lease.TTLDefault}, api.ErrSessionLost)
+	require.Len(t, slices.Collect(s.state.SessionsOn("n1")), 2)
+}
+
+func TestBlockRegionsHaveSuccessors(t *testing.T) {
+	s := newScript(t)
+	grant := registry.GrantLease{Lease: "b", Kind: lease.KindBlock, Node: "n1", Session: "s1", Name: "region", Bytes: 4096, TTL: lease.TTLDefault}
+	first := s.must(grant).Leases[0]
+	grant.Lease, grant.Session, grant.Node = "b2", "s2", "n2"
+	second := s.must(grant).Leases[0]
+	require.Equal(t, lease.ID("b"), second.ID)
+	require.Equal(t, locator.NodeID("n1"), second.Node)
+	require.Greater(t, second.Epoch, first.Epoch)
+	s.refused(registry.ReleaseLease{Lease: "b", Session: "s1"}, fence.ErrFenced)
+	grant.Bytes = 8192
+	s.refused(grant, api.ErrConflict)
+	s.must(registry.ReleaseLease{Lease: "b", Session: "s2"})
+	_, ok := s.state.Region("region")
+	require.False(t, ok)
+	require.Greater(t, s.must(grant).Leases[0].Epoch, second.Epoch)
+}
+
+func TestLeasesAreGrantedOnceAndEnd(t *testing.T) {
+	s := newScript(t)
+	grant := registry.GrantLease{Lease: "m", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1 << 20, TTL: lease.TTLDefault}
+	first := s.must(grant)
+	require.Equal(t, first.Leases, s.must(grant).Leases)
+	other := grant
+	other.Lease = "m2"
+	s.refused(other, api.ErrNoRoom)
+	other.Kind, other.Name = "tape", ""
+	s.refused(other, api.ErrInvalid)
+	other.Kind, other.Name = lease.KindMemory, "named"
+	s.refused(other, api.ErrInvalid)
+	s.refused(registry.ReleaseLease{Lease: "none"}, api.ErrNotFound)
+	s.must(registry.RevokeLease{Lease: "m"})
+	s.refused(registry.ReleaseLease{Lease: "m", Session: "s1"}, lease.ErrRevoked)
+	s.refused(grant, api.ErrInvalid)
+	require.Zero(t, s.state.Leased("n1"))
+}
+
+func TestLostRingsAreNotedInTheirRecord(t *testing.T) {
+	for reason, lose := range map[api.Reason]func(s *script) registry.Command{
+		api.ReasonRevoked: func(*script) registry.Command { return registry.RevokeLease{Lease: "l1"} },
+		api.ReasonExpired: func(s *script) registry.Command {
+			return registry.Expire{Term: s.term, Leases: []registry.Mark[lease.ID]{{ID: "l1"}}}
+		},
+	} {
+		s := newScript(t)
+		s.must(change("s1", "", producer("e", 0, "l1")))
+		before := s.edge("e")
+		r := s.must(lose(s))
+		require.Len(t, r.Ended, 1)
+		e := s.edge("e")
+		require.Equal(t, reason, e.Reason)
+		require.Equal(t, before.Generation, e.Generation)
+		require.Greater(t, e.Revision, before.Revision)
+		require.Equal(t, before.Producer, e.Producer)
+		s.refused(registry.AdoptLease{Lease: "l1", Node: "n1", Incarnation: 1}, map[api.Reason]error{
+			api.ReasonRevoked: lease.ErrRevoked, api.ReasonExpired: lease.ErrExpired}[reason])
+		s.must(change("s1", "", producer("e", e.Revision, "l2")))
+	}
+}
+
+// What a deposed leader decided, and what was decided on an older allowance, does nothing.
+func TestLateExpiriesAreNothing(t *testing.T) {
+	s := newScript(t)
+	s.must(change("s1", "", producer("e", 0, "l1")))
+	leases, sessions := []registry.Mark[lease.ID]{{ID: "l1"}}, []registry.Mark[lease.SessionID]{{ID: "s1"}}
+	s.refused(registry.Expire{Term: s.term - 1, Leases: leases, Sessions: sessions}, api.ErrConflict)
+	s.refused(registry.Allowance{Term: s.term + 1, Leases: leases, Sessions: sessions}, api.ErrConflict)
+	allowed := s.must(registry.Allowance{Term: s.term, Leases: leases, Sessions: sessions})
+	require.Equal(t, uint64(1), allowed.Leases[0].Seq)
+	require.Equal(t, uint64(1), allowed.Sessions[0].Seq)
+	late := s.must(registry.Expire{Term: s.term, Leases: leases, Sessions: sessions})
+	require.Empty(t, late.Ended)
+	leases[0].Seq, sessions[0].Seq = 1, 1
+	due := s.must(registry.Expire{Term: s.term, Leases: leases, Sessions: sessions})
+	require.Len(t, due.Ended, 2)
+	status, _ := s.state.Ended("s1")
+	require.Equal(t, lease.Expired, status)
+	require.Equal(t, api.ReasonGone, s.edge("e").Reason)
+}
+
+func TestNodesComeBack(t *testing.T) {
+	s := newScript(t)
+	s.must(change("s1", "", producer("e", 0, "l1")))
+	open := registry.OpenSession{Session: "s9", Stage: "stage", Node: "n1", Incarnation: 1, TTL: lease.TTLDefault, Token: [32]byte{1}}
+	s.must(open)
+	s.must(open)
+	n := s.must(registry.RegisterNode{Node: "n1", Zone: "a", Address: "127.0.0.9:7000", Memory: 1 << 20}).Node
+	require.Equal(t, uint64(2), n.Incarnation)
+	require.Equal(t, "127.0.0.9:7000", s.edge("e").API(s.state).Locator.Address)
+
+	s.refused(registry.AdoptLease{Lease: "l1", Node: "n1", Incarnation: 1}, fence.ErrFenced)
+	s.refused(registry.AdoptLease{Lease: "l1", Node: "n2", Incarnation: 1}, api.ErrInvalid)
+	rev := s.edge("e").Revision
+	adopted := s.must(registry.AdoptLease{Lease: "l1", Node: "n1", Incarnation: 2})
+	require.Equal(t, uint64(2), adopted.Leases[0].Incarnation)
+	require.Equal(t, api.ReasonRecovered, s.edge("e").Reason)
+	require.Greater(t, s.edge("e").Revision, rev)
+	rev = s.edge("e").Revision
+	s.must(registry.AdoptLease{Lease: "l1", Node: "n1", Incarnation: 2})
+	require.Equal(t, rev, s.edge("e").Revision, "once is enough")
+
+	adopt := registry.AdoptSession{Session: "s9", Token: [32]byte{1}, Node: "n1", Incarnation: 2}
+	for _, bend := range []func(*registry.AdoptSession){
+		func(c *registry.AdoptSession) { c.Token = [32]byte{2} },
+		func(c *registry.AdoptSession) { c.Node = "n2" },
+	} {
+		bad := adopt
+		bend(&bad)
+		s.refused(bad, api.ErrInvalid)
+	}
+	s.must(adopt)
+	s.refused(registry.EndSession{Session: "s9", Incarnation: 1}, api.ErrConflict)
+	s.must(registry.EndSession{Session: "s9", Incarnation: 2})
+	s.refused(adopt, api.ErrSessionLost)
+	open.Session, open.Node = "s10", "n9"
+	s.refused(open, api.ErrNotFound)
+	open.Node = "n1"
+	s.refused(open, fence.ErrFenced)
+	s.refused(registry.RegisterNode{Node: "n3", Address: "somewhere"}, api.ErrInvalid)
+}
+
+func TestCheckpointsAreFenced(t *testing.T) {
+	s := newScript(t)
+	value := []byte("state")
+	sum := crc32.Checksum(value, crc32.MakeTable(crc32.Castagnoli))
+	fenced := s.must(registry.PutCheckpoint{Key: "k", Epoch: 5}).Checkpoint
+	require.Nil(t, fenced.Value)
+	require.Equal(t, fence.Epoch(5), fenced.Epoch)
+	s.refused(registry.PutCheckpoint{Key: "k", Epoch: 4, Write: true, Value: value, Sum: sum}, fence.ErrFenced)
+	s.refused(registry.PutCheckpoint{Key: "k", Epoch: 5, Write: true, Value: value, Sum: sum + 1}, api.ErrCorrupt)
+	s.refused(registry.PutCheckpoint{Key: "k", Epoch: 5, Write: true, Value: make([]byte, api.CheckpointBytesMax+1)}, api.ErrTooLarge)
+	s.refused(registry.PutCheckpoint{Epoch: 5}, api.ErrInvalid)
+	s.must(registry.PutCheckpoint{Key: "k", Epoch: 5, Write: true, Value: value, Sum: sum})
+	// A successor's fence leaves the value.
+	got := s.must(registry.PutCheckpoint{Key: "k", Epoch: 6}).Checkpoint
+	require.Equal(t, value, got.Value)
+	s.refused(registry.PutCheckpoint{Key: "k", Epoch: 5, Write: true, Value: value, Sum: sum}, fence.ErrFenced)
+}
+
+func TestEndsAreForgottenOldestFirst(t *testing.T) {
+	s := newScript(t)
+	for range registry.EndedMax + 10 {
+		s.index++
+		id := lease.NewID()
+		s.state, _ = s.state.Step(registry.Entry{Index: s.index, Term: 1, Command: registry.GrantLease{Lease: id,
+			Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1, TTL: lease.TTLDefault}})
+		s.index++
+		s.state, _ = s.state.Step(registry.Entry{Index: s.index, Term: 1, Command: registry.RevokeLease{Lease: id}})
+		_, ok := s.state.Ended(string(id))
+		require.True(t, ok)
+	}
+	require.NoError(t, s.state.Verify())
+	require.Len(t, s.state.Indexes()["ending"], registry.EndedMax)
+}
+
+func TestClusterIdentityStands(t *testing.T) {
+	s := newScript(t)
+	s.must(registry.InitCluster{Cluster: "c"})
+	s.refused(registry.InitCluster{Cluster: "d"}, api.ErrConflict)
+	require.Equal(t, "c", s.state.Cluster())
+}
