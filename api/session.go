@@ -102,6 +102,7 @@ type HandBack struct {
 	Generation fence.Epoch     `json:"generation"`
 	Arena      locator.ArenaID `json:"arena"`
 	Role       fabric.Role     `json:"role"`
+	Capacity   int             `json:"capacity"` // of the ring, bytes
 }
 
 // Beat shows life, and asks how long the session is good. The reply is a Beat with Deadline.
