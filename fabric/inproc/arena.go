@@ -55,7 +55,7 @@ func (a *Arena) Producer() (fabric.Producer, error) {
 	a.producerTaken = true
 	p := ring.NewProducer(ring.Setup{Config: a.config, Control: &a.control, Own: a.wakeProducer, Peer: a.wakeConsumer},
 		&a.producer, a.data)
-	p.Bind(&a.consumer)
+	ring.BindProducer(p, &a.consumer)
 	return p, nil
 }
 
@@ -69,7 +69,7 @@ func (a *Arena) Consumer() (fabric.Consumer, error) {
 	a.consumerTaken = true
 	c := ring.NewConsumer(ring.Setup{Config: a.config, Control: &a.control, Own: a.wakeConsumer, Peer: a.wakeProducer},
 		&a.consumer)
-	c.Bind(&a.producer, a.data)
+	ring.BindConsumer(c, &a.producer, a.data)
 	return c, nil
 }
 

@@ -13,7 +13,7 @@ type Consumer struct {
 	side
 	words *ConsumerWords // ours
 	seed  uint32
-	peer  atomic.Pointer[source] // stored by Bind; nil until the producer is there
+	peer  atomic.Pointer[source] // stored by BindConsumer; nil until the producer is there
 
 	// The calls' own. Cursors count bytes since the ring began.
 	read    uint64 // end of what Next has returned
@@ -42,11 +42,11 @@ func NewConsumer(setup Setup, words *ConsumerWords) *Consumer {
 	return c
 }
 
-// Bind gives the consumer its producer's words and data, which it never writes. Before that the ring is empty. Any
+// BindConsumer gives a consumer its producer's words and data, which it never writes. Before that the ring is empty. Any
 // goroutine, once.
-func (c *Consumer) Bind(words *ProducerWords, data []byte) {
+func BindConsumer(c *Consumer, words *ProducerWords, data []byte) {
 	c.peer.Store(&source{words, data})
-	c.Own.Signal()
+	c.setup.Own.Signal()
 }
 
 func (c *Consumer) hasNews() bool {
@@ -67,7 +67,7 @@ func (c *Consumer) SetResume(note []byte) error {
 		return err
 	}
 	c.resumed = true
-	c.words.ResumeNote.write(uint64(c.Config.Generation), 1, note)
+	c.words.ResumeNote.write(uint64(c.setup.Config.Generation), 1, note)
 	c.words.Resume.Store(1)
 	c.wakeProducer()
 	return nil
@@ -89,7 +89,7 @@ func (c *Consumer) wakeProducer() {
 	if peer := c.peer.Load(); peer != nil {
 		c.wakePeer(peer.words.Waiting.Load())
 	} else {
-		c.Peer.Signal() // its words are not here yet, but it may have ours already
+		c.setup.Peer.Signal() // its words are not here yet, but it may have ours already
 	}
 }
 
@@ -138,8 +138,8 @@ func (c *Consumer) refresh() error {
 		return nil
 	}
 	tail := peer.words.Tail.Load()
-	if tail < c.tail || tail-c.freed > uint64(c.Config.Capacity) || tail%headerBytes != 0 {
-		return c.damaged("the producer's cursor is %d after %d, with %d bytes freed of a ring of %d", tail, c.tail, c.freed, c.Config.Capacity)
+	if tail < c.tail || tail-c.freed > uint64(c.setup.Config.Capacity) || tail%headerBytes != 0 {
+		return c.damaged("the producer's cursor is %d after %d, with %d bytes freed of a ring of %d", tail, c.tail, c.freed, c.setup.Config.Capacity)
 	}
 	c.tail = tail
 	return nil
@@ -153,11 +153,11 @@ func (c *Consumer) damaged(format string, args ...any) error {
 
 // record takes the record at the read cursor, of which at least the header lies before the tail.
 func (c *Consumer) record(peer *source) ([]byte, error) {
-	at := c.read & uint64(c.Config.Capacity-1)
+	at := c.read & uint64(c.setup.Config.Capacity-1)
 	head := binary.LittleEndian.Uint64(peer.data[at:]) // once: it may change under a hostile producer's hand
 	n := uint32(head)
 	size := sizeOf(int(n))
-	if head != header(c.seed, c.read, n) || int(n) > fabric.RecordMax(c.Config.Capacity) || size > c.tail-c.read {
+	if head != header(c.seed, c.read, n) || int(n) > fabric.RecordMax(c.setup.Config.Capacity) || size > c.tail-c.read {
 		return nil, c.damaged("record %d at byte %d: bad header %016x, %d bytes published", c.count, c.read, head, c.tail-c.read)
 	}
 	c.read += size
@@ -181,7 +181,7 @@ func (c *Consumer) Ack(n uint64, stable []byte) error {
 	}
 	if stable != nil {
 		c.stable++
-		c.words.StableNotes[c.stable%2].write(uint64(c.Config.Generation), c.stable, stable)
+		c.words.StableNotes[c.stable%2].write(uint64(c.setup.Config.Generation), c.stable, stable)
 		c.words.Stable.Store(c.stable)
 	}
 	if n > c.acked {

@@ -2,10 +2,15 @@ package ring
 
 import "time"
 
-// Event is how a side sleeps and is woken. Both methods may be called by any goroutine, Park by one at a time.
-type Event interface {
-	// Signal makes Park call ready again. It never blocks, and does nothing once the event is gone.
+// Signaler wakes a side.
+type Signaler interface {
+	// Signal makes the side's Park call ready again. It never blocks. Any goroutine.
 	Signal()
+}
+
+// Event is how a side sleeps and is woken. Signal does nothing once the event is gone. Park is for one goroutine at a time.
+type Event interface {
+	Signaler
 	// Park calls ready now, and again after each Signal since that call began; it returns once ready returns true, or the
 	// timeout has passed (zero: no timeout), or the event is gone, and may return early for no reason.
 	Park(timeout time.Duration, ready func() bool)

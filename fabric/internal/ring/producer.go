@@ -15,7 +15,7 @@ type Producer struct {
 	words *ProducerWords // ours
 	data  []byte         // ours; longer than the capacity, see DataBytes
 	seed  uint32
-	peer  atomic.Pointer[ConsumerWords] // stored by Bind; nil until the consumer is there
+	peer  atomic.Pointer[ConsumerWords] // stored by BindProducer; nil until the consumer is there
 
 	// The calls' own. Cursors count bytes since the ring began.
 	tail      uint64 // end of what is committed
@@ -40,11 +40,11 @@ func NewProducer(setup Setup, words *ProducerWords, data []byte) *Producer {
 	return p
 }
 
-// Bind gives the producer its consumer's words. Before that the ring takes records until it is full, and there are no
-// notes. Any goroutine, once.
-func (p *Producer) Bind(peer *ConsumerWords) {
+// BindProducer gives a producer its consumer's words. Before that the ring takes records until it is full, and there are no
+// notes. Any goroutine, once. It is no method because it is the fabric's to call, not the user's.
+func BindProducer(p *Producer, peer *ConsumerWords) {
 	p.peer.Store(peer)
-	p.Own.Signal()
+	p.setup.Own.Signal()
 }
 
 func (p *Producer) hasNews() bool {
@@ -76,12 +76,12 @@ func (p *Producer) claim(n int) ([]byte, error) {
 		return nil, errClaimOpen
 	case n < 0:
 		return nil, fmt.Errorf("ring: claim of %d bytes", n)
-	case n > fabric.RecordMax(p.Config.Capacity):
-		return nil, fmt.Errorf("%d bytes, at most %d: %w", n, fabric.RecordMax(p.Config.Capacity), fabric.ErrTooLarge)
-	case p.Control.Sealed.Load() != uint32(open):
+	case n > fabric.RecordMax(p.setup.Config.Capacity):
+		return nil, fmt.Errorf("%d bytes, at most %d: %w", n, fabric.RecordMax(p.setup.Config.Capacity), fabric.ErrTooLarge)
+	case p.setup.Control.Sealed.Load() != uint32(open):
 		return nil, p.verdict(p.clock.passed)
 	}
-	if end := p.tail + sizeOf(n); end > p.acked+uint64(p.Config.Capacity) {
+	if end := p.tail + sizeOf(n); end > p.acked+uint64(p.setup.Config.Capacity) {
 		if err := p.makeRoom(end); err != nil {
 			return nil, err
 		}
@@ -92,7 +92,7 @@ func (p *Producer) claim(n int) ([]byte, error) {
 }
 
 // place is where in the data a cursor points.
-func (p *Producer) place(cursor uint64) uint64 { return cursor & uint64(p.Config.Capacity-1) }
+func (p *Producer) place(cursor uint64) uint64 { return cursor & uint64(p.setup.Config.Capacity-1) }
 
 // makeRoom looks whether the ring may go on to end. If not it publishes what there is, because acks can only follow what was
 // seen, and notes for Wait what it lacks.
@@ -100,7 +100,7 @@ func (p *Producer) makeRoom(end uint64) error {
 	if err := p.refresh(); err != nil {
 		return err
 	}
-	wanted := end - min(end, uint64(p.Config.Capacity))
+	wanted := end - min(end, uint64(p.setup.Config.Capacity))
 	if p.acked >= wanted {
 		p.wanted.Store(0)
 		return nil
@@ -147,7 +147,7 @@ func (p *Producer) Commit() error {
 	binary.LittleEndian.PutUint64(p.data[p.place(p.tail):], header(p.seed, p.tail, uint32(n)))
 	p.tail += sizeOf(n)
 	p.count++
-	if p.tail-p.published >= uint64(p.Config.Capacity)/8 {
+	if p.tail-p.published >= uint64(p.setup.Config.Capacity)/8 {
 		return p.publish()
 	}
 	return nil
@@ -189,7 +189,7 @@ func (p *Producer) wakeConsumer() {
 	if peer := p.peer.Load(); peer != nil {
 		p.wakePeer(peer.Waiting.Load())
 	} else {
-		p.Peer.Signal() // its words are not here yet, but it may have ours already
+		p.setup.Peer.Signal() // its words are not here yet, but it may have ours already
 	}
 }
 
@@ -204,7 +204,7 @@ func (p *Producer) Resume() ([]byte, bool, error) {
 		switch n := peer.Resume.Load(); n {
 		case 0:
 		case 1:
-			note, ok := peer.ResumeNote.read(uint64(p.Config.Generation), 1)
+			note, ok := peer.ResumeNote.read(uint64(p.setup.Config.Generation), 1)
 			if !ok {
 				return nil, false, p.corrupt("the resume note's checksum or length is wrong")
 			}
@@ -238,7 +238,7 @@ func (p *Producer) Stable() ([]byte, bool, error) {
 		if number < seen {
 			return nil, false, p.corrupt("the stable note is number %d after %d", number, seen)
 		}
-		note, ok := peer.StableNotes[number%2].read(uint64(p.Config.Generation), number)
+		note, ok := peer.StableNotes[number%2].read(uint64(p.setup.Config.Generation), number)
 		if peer.Stable.Load() != number {
 			continue // replaced meanwhile: what was read may be of two notes
 		}

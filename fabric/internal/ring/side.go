@@ -16,15 +16,16 @@ import (
 
 // Setup is what both sides are made from.
 type Setup struct {
-	Config    fabric.Config
-	Control   *Control // the owner's words, read only
-	Own, Peer Event    // what wakes this side, and what wakes the other
-	Release   func()   // called once, after Close, when no call is using the memory any more; may be nil
+	Config  fabric.Config
+	Control *Control // the owner's words, read only
+	Own     Event    // what this side sleeps on
+	Peer    Signaler // what wakes the other; used by calls only, so it may go when the memory goes
+	Release func()   // called once, after Close, when no call is using the memory any more; may be nil
 }
 
 // side is what producer and consumer have in common: whether the ring may still be used, and waiting.
 type side struct {
-	Setup
+	setup   Setup
 	uses    atomic.Uint64        // calls that use the memory now, and the two flags below
 	lost    atomic.Pointer[loss] // the first loss that this side noticed
 	waiting *atomic.Uint64       // in this side's words; partner: the other side's wakePeer
@@ -47,13 +48,13 @@ const (
 )
 
 func (s *side) init(setup Setup, waiting *atomic.Uint64, news func() bool) {
-	s.Setup, s.waiting, s.news = setup, waiting, news
+	s.setup, s.waiting, s.news = setup, waiting, news
 	s.turn = make(chan struct{}, 1)
 	s.ready = s.awake
 }
 
 // Generation returns the ring's generation.
-func (s *side) Generation() fence.Epoch { return s.Config.Generation }
+func (s *side) Generation() fence.Epoch { return s.setup.Config.Generation }
 
 // enter begins a use of the memory. It fails once the side is closed.
 func (s *side) enter() bool {
@@ -73,8 +74,8 @@ func (s *side) exit() {
 
 // release gives the memory back if the side is closed and nobody uses it.
 func (s *side) release() {
-	if s.uses.CompareAndSwap(closed, closed|released) && s.Setup.Release != nil {
-		s.Setup.Release()
+	if s.uses.CompareAndSwap(closed, closed|released) && s.setup.Release != nil {
+		s.setup.Release()
 	}
 }
 
@@ -83,7 +84,7 @@ func (s *side) isClosed() bool { return s.uses.Load()&closed != 0 }
 // Close detaches the side. A call under way, or a claim not given back, keeps the memory until it ends. Idempotent.
 func (s *side) Close() error {
 	if s.uses.Or(closed)&closed == 0 {
-		s.Own.Signal()
+		s.setup.Own.Signal()
 		s.release()
 	}
 	return nil
@@ -108,7 +109,7 @@ func (s *side) lose(err error) error {
 }
 
 func (s *side) describe(err error) error {
-	return fmt.Errorf("edge %s, generation %d: %w", s.Config.Edge, s.Config.Generation, err)
+	return fmt.Errorf("edge %s, generation %d: %w", s.setup.Config.Edge, s.setup.Config.Generation, err)
 }
 
 // corrupt is lose for a check that failed.
@@ -118,10 +119,10 @@ func (s *side) corrupt(format string, args ...any) error {
 
 // verdict returns why the ring is over, nil if it is not. The clock says whether the deadline has passed.
 func (s *side) verdict(passed func(lease.Instant) bool) error {
-	if err := Verdict(s.Control.Sealed.Load()).err(); err != nil {
+	if err := Verdict(s.setup.Control.Sealed.Load()).err(); err != nil {
 		return s.lose(err)
 	}
-	if passed(lease.Instant(s.Control.Deadline.Load())) {
+	if passed(lease.Instant(s.setup.Control.Deadline.Load())) {
 		return s.lose(fabric.ErrLeaseExpired)
 	}
 	return nil
@@ -157,7 +158,7 @@ func (c *deadlineClock) passed(deadline lease.Instant) bool {
 func (s *side) wakePeer(waiting uint64) {
 	if waiting&1 == 1 && waiting != s.wakened {
 		s.wakened = waiting
-		s.Peer.Signal()
+		s.setup.Peer.Signal()
 	}
 }
 
@@ -188,11 +189,11 @@ func (s *side) Wait(ctx context.Context) error {
 
 // sleep parks until there is a reason to end the wait.
 func (s *side) sleep(ctx context.Context) {
-	defer context.AfterFunc(ctx, s.Own.Signal)()
+	defer context.AfterFunc(ctx, s.setup.Own.Signal)()
 	defer s.waiting.Add(1) // even: nobody waits
 	s.waiting.Add(1)
 	for {
-		s.Own.Park(s.timeout(), s.ready)
+		s.setup.Own.Park(s.timeout(), s.ready)
 		if s.ended() {
 			return
 		}
@@ -214,7 +215,7 @@ func (s *side) ended() bool {
 // timeout is how long a sleep may last before the deadline must be looked at again. The runtime's timers stand still
 // while the machine is suspended, so a sleeper may notice late; whoever writes looks at the clock.
 func (s *side) timeout() time.Duration {
-	deadline := lease.Instant(s.Control.Deadline.Load())
+	deadline := lease.Instant(s.setup.Control.Deadline.Load())
 	if deadline == 0 {
 		return 0
 	}

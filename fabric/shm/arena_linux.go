@@ -1,0 +1,236 @@
+package shm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/internal/ring"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// Arena is a ring as its node holds it. It implements fabric.Arena.
+type Arena struct {
+	config fabric.Config
+	header header
+
+	mu     sync.Mutex // of all below
+	parts  Parts      // Node for writing
+	maps   struct{ node, producer, consumer mapping }
+	bells  struct{ producer, consumer bell }
+	owner  ring.Owner
+	sides  map[fabric.Role]*attachment
+	over   chan struct{} // closed once the ring is known to be sealed
+	closed bool
+	last   fabric.Usage // when closed
+}
+
+// attachment is how far a side has come.
+type attachment struct {
+	taken  bool
+	mapped chan struct{}        // closed once its part is mapped and sealed
+	bind   func(*os.File) error // of a side in this process that waits for its peer, else nil
+}
+
+func (at *attachment) isMapped() bool {
+	select {
+	case <-at.mapped:
+		return true
+	default:
+		return false
+	}
+}
+
+// New allocates a ring's memory: c.Capacity bytes and a few pages. All of it is there when New returns; nothing is
+// overcommitted.
+func New(c fabric.Config) (*Arena, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if len(c.Arena) > nameMax || len(c.Edge) > nameMax {
+		return nil, fmt.Errorf("shm: names of arena %q and edge %q: at most %d bytes each", c.Arena, c.Edge, nameMax)
+	}
+	var p Parts
+	for _, part := range []struct {
+		file **os.File
+		make func() (*os.File, error)
+	}{
+		{&p.Node, func() (*os.File, error) { return newPart("grafnode-node", nodeBytes()) }},
+		{&p.Producer, func() (*os.File, error) { return newPart("grafnode-producer", producerBytes(c.Capacity)) }},
+		{&p.Consumer, func() (*os.File, error) { return newPart("grafnode-consumer", consumerBytes()) }},
+		{&p.WakeProducer, func() (*os.File, error) { return newEvent("grafnode-wake-producer") }},
+		{&p.WakeConsumer, func() (*os.File, error) { return newEvent("grafnode-wake-consumer") }},
+	} {
+		f, err := part.make()
+		if err != nil {
+			p.Close()
+			return nil, err
+		}
+		*part.file = f
+	}
+	if err := writeNode(p, c); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return newArena(c, p)
+}
+
+// writeNode fills the node's part, the header last, and ends further sealing.
+func writeNode(p Parts, c fabric.Config) (err error) {
+	h := header{config: c}
+	if h.producer, err = checkPart(p.Producer, producerBytes(c.Capacity), sizeSeals); err != nil {
+		return err
+	}
+	if h.consumer, err = checkPart(p.Consumer, consumerBytes(), sizeSeals); err != nil {
+		return err
+	}
+	m, err := mapBytes(p.Node, nodeBytes(), readWrite)
+	if err != nil {
+		return err
+	}
+	defer m.unmap()
+	m.control().Deadline.Store(int64(c.Deadline))
+	copy(m.header(), h.encode())
+	return addSeals(p.Node, nodeSeals)
+}
+
+// newArena maps what the node needs of an arena whose parts exist: its own part for writing, the words of the others. It
+// owns p, also when it fails.
+func newArena(c fabric.Config, p Parts) (a *Arena, err error) {
+	a = &Arena{config: c, parts: p, over: make(chan struct{}), sides: map[fabric.Role]*attachment{
+		fabric.RoleProducer: {mapped: make(chan struct{})},
+		fabric.RoleConsumer: {mapped: make(chan struct{})},
+	}}
+	a.bells.producer, a.bells.consumer = noBell, noBell
+	defer func() {
+		if err != nil {
+			a.release()
+		}
+	}()
+	if a.header, a.maps.node, err = openNode(p.Node, c, readWrite); err != nil {
+		return nil, err
+	}
+	if a.maps.producer, err = mapBytes(p.Producer, os.Getpagesize(), readOnly); err != nil {
+		return nil, err
+	}
+	if a.maps.consumer, err = mapBytes(p.Consumer, consumerBytes(), readOnly); err != nil {
+		return nil, err
+	}
+	if a.bells.producer, err = newBell(p.WakeProducer); err != nil {
+		return nil, err
+	}
+	if a.bells.consumer, err = newBell(p.WakeConsumer); err != nil {
+		return nil, err
+	}
+	a.owner = ring.Owner{
+		Control:  a.maps.node.control(),
+		Producer: a.maps.producer.producer(),
+		Consumer: a.maps.consumer.consumer(),
+		Signal: func() {
+			a.bells.producer.Signal()
+			a.bells.consumer.Signal()
+		},
+	}
+	return a, nil
+}
+
+// Config returns what the arena was made for.
+func (a *Arena) Config() fabric.Config { return a.config }
+
+// SetDeadline is fabric's SetDeadline. It does nothing once the arena is closed.
+func (a *Arena) SetDeadline(d lease.Instant) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.owner.SetDeadline(d)
+	}
+}
+
+// Seal is fabric's Seal. It wakes both sides, wherever they are.
+func (a *Arena) Seal(reason error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sealLocked(reason)
+}
+
+func (a *Arena) sealLocked(reason error) {
+	if a.closed {
+		return
+	}
+	a.owner.Seal(reason)
+	select {
+	case <-a.over:
+	default:
+		close(a.over)
+	}
+}
+
+// Usage is fabric's Usage. After Close it stays what it was then.
+func (a *Arena) Usage() fabric.Usage {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.last = a.owner.Usage(a.config.Capacity)
+	}
+	return a.last
+}
+
+// Close is fabric's Close. The memory is free once no side maps it any more.
+func (a *Arena) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return nil
+	}
+	a.sealLocked(fabric.ErrSealed)
+	a.last = a.owner.Usage(a.config.Capacity)
+	a.closed = true
+	a.release()
+	return nil
+}
+
+func (a *Arena) release() {
+	a.maps.node.unmap()
+	a.maps.producer.unmap()
+	a.maps.consumer.unmap()
+	a.bells.producer.close()
+	a.bells.consumer.close()
+	a.parts.Close()
+}
+
+// describe adds the ring's name to an error.
+func (a *Arena) describe(role fabric.Role, err error) error {
+	return fmt.Errorf("edge %s, generation %d, %s: %w", a.config.Edge, a.config.Generation, role, err)
+}
+
+var _ fabric.Arena = (*Arena)(nil)
+
+// WaitMapped blocks until the side's holder has mapped and sealed its part (Mapped was called), the ring is sealed, or ctx
+// ends; it returns nil, the reason of the seal, or ctx's cause.
+func (a *Arena) WaitMapped(ctx context.Context, role fabric.Role) error {
+	if err := checkRole(role); err != nil {
+		return err
+	}
+	select {
+	case <-a.sides[role].mapped:
+		return nil
+	default:
+	}
+	select {
+	case <-a.sides[role].mapped:
+		return nil
+	case <-a.over:
+		return a.describe(role, a.reason())
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// reason returns why the ring is over, nil if it is not.
+func (a *Arena) reason() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reasonLocked()
+}
