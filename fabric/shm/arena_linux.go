@@ -185,10 +185,24 @@ func (a *Arena) Close() error {
 		return nil
 	}
 	a.sealLocked(fabric.ErrSealed)
+	a.closeLocked()
+	return nil
+}
+
+// Abandon is Close without the seal: to sides in other processes it is as if the node's process had died. They go on until
+// the deadline, and the node's next process can Adopt the ring. Idempotent.
+func (a *Arena) Abandon() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.closeLocked()
+	}
+}
+
+func (a *Arena) closeLocked() {
 	a.last = a.owner.Usage(a.config.Capacity)
 	a.closed = true
 	a.release()
-	return nil
 }
 
 func (a *Arena) release() {

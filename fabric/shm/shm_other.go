@@ -40,6 +40,7 @@ func (*Arena) SetDeadline(lease.Instant)                     {}
 func (*Arena) Seal(error)                                    {}
 func (*Arena) Usage() fabric.Usage                           { return fabric.Usage{} }
 func (*Arena) Close() error                                  { return nil }
+func (*Arena) Abandon()                                      {}
 func (*Arena) Grant(fabric.Role) (Files, error)              { return Files{}, fabric.ErrUnsupported }
 func (*Arena) Mapped(fabric.Role) error                      { return fabric.ErrUnsupported }
 func (*Arena) WaitMapped(context.Context, fabric.Role) error { return fabric.ErrUnsupported }
