@@ -1,0 +1,95 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/grafnode/grafnode/lease"
+)
+
+// Limits of one HTTP exchange.
+const (
+	// TryTimeoutDefault bounds one try of a request against one node.
+	TryTimeoutDefault = 5 * time.Second
+	responseMax       = 64 << 20
+	errorBodyMax      = 64 << 10
+	connectTimeout    = 2 * time.Second
+)
+
+// APIConfig says how an API talks to its node.
+type APIConfig struct {
+	Timeout time.Duration // of one request; streams: until the answer begins. Zero: TryTimeoutDefault
+	// Credentials returns the session that requests are made for and its secret; nil, or an empty session: none.
+	Credentials func() (session lease.SessionID, token string)
+}
+
+// API speaks the HTTP API of one node: no retries, no other nodes, no session of its own. It is what the command line and
+// nodes among themselves use. All methods are safe for concurrent use. Errors are api errors: errors.Is finds api.ErrUnavailable
+// if the node was not reached, and api.ErrUnknown if a write may or may not have happened.
+type API struct {
+	target  string // as given, for messages
+	base    string
+	timeout time.Duration
+	creds   func() (lease.SessionID, string)
+	http    *http.Client
+}
+
+// NewAPI returns the API of the node at target: "host:port", or the path of its Unix socket. It connects to nothing yet.
+func NewAPI(target string, c APIConfig) (*API, error) {
+	network, address, err := splitTarget(target)
+	if err != nil {
+		return nil, err
+	}
+	if c.Timeout == 0 {
+		c.Timeout = TryTimeoutDefault
+	}
+	if c.Credentials == nil {
+		c.Credentials = func() (lease.SessionID, string) { return "", "" }
+	}
+	dialer := &net.Dialer{Timeout: connectTimeout}
+	host := address
+	if network == "unix" {
+		host = "node" // HTTP wants one; the socket's path is not one
+	}
+	return &API{
+		target: target, base: "http://" + host, timeout: c.Timeout, creds: c.Credentials,
+		http: &http.Client{
+			// No proxy from the environment: these are the cluster's own machines.
+			Transport: &http.Transport{
+				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					return dialer.DialContext(ctx, network, address)
+				},
+				MaxIdleConnsPerHost: 8,
+				IdleConnTimeout:     30 * time.Second,
+				DisableCompression:  true,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// splitTarget tells a socket's path from a host and port.
+func splitTarget(target string) (network, address string, err error) {
+	if path, ok := strings.CutPrefix(target, "unix:"); ok || filepath.IsAbs(target) {
+		return "unix", path, nil
+	}
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(target, "http://"))
+	if err != nil || host == "" || port == "" {
+		return "", "", fmt.Errorf("%q is no node: give host:port, such as 127.0.0.1:7946, or the path of a node's socket", target)
+	}
+	return "tcp", net.JoinHostPort(host, port), nil
+}
+
+// Target returns what NewAPI was given.
+func (a *API) Target() string { return a.target }
+
+// Close closes idle connections. Requests under way go on.
+func (a *API) Close() error {
+	a.http.CloseIdleConnections()
+	return nil
+}

@@ -1,0 +1,176 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/boottime"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// ErrClosed says that the client was closed by its own user.
+var ErrClosed = errors.New("client is closed")
+
+// Client is a stage process's line to its node and the cluster. All methods are safe for concurrent use and block no longer
+// than their ctx.
+type Client struct {
+	config Config
+	log    *slog.Logger
+	route  *route
+	news   *news
+
+	ctx     context.Context // ends with Close
+	stop    context.CancelCauseFunc
+	running sync.WaitGroup
+	opening chan struct{} // holds a token while one caller opens the session
+
+	mu      sync.Mutex
+	current *session
+	lines   map[*line]struct{}  // open ones, for Close
+	known   map[string]api.Edge // newest record seen of each edge that was asked for
+}
+
+// Dial returns the client of the node at c.Socket, which must be there now; afterwards it may come and go. No session is
+// opened until one is needed. ctx bounds Dial only.
+func Dial(ctx context.Context, c Config) (*Client, error) {
+	c = c.withDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	cl := &Client{
+		config: c, log: c.Logger, opening: make(chan struct{}, 1),
+		lines: map[*line]struct{}{}, known: map[string]api.Edge{},
+	}
+	var err error
+	if cl.route, err = newRoute(c.Socket, APIConfig{Timeout: c.TryTimeout, Credentials: cl.credentials}); err != nil {
+		return nil, err
+	}
+	l, err := dialLine(ctx, c.Socket)
+	if err != nil {
+		return nil, err
+	}
+	l.close()
+	cl.ctx, cl.stop = context.WithCancelCause(context.Background())
+	cl.news = newNews(cl)
+	cl.learnNodes(ctx, cl.route.own)
+	return cl, nil
+}
+
+// Close ends the session, and with it every claim, and stops what the client runs. Rings that are still attached stay mapped
+// until their users close them. Idempotent.
+func (c *Client) Close() error {
+	c.stop(ErrClosed)
+	c.mu.Lock()
+	s := c.current
+	lines := c.lines
+	c.lines = nil // none may be added any more
+	c.mu.Unlock()
+	if s != nil {
+		s.end()
+	}
+	for l := range lines {
+		l.close()
+	}
+	c.running.Wait()
+	c.route.close()
+	return nil
+}
+
+// Session returns the live session, opening one if there is none. It blocks while the node is away. After a session was
+// lost the next call opens another.
+func (c *Client) Session(ctx context.Context) (lease.Session, error) {
+	s, err := c.live(ctx)
+	if err != nil {
+		return lease.Session{}, err
+	}
+	return lease.Session{ID: s.id, Lost: s.lost}, nil
+}
+
+func (c *Client) live(ctx context.Context) (*session, error) {
+	if s := c.alive(); s != nil {
+		return s, nil
+	}
+	ctx, cancel := c.until(ctx)
+	defer cancel()
+	select {
+	case c.opening <- struct{}{}:
+		defer func() { <-c.opening }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	for wait := new(backoff); ; {
+		if s := c.alive(); s != nil {
+			return s, nil
+		}
+		s, err := c.open(ctx)
+		if err == nil {
+			return s, nil
+		}
+		// A session of an unknown outcome that nobody uses ends by itself.
+		if !elsewhere(err) && !errors.Is(err, api.ErrUnknown) {
+			return nil, err
+		}
+		if cause := wait.sleep(ctx); cause != nil {
+			return nil, fmt.Errorf("client: open session: %w; last: %w", cause, err)
+		}
+	}
+}
+
+// until returns a context that ends with ctx and with the client.
+func (c *Client) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.ctx, func() { cancel(ErrClosed) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// alive returns the session if there is a live one.
+func (c *Client) alive() *session {
+	c.mu.Lock()
+	s := c.current
+	c.mu.Unlock()
+	if s == nil || s.over() {
+		return nil
+	}
+	return s
+}
+
+// credentials are what requests are signed with.
+func (c *Client) credentials() (lease.SessionID, string) {
+	if s := c.alive(); s != nil {
+		return s.id, s.token
+	}
+	return "", ""
+}
+
+// open opens a new session.
+func (c *Client) open(ctx context.Context) (*session, error) {
+	l, w, err := c.connect(ctx, api.Hello{})
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(w, c.config.TTL, l)
+	c.mu.Lock()
+	c.current = s
+	c.mu.Unlock()
+	if !c.start(func() { s.watchDeadline(c.ctx) }) || !c.start(func() { c.tend(s, l) }) {
+		s.end()
+		return nil, ErrClosed
+	}
+	c.log.Info("session opened", "session", s.id, "node", s.node, "good_for", s.deadline.Sub(boottime.Now()))
+	return s, nil
+}
+
+// start runs f and has Close wait for it, unless the client is closed.
+func (c *Client) start(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lines == nil {
+		return false
+	}
+	c.running.Go(f)
+	return true
+}

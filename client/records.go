@@ -1,0 +1,159 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// readTours is how many times a read asks all nodes round before it says that none can answer.
+const readTours = 2
+
+// Edge returns an edge's record as of now or later; api.ErrNotFound if there is none, api.ErrUnavailable or
+// api.ErrNoQuorum if no node could say.
+func (c *Client) Edge(ctx context.Context, name string) (api.Edge, error) {
+	ctx, cancel := c.until(ctx)
+	defer cancel()
+	e, err := read(ctx, c.route, func(ctx context.Context, a *API) (api.Edge, error) { return a.Edge(ctx, name, api.Default) })
+	if err == nil {
+		c.remember(e)
+	}
+	return e, err
+}
+
+// read asks round, a few times.
+func read[T any](ctx context.Context, r *route, ask func(context.Context, *API) (T, error)) (T, error) {
+	wait := new(backoff)
+	for i := 1; ; i++ {
+		answer, err := tour(ctx, r, ask)
+		if i == readTours || !elsewhere(err) {
+			return answer, err
+		}
+		if cause := wait.sleep(ctx); cause != nil {
+			return answer, fmt.Errorf("%w; last: %w", cause, err)
+		}
+	}
+}
+
+// Locator returns where an edge's ring lies. While no node can be asked it is the last place known here, and nil error:
+// whoever goes there is told by the ring's generation whether it is the right one.
+func (c *Client) Locator(ctx context.Context, edge string) (locator.Locator, error) {
+	e, err := c.Edge(ctx, edge)
+	if elsewhere(err) {
+		c.mu.Lock()
+		last, ok := c.known[edge]
+		c.mu.Unlock()
+		if ok {
+			return last.Locator, nil
+		}
+	}
+	return e.Locator, err
+}
+
+// remember keeps the newest record of an edge.
+func (c *Client) remember(e api.Edge) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.Revision > c.known[e.Name].Revision {
+		c.known[e.Name] = e
+	}
+}
+
+// Watch streams the edges whose name begins with prefix: what is, a sync, then what changes, with bookmarks in between. It
+// goes on at another node when one fails; what the new node sends may repeat, and its state events may come again. The
+// sequence ends with exactly one error: ctx's cause, or a refusal that another node would repeat.
+func (c *Client) Watch(ctx context.Context, prefix string) iter.Seq2[api.Event, error] {
+	return func(yield func(api.Event, error) bool) {
+		ctx, cancel := c.until(ctx)
+		defer cancel()
+		var from api.Revision
+		for wait := new(backoff); ; {
+			node := c.route.order()[0]
+			var broken error
+			for e, err := range node.Watch(ctx, prefix, from) {
+				if err != nil {
+					broken = err
+					break
+				}
+				wait.next = 0
+				if e.Type != api.EventState { // until the sync there is no state to go on from
+					from = max(from, e.Revision)
+				}
+				if !yield(e, nil) {
+					return
+				}
+			}
+			c.route.report(node, broken)
+			if !elsewhere(broken) {
+				yield(api.Event{}, broken)
+				return
+			}
+			if cause := wait.sleep(ctx); cause != nil {
+				yield(api.Event{}, fmt.Errorf("client: watch: %w", cause))
+				return
+			}
+		}
+	}
+}
+
+// Change asks for new rings and returns the records after the change. Without an OpID it chooses one, without a session it
+// is the client's. It tries again, at any node, until ctx ends what certainly did not happen for want of a node or a
+// leader; what may have happened it sends again under the same OpID, which the registry carries out once. Everything else
+// is the registry's answer: api.ErrConflict, api.ErrSessionLost, api.ErrNoRoom, api.ErrCodec, fence.ErrFenced.
+func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, error) {
+	ctx, cancel := c.until(ctx)
+	defer cancel()
+	if r.OpID == "" {
+		r.OpID = string(lease.NewID())
+	}
+	if r.Session == "" {
+		s, err := c.live(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.Session = s.id
+	}
+	for wait := new(backoff); ; {
+		resp, err := tour(ctx, c.route, func(ctx context.Context, a *API) (api.ChangeResponse, error) {
+			if c.lostIs(r.Session) {
+				return api.ChangeResponse{}, fmt.Errorf("client: session %s: %w", r.Session, api.ErrSessionLost)
+			}
+			return a.Change(ctx, r)
+		})
+		if err == nil {
+			for _, e := range resp.Edges {
+				c.remember(e)
+			}
+			return resp.Edges, nil
+		}
+		if !elsewhere(err) && !errors.Is(err, api.ErrUnknown) {
+			return nil, err
+		}
+		if cause := wait.sleep(ctx); cause != nil {
+			return nil, fmt.Errorf("client: change: %w; last: %w", cause, err)
+		}
+	}
+}
+
+// lostIs reports whether id is this client's session and has ended.
+func (c *Client) lostIs(id lease.SessionID) bool {
+	c.mu.Lock()
+	s := c.current
+	c.mu.Unlock()
+	return s != nil && s.id == id && s.over()
+}
+
+// ownNode returns the own node's ID, once a session has told it.
+func (c *Client) ownNode() locator.NodeID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == nil {
+		return ""
+	}
+	return c.current.node
+}

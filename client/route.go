@@ -1,0 +1,161 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+// penalty is how long a node that did not answer is asked last.
+const penalty = 2 * time.Second
+
+// route is the nodes that a client may ask: its own by its socket, the others by their addresses.
+type route struct {
+	own    *API
+	config APIConfig
+
+	mu      sync.Mutex
+	others  map[string]*API
+	apart   map[string]*API    // asked by address only: nodes that hold a block region
+	resting map[*API]time.Time // until when
+}
+
+func newRoute(socket string, c APIConfig) (*route, error) {
+	own, err := NewAPI("unix:"+socket, c)
+	if err != nil {
+		return nil, err
+	}
+	return &route{own: own, config: c, others: map[string]*API{}, apart: map[string]*API{}, resting: map[*API]time.Time{}}, nil
+}
+
+// learn replaces the others by the nodes at addresses. An empty list changes nothing: somebody did not know.
+func (r *route) learn(addresses []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(addresses) == 0 {
+		return
+	}
+	for address, node := range r.others {
+		if !slices.Contains(addresses, address) {
+			node.Close()
+			delete(r.others, address)
+			delete(r.resting, node)
+		}
+	}
+	for _, address := range addresses {
+		if r.others[address] != nil {
+			continue
+		}
+		if node, err := NewAPI(address, r.config); err == nil { // a node with a bad address is no way to anything
+			r.others[address] = node
+		}
+	}
+}
+
+// order returns the nodes in the order in which to ask them: the own one, the others in random order, and last those that
+// did not answer lately.
+func (r *route) order() []*API {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	nodes := make([]*API, 0, 1+len(r.others))
+	for _, node := range r.others {
+		nodes = append(nodes, node)
+	}
+	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+	nodes = slices.Insert(nodes, 0, r.own)
+	now := time.Now()
+	var rested, resting []*API
+	for _, node := range nodes {
+		if now.Before(r.resting[node]) {
+			resting = append(resting, node)
+		} else {
+			rested = append(rested, node)
+		}
+	}
+	return append(rested, resting...)
+}
+
+// report notes whether node answered.
+func (r *route) report(node *API, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrUnknown) {
+		r.resting[node] = time.Now().Add(penalty)
+	} else {
+		delete(r.resting, node)
+	}
+}
+
+// at returns the node at address, known or not.
+func (r *route) at(address string) (*API, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if node := r.others[address]; node != nil {
+		return node, nil
+	}
+	if node := r.apart[address]; node != nil {
+		return node, nil
+	}
+	node, err := NewAPI(address, r.config)
+	if err == nil {
+		r.apart[address] = node
+	}
+	return node, err
+}
+
+func (r *route) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.own.Close()
+	for _, node := range r.others {
+		node.Close()
+	}
+	for _, node := range r.apart {
+		node.Close()
+	}
+}
+
+// elsewhere reports whether another node, or the same one later, may answer where this one gave err, and the request
+// certainly was not carried out.
+func elsewhere(err error) bool {
+	return errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrNoQuorum)
+}
+
+// tour asks one node after the other until one gives an answer that is not "not here, not now", and returns it.
+func tour[T any](ctx context.Context, r *route, ask func(context.Context, *API) (T, error)) (T, error) {
+	var answer T
+	var err error
+	for _, node := range r.order() {
+		answer, err = ask(ctx, node)
+		if ctx.Err() != nil {
+			return answer, err
+		}
+		r.report(node, err)
+		if !elsewhere(err) {
+			return answer, err
+		}
+	}
+	return answer, err
+}
+
+// backoff spaces retries: from 10 ms, doubled up to 500 ms, each with a random half on top so that the stages of a dead node do
+// not march in step.
+type backoff struct{ next time.Duration }
+
+// sleep waits for the next retry, or returns ctx's cause.
+func (b *backoff) sleep(ctx context.Context) error {
+	b.next = min(max(2*b.next, 10*time.Millisecond), 500*time.Millisecond)
+	timer := time.NewTimer(b.next + rand.N(b.next/2))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

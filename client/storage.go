@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// AcquireLease asks for a lease held by this process's session, opening one if need be: it lasts, renewed, for as long as
+// the session does. api.ErrUnknown means that one may have been granted; if so and it has no name, it ends with the session.
+func (c *Client) AcquireLease(ctx context.Context, r lease.Request) (lease.Grant, error) {
+	if err := r.Validate(); err != nil {
+		return lease.Grant{}, err
+	}
+	ctx, cancel := c.until(ctx)
+	defer cancel()
+	if _, err := c.live(ctx); err != nil {
+		return lease.Grant{}, err
+	}
+	return read(ctx, c.route, func(ctx context.Context, a *API) (lease.Grant, error) { return a.AcquireLease(ctx, r) })
+}
+
+// ReleaseLease gives a lease back. Releasing one that has ended is no error.
+func (c *Client) ReleaseLease(ctx context.Context, id lease.ID) error {
+	ctx, cancel := c.until(ctx)
+	defer cancel()
+	_, err := read(ctx, c.route, func(ctx context.Context, a *API) (struct{}, error) {
+		return struct{}{}, a.ReleaseLease(ctx, id)
+	})
+	return err
+}
+
+// UpdateCheckpoint fences the checkpoint called key and, if r.Write is set, replaces its value; it returns the checkpoint as it
+// is then. Errors: fence.ErrFenced; api.ErrConflict if r.Expect is not its revision; api.ErrUnknown if the outcome is open,
+// which r.Expect makes safe to try again; others if it was not applied.
+func (c *Client) UpdateCheckpoint(ctx context.Context, key string, r api.CheckpointRequest) (api.Checkpoint, error) {
+	if len(r.Value) > api.CheckpointBytesMax {
+		return api.Checkpoint{}, fmt.Errorf("client: checkpoint %s of %d bytes, at most %d: %w",
+			key, len(r.Value), api.CheckpointBytesMax, api.ErrTooLarge)
+	}
+	ctx, cancel := c.until(ctx)
+	defer cancel()
+	return read(ctx, c.route, func(ctx context.Context, a *API) (api.Checkpoint, error) { return a.PutCheckpoint(ctx, key, r) })
+}
+
+// Report gives the stage's counters to the own node. While it is away they are dropped; the next report has them all.
+func (c *Client) Report(ctx context.Context, r api.StageReport) error {
+	s, err := c.live(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := s.connected()
+	if err != nil {
+		return err
+	}
+	return l.post(api.SessionMessage{Report: &r})
+}
+
+// Blocks is a leased block region on some node's disk, reached through that node. All methods are safe for concurrent use.
+type Blocks struct {
+	c     *Client
+	grant lease.Grant
+}
+
+// Blocks returns the region that g grants.
+func (c *Client) Blocks(g lease.Grant) (*Blocks, error) {
+	if g.Kind != lease.KindBlock || g.Locator.Kind != locator.Block {
+		return nil, fmt.Errorf("client: lease %s grants %s at a %s, not a block region", g.ID, g.Kind, g.Locator.Kind)
+	}
+	return &Blocks{c: c, grant: g}, nil
+}
+
+// Size returns the region's length in bytes.
+func (b *Blocks) Size() int64 { return int64(b.grant.Bytes) }
+
+// Fence refuses writes of all older epochs from now on, durably, or returns fence.ErrFenced.
+func (b *Blocks) Fence(ctx context.Context, epoch fence.Epoch) error {
+	return b.ask(ctx, func(ctx context.Context, a *API) error { return a.FenceBlocks(ctx, b.grant.ID, epoch) })
+}
+
+// ReadAt fills p with the bytes from offset.
+func (b *Blocks) ReadAt(ctx context.Context, p []byte, offset int64) error {
+	return b.ask(ctx, func(ctx context.Context, a *API) error {
+		got, err := a.ReadBlocks(ctx, b.grant.ID, uint64(offset), len(p))
+		if err == nil && len(got) != len(p) {
+			err = fmt.Errorf("client: block region %s: %d bytes of %d: %w", b.grant.ID, len(got), len(p), api.ErrCorrupt)
+		}
+		copy(p, got)
+		return err
+	})
+}
+
+// WriteAt returns once p is durable at offset, or fence.ErrFenced if nothing was written because epoch is stale. After any
+// other error any part of p may be there. It keeps nothing of p.
+func (b *Blocks) WriteAt(ctx context.Context, epoch fence.Epoch, p []byte, offset int64) error {
+	return b.ask(ctx, func(ctx context.Context, a *API) error {
+		return a.WriteBlocks(ctx, b.grant.ID, epoch, p, uint64(offset))
+	})
+}
+
+// ask asks the node that has the region; no other one can answer.
+func (b *Blocks) ask(ctx context.Context, f func(context.Context, *API) error) error {
+	ctx, cancel := b.c.until(ctx)
+	defer cancel()
+	node, err := b.c.route.at(b.grant.Locator.Address)
+	if err != nil {
+		return fmt.Errorf("client: block region %s: %w", b.grant.ID, err)
+	}
+	return f(ctx, node)
+}

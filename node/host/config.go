@@ -1,0 +1,107 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// SessionsMax is the default for Config.SessionsMax.
+const SessionsMax = 4096
+
+// Config says which node a host works for.
+type Config struct {
+	Node        locator.NodeID
+	Incarnation uint64 // of this run of the node, from its registration
+	Cluster     string
+	Zone        string
+	Memory      uint64 // bytes lent at most, counting all that is still mapped
+	SessionsMax int    // connections of stages at a time; zero: SessionsMax
+	UIDs        []int  // users who may open sessions beside root and the node's own
+	State       State
+	Leader      Leader
+	Addresses   func() []string // host:port of the other nodes, for sessions to fall back on
+	Logger      *slog.Logger    // nil: slog.Default()
+}
+
+// State is what the host reads of the cluster: what this node has applied. All methods are safe for concurrent use and, but for
+// WaitApplied, do not block.
+type State interface {
+	// WaitApplied blocks until the state includes revision r, or ctx ends.
+	WaitApplied(ctx context.Context, r api.Revision) error
+	// Ring returns the ring that lies in an arena of this node: lease.Active if its lease is active and its edge's record
+	// points at it, else why not. An arena that the state does not know is lease.Released.
+	Ring(id locator.ArenaID) (Ring, lease.Status)
+	// Rings yields this node's rings whose lease is active.
+	Rings() iter.Seq[Ring]
+	// Session returns the SHA-256 of the token of a live session of any node, and false if there is no such session.
+	Session(id lease.SessionID) (tokenSum [32]byte, ok bool)
+}
+
+// Leader takes to the leader what the host asks for. *client.API of the leader is one; package node's follows the leader as
+// it moves. All methods are safe for concurrent use. Errors say, by api.ErrUnknown, whether the request may have been done.
+type Leader interface {
+	Sessions(ctx context.Context, r api.SessionRequest) (api.SessionResponse, error)
+	AdoptLease(ctx context.Context, id lease.ID, r api.AdoptRequest) error
+}
+
+// Ring is a ring on this node as the applied state grants it.
+type Ring struct {
+	Lease       lease.ID
+	Edge        string
+	Generation  fence.Epoch
+	Capacity    uint64 // bytes
+	Incarnation uint64 // of the node when it was granted or adopted
+	Producer    api.Side
+	Consumer    api.Side
+}
+
+// Arena returns the name of the ring's arena.
+func (r Ring) Arena() locator.ArenaID { return r.Lease.Arena() }
+
+func (r Ring) side(role fabric.Role) (api.Side, error) {
+	switch role {
+	case fabric.RoleProducer:
+		return r.Producer, nil
+	case fabric.RoleConsumer:
+		return r.Consumer, nil
+	default:
+		return api.Side{}, api.Errorf(api.KindInvalid, "role %q: must be %q or %q", role, fabric.RoleProducer, fabric.RoleConsumer)
+	}
+}
+
+// Validate reports what is missing in c.
+func (c Config) Validate() error {
+	switch {
+	case c.Node == "" || c.Cluster == "":
+		return fmt.Errorf("host: node %q of cluster %q: both need a name", c.Node, c.Cluster)
+	case c.Incarnation == 0:
+		return errors.New("host: no incarnation: the node is not registered")
+	case c.Memory < fabric.CapacityMin:
+		return fmt.Errorf("host: %d bytes of memory: less than one ring of %d", c.Memory, fabric.CapacityMin)
+	case c.State == nil || c.Leader == nil:
+		return errors.New("host: no state or no leader to ask")
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.SessionsMax == 0 {
+		c.SessionsMax = SessionsMax
+	}
+	if c.Addresses == nil {
+		c.Addresses = func() []string { return nil }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}

@@ -1,0 +1,164 @@
+package host
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+const (
+	prefaceTimeout = 5 * time.Second
+	unsortedMax    = 256 // connections that have not said yet what they are
+)
+
+// Split serves two protocols on the node's one Unix socket: sessions, which begin with api.PrefaceSession, and HTTP.
+type Split struct {
+	listener *net.UnixListener
+	log      *slog.Logger
+	sessions *queue
+	http     *queue
+	unsorted chan struct{}
+	done     chan struct{}
+	running  sync.WaitGroup
+	once     sync.Once
+}
+
+// NewSplit returns a Split of l, which it owns from now on. Open starts it.
+func NewSplit(l *net.UnixListener, log *slog.Logger) *Split {
+	s := &Split{listener: l, log: log, unsorted: make(chan struct{}, unsortedMax), done: make(chan struct{})}
+	s.sessions = &queue{s, make(chan net.Conn)}
+	s.http = &queue{s, make(chan net.Conn)}
+	return s
+}
+
+// Sessions returns the listener of connections whose session preface has been read. They are *net.UnixConn.
+func (s *Split) Sessions() net.Listener { return s.sessions }
+
+// HTTP returns the listener of all other connections, from their first byte.
+func (s *Split) HTTP() net.Listener { return s.http }
+
+// Open starts accepting. Connections wait until somebody accepts them from their listener.
+func (s *Split) Open() { s.running.Go(s.accept) }
+
+// Close closes the socket and the connections that nobody has accepted yet. Idempotent.
+func (s *Split) Close() error {
+	s.once.Do(func() {
+		close(s.done)
+		s.listener.Close()
+	})
+	s.running.Wait()
+	return nil
+}
+
+func (s *Split) accept() {
+	for {
+		select {
+		case s.unsorted <- struct{}{}:
+		case <-s.done:
+			return
+		}
+		conn, err := s.listener.AcceptUnix()
+		if err != nil {
+			<-s.unsorted
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			s.log.Error("accept on the node's socket", "err", err) // out of descriptors, most likely
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-s.done:
+				return
+			}
+			continue
+		}
+		s.running.Go(func() {
+			defer func() { <-s.unsorted }()
+			s.sort(conn)
+		})
+	}
+}
+
+func (s *Split) sort(conn *net.UnixConn) {
+	sorted := make(chan struct{})
+	defer close(sorted)
+	s.running.Go(func() {
+		select {
+		case <-s.done:
+			conn.SetReadDeadline(time.Unix(1, 0)) // ends sniffing
+		case <-sorted:
+		}
+	})
+	got, session, err := sniff(conn)
+	if err != nil {
+		conn.Close() // said nothing in time, or went away
+		return
+	}
+	to, out := s.http, net.Conn(&replay{UnixConn: conn, first: got})
+	if session {
+		to, out = s.sessions, conn
+	}
+	select {
+	case to.conns <- out:
+	case <-s.done:
+		conn.Close()
+	}
+}
+
+// sniff reads as much of the session preface as conn sends, and not a byte beyond: descriptors may follow it.
+func sniff(conn *net.UnixConn) (got []byte, session bool, err error) {
+	if err := conn.SetReadDeadline(time.Now().Add(prefaceTimeout)); err != nil {
+		return nil, false, err
+	}
+	buffer := make([]byte, len(api.PrefaceSession))
+	n := 0
+	for n < len(buffer) && string(buffer[:n]) == api.PrefaceSession[:n] {
+		more, err := conn.Read(buffer[n:])
+		if err != nil {
+			return nil, false, err
+		}
+		n += more
+	}
+	return buffer[:n], string(buffer[:n]) == api.PrefaceSession, conn.SetReadDeadline(time.Time{})
+}
+
+// replay is a connection whose first bytes have been read already.
+type replay struct {
+	*net.UnixConn
+	first []byte
+}
+
+// Read returns the first bytes, then what the connection has.
+func (r *replay) Read(b []byte) (int, error) {
+	if len(r.first) > 0 {
+		n := copy(b, r.first)
+		r.first = r.first[n:]
+		return n, nil
+	}
+	return r.UnixConn.Read(b)
+}
+
+// queue is the listener of one protocol.
+type queue struct {
+	split *Split
+	conns chan net.Conn
+}
+
+// Accept waits for the next connection of this protocol.
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.split.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close does nothing: the Split owns the socket.
+func (q *queue) Close() error { return nil }
+
+// Addr returns the socket's address.
+func (q *queue) Addr() net.Addr { return q.split.listener.Addr() }
