@@ -150,6 +150,9 @@ func (c PutCheckpoint) apply(d *draft, e Entry) (Result, error) {
 	if err := guard.Admit(c.Epoch); err != nil {
 		return Result{}, fmt.Errorf("checkpoint %s: %w", c.Key, err)
 	}
+	if c.Write && c.Expect != 0 && c.Expect != cp.Revision {
+		return Result{}, fmt.Errorf("checkpoint %s: revision %d, expected %d: %w", c.Key, cp.Revision, c.Expect, api.ErrConflict)
+	}
 	cp.Key, cp.Epoch, cp.Revision = c.Key, guard.Current, api.Revision(e.Index)
 	if c.Write {
 		if len(c.Value) > api.CheckpointBytesMax {

@@ -143,11 +143,12 @@ type Expire struct {
 
 // PutCheckpoint fences a checkpoint under Epoch and, if Write is set, replaces its value.
 type PutCheckpoint struct {
-	Key   string
-	Epoch fence.Epoch
-	Write bool
-	Value []byte
-	Sum   uint32 // CRC32C of Value
+	Key    string
+	Epoch  fence.Epoch
+	Write  bool
+	Expect api.Revision // with Write: only if the checkpoint's revision is still this; zero: whatever it is
+	Value  []byte
+	Sum    uint32 // CRC32C of Value
 }
 
 // Nothing changes nothing. It is the barrier behind which strict reads and a new leader stand.

@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"reflect"
 )
@@ -59,4 +61,25 @@ func ForgetTombstones(s *State) *State {
 	d := draft{*s}
 	d.forgetTombstones()
 	return &d.State
+}
+
+// Mend sets the checksums of the frames in b right, as far as there are frames, and of the tail over them.
+func Mend(b []byte) []byte {
+	b = append([]byte(nil), b...)
+	rest, frames := b, uint64(0)
+	for len(rest) >= frameHead {
+		n := binary.LittleEndian.Uint32(rest[2:])
+		if uint64(n) > uint64(len(rest)-frameHead) {
+			break
+		}
+		if kind(rest[1]) == kindSnapshotTail {
+			payload, _ := encodeValue(snapshotTail{frames, crc32.Checksum(b[:len(b)-len(rest)], castagnoli)})
+			tail, _ := appendFrame(nil, kindSnapshotTail, payload)
+			return append(b[:len(b)-len(rest)], tail...)
+		}
+		payload := rest[frameHead:][:n]
+		binary.LittleEndian.PutUint32(rest[6:], crc32.Update(crc32.Checksum(rest[:6], castagnoli), castagnoli, payload))
+		rest, frames = rest[frameHead+n:], frames+1
+	}
+	return b
 }

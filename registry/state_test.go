@@ -406,6 +406,7 @@ func TestCheckpointsAreFenced(t *testing.T) {
 	s.refused(registry.PutCheckpoint{Epoch: 5}, api.ErrInvalid)
 	s.must(registry.PutCheckpoint{Key: "k", Epoch: 5, Write: true, Value: value, Sum: sum})
 	// A successor's fence leaves the value.
+	s.refused(registry.PutCheckpoint{Key: "k", Epoch: 5, Write: true, Expect: fenced.Revision, Value: value, Sum: sum}, api.ErrConflict)
 	got := s.must(registry.PutCheckpoint{Key: "k", Epoch: 6}).Checkpoint
 	require.Equal(t, value, got.Value)
 	s.refused(registry.PutCheckpoint{Key: "k", Epoch: 5, Write: true, Value: value, Sum: sum}, fence.ErrFenced)
