@@ -1,0 +1,64 @@
+package stream
+
+import (
+	"context"
+
+	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/position"
+)
+
+// laneEnds counts the lanes that have ended.
+type laneEnds struct {
+	ended []bool
+	left  int
+}
+
+func newLaneEnds(lanes int) laneEnds { return laneEnds{ended: make([]bool, lanes), left: lanes} }
+
+func (l *laneEnds) end(lane position.Lane) {
+	if int(lane) < len(l.ended) && !l.ended[lane] {
+		l.ended[lane] = true
+		l.left--
+	}
+}
+
+// all reports whether every lane has ended.
+func (l *laneEnds) all() bool { return l.left == 0 }
+
+// pop takes the next message of in; more is false once all lanes have ended or stop has. stop is looked at first: an edge
+// gives what it has even when its context has ended. With an error that comes from one message, the message has its kind.
+func pop[T any](ctx, stop context.Context, in *edge.Consumer[T], lanes *laneEnds) (msg edge.Msg[T], more bool, err error) {
+	if lanes.all() {
+		return msg, false, nil
+	}
+	if stop.Err() == nil {
+		msg, err = in.Pop(stop)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return msg, false, context.Cause(ctx)
+	case stop.Err() != nil && msg.Kind == 0:
+		return msg, false, nil
+	case err == nil && msg.Kind == handoff.End:
+		lanes.end(msg.Pos.Lane)
+	}
+	return msg, true, err
+}
+
+// either returns a context that ends with ctx or with stop.
+func either(ctx, stop context.Context) (context.Context, context.CancelFunc) {
+	both, cancel := context.WithCancelCause(ctx)
+	release := context.AfterFunc(stop, func() { cancel(context.Cause(stop)) })
+	return both, func() {
+		release()
+		cancel(nil)
+	}
+}
+
+// detach closes a side of an edge without waiting for anything.
+func detach(side interface{ Close(context.Context) error }) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = side.Close(ctx) // says only that something is unacknowledged: it will come again
+}

@@ -1,0 +1,222 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/position"
+)
+
+// transform appends an input's outputs to out.
+type transform[A, B any] func(ctx context.Context, a A, out []B) ([]B, error)
+
+// operator is a stage between two edges.
+type operator[A, B any] struct {
+	p        *Pipeline
+	st       *stage
+	f        transform[A, B]
+	children bool // outputs are children of their input; else there is at most one, and it has its input's position
+	inCodec  edge.Codec[A]
+	outCodec edge.Codec[B]
+}
+
+// operation is one instance of an operator.
+type operation[A, B any] struct {
+	*operator[A, B]
+	in      *edge.Consumer[A]
+	out     *edge.Producer[B]
+	letters *deadLetters
+	owed    *owed
+	lanes   laneEnds
+}
+
+// result is what became of an input.
+type result[A, B any] struct {
+	msg   edge.Msg[A]
+	out   []B
+	tries int
+	err   error
+
+	undecoded bool
+}
+
+func (o *operator[A, B]) run(ctx, stop context.Context) error {
+	roles, opts, err := o.p.claim(stop, o.st, map[string]string{
+		o.st.in: codecID(o.inCodec), o.st.out: codecID(o.outCodec),
+	})
+	if err != nil {
+		return err
+	}
+	out, err := edge.Produce[B](ctx, o.p.cl, o.st.out, append(opts, edge.UseCodec(o.outCodec))...)
+	if err != nil {
+		return err
+	}
+	defer detach(out)
+	in, err := edge.Consume[A](ctx, o.p.cl, o.st.in, append(opts, edge.UseCodec(o.inCodec), edge.Marks())...)
+	if err != nil {
+		return err
+	}
+	defer detach(in)
+	letters, err := openDeadLetters(ctx, o.p, o.st, in.Epoch())
+	if err != nil {
+		return err
+	}
+	o.p.conf.events.started(o.p.fullName(o.st.name), roles.Epoch(o.st.in, fabric.RoleConsumer))
+	r := &operation[A, B]{operator: o, in: in, out: out, letters: letters, lanes: newLaneEnds(o.st.lanes)}
+	return r.run(ctx, stop)
+}
+
+// run works until all lanes have ended or stop has, and then until all that was taken in is acknowledged.
+func (r *operation[A, B]) run(ctx, stop context.Context) error {
+	defer r.p.report(r.st, nil, r.in.Stats, r.out.Stats)()
+	g, ctx := errgroup.WithContext(ctx)
+	settled, settle := context.WithCancel(ctx)
+	defer settle()
+	r.owed = &owed{ack: r.in.Ack, clear: settle}
+	g.Go(func() error {
+		if r.letters != nil {
+			defer r.letters.close()
+		}
+		next := func(stop context.Context) (result[A, B], bool, error) { return r.next(ctx, stop) }
+		if err := inOrder(ctx, stop, r.st.conf.workers, next, r.work, r.emit); err != nil {
+			return err
+		}
+		r.owed.close()
+		return r.out.Flush()
+	})
+	g.Go(func() error { return r.letters.run(ctx, r.settle) })
+	g.Go(func() error { return r.acknowledge(ctx, settled) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if !r.lanes.all() {
+		return errStopped
+	}
+	return nil
+}
+
+// next pops the next input. An input that cannot be decoded is one with an error.
+func (r *operation[A, B]) next(ctx, stop context.Context) (result[A, B], bool, error) {
+	msg, more, err := pop(ctx, stop, r.in, &r.lanes)
+	if err != nil && msg.Kind == handoff.Item {
+		return result[A, B]{msg: msg, err: err, undecoded: true}, true, nil
+	}
+	return result[A, B]{msg: msg}, more, err
+}
+
+// work makes an input's outputs, trying again as often as it may.
+func (r *operation[A, B]) work(ctx context.Context, in result[A, B]) result[A, B] {
+	if in.msg.Kind != handoff.Item || in.err != nil {
+		return in
+	}
+	for {
+		in.tries++
+		in.out, in.err = r.f(ctx, in.msg.Value, in.out[:0])
+		if in.err == nil || errors.Is(in.err, ErrRejected) || in.tries > r.st.conf.retries {
+			return in
+		}
+		if sleep(ctx, retryWait(r.st.conf.retryWait, in.tries)) != nil {
+			return in
+		}
+	}
+}
+
+// emit sends what became of an input, owing it first.
+func (r *operation[A, B]) emit(ctx context.Context, in result[A, B]) error {
+	pos := in.msg.Pos
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx) // the function may have failed for no other reason
+	case in.err != nil:
+		return r.reject(ctx, in)
+	case in.msg.Kind == handoff.End:
+		r.owed.add(debt{in: pos, out: pos})
+		return r.out.End(ctx, pos.Lane)
+	case in.msg.Kind == handoff.Mark:
+		r.owed.add(debt{in: pos, out: pos})
+		return r.out.Mark(pos)
+	case len(in.out) == 0:
+		r.owed.add(debt{in: pos, out: pos.End()})
+		return r.out.Mark(pos.End())
+	}
+	last, err := r.place(pos, len(in.out)-1)
+	if err != nil {
+		in.err = err
+		return r.reject(ctx, in)
+	}
+	r.owed.add(debt{in: pos, out: last})
+	return r.push(ctx, in)
+}
+
+// place returns the position of output k of the input at pos.
+func (r *operation[A, B]) place(pos position.Position, k int) (position.Position, error) {
+	if !r.children {
+		return pos, nil
+	}
+	return pos.Child(k)
+}
+
+func (r *operation[A, B]) push(ctx context.Context, in result[A, B]) error {
+	for k, v := range in.out {
+		at, err := r.place(in.msg.Pos, k)
+		if err != nil {
+			return err
+		}
+		err = r.out.Push(ctx, at, v)
+		if k == 0 && errors.Is(err, fabric.ErrTooLarge) {
+			in.err = err
+			return r.reject(ctx, in)
+		}
+		if err != nil {
+			return fmt.Errorf("output %v: %w", at, err)
+		}
+	}
+	return nil
+}
+
+func (r *operation[A, B]) reject(ctx context.Context, in result[A, B]) error {
+	var value any
+	if !in.undecoded {
+		value = in.msg.Value
+	}
+	pos := in.msg.Pos
+	letter, fresh, err := r.letters.reject(pos, value, in.tries, in.err)
+	if err != nil {
+		return err
+	}
+	r.owed.add(debt{in: pos, out: pos.End(), rejected: true})
+	if fresh {
+		if err := r.letters.send(ctx, letter); err != nil {
+			return err
+		}
+	}
+	return r.out.Mark(pos.End())
+}
+
+func (r *operation[A, B]) settle() error {
+	return r.owed.settle(r.out.Acked(), r.letters.committed())
+}
+
+// acknowledge settles what is owed as the outputs are acknowledged, until settled ends.
+func (r *operation[A, B]) acknowledge(ctx, settled context.Context) error {
+	var seen position.Vector
+	for {
+		acked, err := r.out.WaitAcked(settled, seen)
+		if err != nil {
+			if settled.Err() != nil && ctx.Err() == nil {
+				return nil
+			}
+			return err
+		}
+		seen = acked
+		if err := r.settle(); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package stream
+
+import (
+	"sync"
+
+	"github.com/grafnode/grafnode/position"
+)
+
+// debt is an input that is not acknowledged yet, and what has to be acknowledged first.
+type debt struct {
+	in       position.Position
+	out      position.Position // covered once all outputs of the input have had their effect
+	rejected bool              // the input itself has to be durable in the dead letters
+}
+
+// owed keeps a stage's debts, in the order of the inputs, and settles them from the front. So the end of a lane is
+// acknowledged after everything before it. An input is owed before its first output is pushed: its acknowledgement may
+// come at once.
+type owed struct {
+	ack   func(position.Position) error // of the consumer
+	clear func()                        // called once close has been, and nothing is owed
+
+	mu     sync.Mutex
+	debts  []debt
+	closed bool
+}
+
+// add owes an input, or changes what is owed for the last one.
+func (o *owed) add(d debt) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n := len(o.debts); n > 0 && o.debts[n-1].in == d.in {
+		o.debts[n-1] = d
+		return
+	}
+	o.debts = append(o.debts, d)
+}
+
+// close says that nothing more will be added.
+func (o *owed) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	if len(o.debts) == 0 {
+		o.clear()
+	}
+}
+
+// settle acknowledges the inputs whose outputs are covered by out and whose rejects are covered by rejects.
+func (o *owed) settle(out, rejects position.Vector) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := 0
+	for ; n < len(o.debts); n++ {
+		d := o.debts[n]
+		if !out.Covers(d.out) || d.rejected && !rejects.Covers(d.in) {
+			break
+		}
+		// One acknowledgement covers all before it in its lane.
+		if n > 0 && o.debts[n-1].in.Lane != d.in.Lane {
+			if err := o.ack(o.debts[n-1].in); err != nil {
+				return err
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	if err := o.ack(o.debts[n-1].in); err != nil {
+		return err
+	}
+	o.debts = o.debts[n:] // append moves the rest when it needs the room
+	if o.closed && len(o.debts) == 0 {
+		o.clear()
+	}
+	return nil
+}

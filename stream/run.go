@@ -1,0 +1,214 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/edge"
+)
+
+// restartAfter is how long a stage waits before it starts over in place.
+const restartAfter = 50 * time.Millisecond
+
+var (
+	// errStopped is why a stage has stopped reading, and its answer once it has drained.
+	errStopped = errors.New("stream: stopped")
+	// errDrained is why a stage that was to stop is given up.
+	errDrained = errors.New("stream: what was under way has not been acknowledged in time")
+	// errOther is why a stage is given up whose neighbour in this process has failed.
+	errOther = errors.New("stream: another stage failed")
+)
+
+// RunOption changes one Run.
+type RunOption func(*runOptions)
+
+type runOptions struct{ only []string }
+
+// Stages runs the named stages in this process, and leaves the others to other processes.
+func Stages(names ...string) RunOption {
+	return func(o *runOptions) { o.only = append(o.only, names...) }
+}
+
+// Run runs the pipeline's stages, or those that Stages names, and blocks until they end. A stage whose role another live
+// session has waits as its standby.
+//
+//   - nil: the source has ended, and all of it is acknowledged by the stages that ran here. Running a pipeline that has
+//     ended passes the end through once more, so all its stages are to be run again, or none.
+//   - ctx.Err(): ctx has ended. The sources stopped reading, what was under way was drained, for at most the time that
+//     Drain says, and the rest will be read again.
+//   - fence.ErrFenced: another process has taken a stage over. Running again makes this one its standby.
+//   - any other error names the stage that cannot go on. The other stages were given up.
+//
+// A stage that loses its session starts over in place.
+func (p *Pipeline) Run(ctx context.Context, opts ...RunOption) error {
+	var o runOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := p.check(); err != nil {
+		return err
+	}
+	stages, err := p.pick(o.only)
+	if err != nil {
+		return err
+	}
+	err = p.runStages(ctx, stages)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errStopped):
+		return ctx.Err()
+	}
+	return fmt.Errorf("pipeline %s: %w", p.name, err)
+}
+
+func (p *Pipeline) pick(only []string) ([]*stage, error) {
+	if len(only) == 0 {
+		return p.stages, nil
+	}
+	var picked []*stage
+	for _, name := range only {
+		i := slices.IndexFunc(p.stages, func(st *stage) bool { return st.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("pipeline %s has no stage %q; it has %s", p.name, name, strings.Join(p.Stages(), ", "))
+		}
+		if !slices.Contains(picked, p.stages[i]) {
+			picked = append(picked, p.stages[i])
+		}
+	}
+	return picked, nil
+}
+
+// runStages runs each stage on a goroutine. When ctx ends, a stage stops reading once the one before it, if that runs
+// here, has drained: so what a source has read still goes through to the sink. errStopped is the least of errors.
+func (p *Pipeline) runStages(ctx context.Context, stages []*stage) error {
+	hard, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(nil)
+	defer context.AfterFunc(ctx, func() {
+		if sleep(hard, p.conf.drain) == nil {
+			giveUp(errDrained)
+		}
+	})()
+	done := map[*stage]chan struct{}{}
+	for _, st := range stages {
+		done[st] = make(chan struct{})
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	for _, st := range stages {
+		stop, release := stopAfter(ctx, hard, done[st.up])
+		all.Go(func() {
+			defer close(done[st])
+			defer release()
+			err := p.runStage(hard, stop, st)
+			if err == nil {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if first == nil || errors.Is(first, errStopped) {
+				first = err
+			}
+			if !errors.Is(err, errStopped) {
+				giveUp(errOther)
+			}
+		})
+	}
+	all.Wait()
+	return first
+}
+
+// stopAfter returns a context that ends with errStopped once both ctx and the stage before have ended, or else with hard.
+// Nothing runs before a stage that is first in this process: before is nil then.
+func stopAfter(ctx, hard context.Context, before <-chan struct{}) (stop context.Context, release func()) {
+	stop, cancel := context.WithCancelCause(hard)
+	forget := context.AfterFunc(ctx, func() {
+		if before != nil {
+			select {
+			case <-before:
+			case <-stop.Done():
+			}
+		}
+		cancel(errStopped)
+	})
+	return stop, func() {
+		forget()
+		cancel(nil)
+	}
+}
+
+// runStage runs instance after instance of a stage until one ends for good: nil if the stage has ended, errStopped if it was
+// stopped or given up.
+func (p *Pipeline) runStage(ctx, stop context.Context, st *stage) error {
+	for {
+		err := st.run(ctx, stop)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil, stop.Err() != nil && (errors.Is(err, errStopped) || errors.Is(err, context.Canceled)):
+			return fmt.Errorf("stage %s: %w: %w", st.name, errStopped, err)
+		case !startsOver(err):
+			return fmt.Errorf("stage %s: %w", st.name, err)
+		}
+		p.conf.events.restarted(p.fullName(st.name), err)
+		if sleep(stop, restartAfter) != nil {
+			return fmt.Errorf("stage %s: %w", st.name, errStopped)
+		}
+	}
+}
+
+// startsOver reports whether a new instance, with new roles, may go on where this one could not.
+func startsOver(err error) bool {
+	return errors.Is(err, api.ErrSessionLost) || errors.Is(err, api.ErrUnknown)
+}
+
+// claim takes a stage's roles, waiting as its standby if need be.
+func (p *Pipeline) claim(ctx context.Context, st *stage, codecs map[string]string) (*edge.Roles, []edge.Option, error) {
+	s := edge.Stage{Name: p.fullName(st.name), Codecs: codecs}
+	if st.in != "" {
+		s.Consumes = []string{st.in}
+	}
+	if st.out != "" {
+		s.Produces = []string{st.out}
+	}
+	opts := []edge.Option{edge.Capacity(p.conf.capacity), edge.Observe(p.conf.events.Edge)}
+	roles, err := edge.Claim(ctx, p.cl, s, append(opts, edge.Standby())...)
+	return roles, slices.Clip(append(opts, edge.Claimed(roles))), err
+}
+
+// codecID returns what stands in the record of an edge that carries T by c.
+func codecID[T any](c edge.Codec[T]) string {
+	hash, err := edge.CodecHash[T](edge.UseCodec(c))
+	if err != nil {
+		panic("stream: " + err.Error()) // UseCodec of T fits T
+	}
+	return hash
+}
+
+// sleep waits d, or returns ctx's cause if that ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// retryWait is how long to wait before try number n, from 1.
+func retryWait(first time.Duration, n int) time.Duration {
+	d := first
+	for range n - 1 {
+		d = min(2*d, retryWaitMax)
+	}
+	return min(d, retryWaitMax)
+}

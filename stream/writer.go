@@ -1,0 +1,174 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/position"
+)
+
+// writer is the stage of a sink.
+type writer[T any] struct {
+	p     *Pipeline
+	st    *stage
+	sink  Sink[T]
+	codec edge.Codec[T]
+}
+
+// writing is one instance of a writer.
+type writing[T any] struct {
+	*writer[T]
+	in      *edge.Consumer[T]
+	commit  *committer[T]
+	letters *deadLetters
+	lanes   laneEnds
+	gaps    gaps
+}
+
+// delivery is a message, and why it could not be decoded.
+type delivery[T any] struct {
+	edge.Msg[T]
+	err error
+}
+
+func (w *writer[T]) run(ctx, stop context.Context) error {
+	_, opts, err := w.p.claim(stop, w.st, map[string]string{w.st.in: codecID(w.codec)})
+	if err != nil {
+		return err
+	}
+	r := &writing[T]{writer: w, lanes: newLaneEnds(w.st.lanes)}
+	r.in, err = edge.Consume[T](ctx, w.p.cl, w.st.in, append(opts, edge.UseCodec(w.codec), edge.Marks(), edge.ResumeFrom(r.claim))...)
+	if err != nil {
+		return err
+	}
+	defer detach(r.in)
+	w.p.conf.events.started(w.p.fullName(w.st.name), r.in.Epoch())
+	return r.run(ctx, stop)
+}
+
+// claim fences the stage's sinks and returns where to resume.
+func (r *writing[T]) claim(ctx context.Context, epoch fence.Epoch) (position.Vector, error) {
+	r.commit = &committer[T]{sink: r.sink, epoch: epoch, conf: r.st.conf}
+	if err := r.commit.claim(ctx); err != nil {
+		return position.Vector{}, err
+	}
+	letters, err := openDeadLetters(ctx, r.p, r.st, epoch)
+	if err != nil {
+		return position.Vector{}, err
+	}
+	r.letters = letters
+	return beforeEnd(r.commit.committed()), nil
+}
+
+// beforeEnd returns v without the ends of lanes, but with everything before them. A sink that has it all still asks for the
+// end marks: only their passing tells the stages before that they are done.
+func beforeEnd(v position.Vector) position.Vector {
+	ps := v.Positions()
+	for i, p := range ps {
+		if p.IsEndOfLane() {
+			ps[i].Sub--
+		}
+	}
+	return position.VectorOf(ps...)
+}
+
+func (r *writing[T]) run(ctx, stop context.Context) error {
+	defer r.p.report(r.st, r.gaps.report, r.in.Stats)()
+	g, ctx := errgroup.WithContext(ctx)
+	stop, cancel := either(ctx, stop)
+	defer cancel()
+	// While one batch is being committed the next one is collected: in the queue, and then in batches.
+	queue := make(chan delivery[T], r.st.conf.batch)
+	g.Go(func() error {
+		defer close(queue)
+		return r.read(ctx, stop, queue)
+	})
+	g.Go(func() error {
+		return batches(ctx, queue, r.st.conf.batch, r.st.conf.batchWait, r.flush)
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if !r.lanes.all() {
+		return errStopped
+	}
+	return nil
+}
+
+func (r *writing[T]) read(ctx, stop context.Context, queue chan<- delivery[T]) error {
+	for {
+		msg, more, err := pop(ctx, stop, r.in, &r.lanes)
+		if err != nil && msg.Kind != handoff.Item || !more {
+			return err
+		}
+		select {
+		case queue <- delivery[T]{msg, err}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// flush commits a batch and acknowledges it.
+func (r *writing[T]) flush(ctx context.Context, batch []delivery[T]) error {
+	items := make([]Item[T], 0, len(batch))
+	var upto position.Vector
+	for i, m := range batch {
+		if i+1 == len(batch) || batch[i+1].Pos.Lane != m.Pos.Lane {
+			upto = upto.With(m.Pos)
+		}
+		switch {
+		case m.err != nil:
+			if err := r.reject(ctx, m.Pos, nil, m.err); err != nil {
+				return err
+			}
+		case m.Kind == handoff.Item:
+			items = append(items, Item[T]{Pos: m.Pos, Value: m.Value})
+		}
+	}
+	if err := r.commitAll(ctx, items, upto); err != nil {
+		return err
+	}
+	r.gaps.committed(len(items))
+	r.p.conf.events.committed(r.p.fullName(r.st.name), len(items))
+	for _, p := range upto.Positions() {
+		if err := r.in.Ack(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commitAll commits a batch at once or, if some item of it is rejected, item by item: then each reject is durable in the
+// dead letters before the sink's position passes it.
+func (r *writing[T]) commitAll(ctx context.Context, items []Item[T], upto position.Vector) error {
+	err := r.commit.commit(ctx, items, upto)
+	if err == nil || !errors.Is(err, ErrRejected) || r.letters == nil {
+		return err
+	}
+	for _, item := range items {
+		err := r.commit.commit(ctx, []Item[T]{item}, position.VectorOf(item.Pos))
+		if errors.Is(err, ErrRejected) {
+			err = r.reject(ctx, item.Pos, item.Value, err)
+		}
+		if err != nil {
+			return fmt.Errorf("item %v: %w", item.Pos, err)
+		}
+	}
+	return r.commit.commit(ctx, nil, upto)
+}
+
+// reject makes an item durable in the dead letters.
+func (r *writing[T]) reject(ctx context.Context, pos position.Position, v any, cause error) error {
+	letter, fresh, err := r.letters.reject(pos, v, 1, cause)
+	if err != nil || !fresh {
+		return err
+	}
+	return r.letters.put(ctx, []Item[Rejected]{letter})
+}
