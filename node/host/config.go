@@ -29,8 +29,24 @@ type Config struct {
 	State       State
 	Leader      Leader
 	Addresses   func() []string // host:port of the other nodes, for sessions to fall back on
+	Observer    Observer        // nil: nobody
 	Logger      *slog.Logger    // nil: slog.Default()
 }
+
+// Observer is told of sessions as they come, report and go, in this order for each. Its methods must neither block nor call
+// the host.
+type Observer interface {
+	Began(id lease.SessionID, stage string)
+	Report(id lease.SessionID, r api.StageReport)
+	Ended(id lease.SessionID)
+}
+
+// nobody is the Observer that does not look.
+type nobody struct{}
+
+func (nobody) Began(lease.SessionID, string)           {}
+func (nobody) Report(lease.SessionID, api.StageReport) {}
+func (nobody) Ended(lease.SessionID)                   {}
 
 // State is what the host reads of the cluster: what this node has applied. All methods are safe for concurrent use and, but for
 // WaitApplied, do not block.
@@ -99,6 +115,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Addresses == nil {
 		c.Addresses = func() []string { return nil }
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -129,6 +129,7 @@ func (h *Host) enter(s *session, revision api.Revision) error {
 		return api.Errorf(api.KindSession, "session %s is connected already", s.id)
 	}
 	h.sessions[s.id] = s
+	h.config.Observer.Began(s.id, s.stage)
 	h.Applied() // it may have ended since
 	return nil
 }

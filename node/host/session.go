@@ -162,6 +162,7 @@ func (h *Host) depart(s *session, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.sessions, s.id)
+	h.config.Observer.Ended(s.id)
 	for _, a := range h.arenas {
 		for role, side := range a.sides {
 			if side.session == s.id && side.local {
@@ -210,4 +211,5 @@ func (h *Host) takeReport(s *session, r *api.StageReport) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.report = r
+	h.config.Observer.Report(s.id, *r)
 }
