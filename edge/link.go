@@ -229,8 +229,12 @@ func (l *link[R]) record() api.Edge {
 	return l.rec
 }
 
-// relocate asks for a planned move and waits until the registry has a newer ring. It does not wait for its binding.
+// relocate asks for a planned move and waits until the registry has a newer ring than now. It does not wait for its
+// binding.
 func (l *link[R]) relocate(ctx context.Context) error {
-	_, err := l.successor(ctx, l.record(), errPlanned)
+	now, err := l.cl.Edge(ctx, l.name)
+	if err == nil {
+		_, err = l.successor(ctx, now, errPlanned)
+	}
 	return err
 }

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -109,4 +110,30 @@ func (r *Receiver) Clone() *Receiver {
 	c := *r
 	c.pending = slices.Clone(r.pending)
 	return &c
+}
+
+// AppendKey appends an encoding of the whole state: equal states give equal bytes. See Sender.AppendKey.
+func (r *Receiver) AppendKey(b []byte) []byte {
+	b = appendNumbers(b, uint64(r.gen), r.seq, r.freed, flag(r.autoMarks), uint64(len(r.pending)))
+	for _, p := range r.pending {
+		b = appendNumbers(append(p.pos.Append(b), byte(p.kind)), flag(p.repeat), uint64(p.gen))
+	}
+	for _, v := range []position.Vector{r.accepted, r.stable} {
+		b = v.Append(append(b, byte(v.Len())))
+	}
+	return b
+}
+
+func appendNumbers(b []byte, ns ...uint64) []byte {
+	for _, n := range ns {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
+}
+
+func flag(on bool) uint64 {
+	if on {
+		return 1
+	}
+	return 0
 }

@@ -121,3 +121,16 @@ func (s *Sender) Clone() *Sender {
 	c.window = slices.Clone(s.window)
 	return &c
 }
+
+// AppendKey appends an encoding of the whole state but payloads: equal states give equal bytes. It is for explorers, which
+// must recognise a state that they have seen.
+func (s *Sender) AppendKey(b []byte) []byte {
+	b = appendNumbers(b, uint64(s.gen), flag(s.resumed), uint64(s.next), s.seq, uint64(len(s.window)))
+	for _, e := range s.window {
+		b = append(e.Pos.Append(b), byte(e.Kind))
+	}
+	for _, v := range []position.Vector{s.pushed, s.stable, s.trimmed, s.resume} {
+		b = v.Append(append(b, byte(v.Len())))
+	}
+	return b
+}

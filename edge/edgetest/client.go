@@ -1,0 +1,173 @@
+package edgetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// Client is one stage process. It implements edge.Cluster.
+type Client struct {
+	c    *Cluster
+	name string
+
+	mu      sync.Mutex
+	session lease.SessionID
+	sides   map[*side]string // attached, with their edges' names
+	dead    bool
+}
+
+var _ edge.Cluster = (*Client)(nil)
+
+// Client adds a process.
+func (c *Cluster) Client(name string) *Client {
+	return &Client{c: c, name: name, sides: map[*side]string{}}
+}
+
+// Kill ends the process as SIGKILL does: its session ends and its rings hear no more of it. What runs in it gets errors.
+func (p *Client) Kill() {
+	p.EndSession()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
+	for s := range p.sides {
+		s.sever()
+	}
+}
+
+// EndSession ends the process's session as the end of its lease does. The process lives on as a zombie that can still write
+// the rings that it has.
+func (p *Client) EndSession() {
+	p.mu.Lock()
+	id := p.session
+	p.mu.Unlock()
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	p.c.end(id)
+}
+
+// LoseRing breaks this process's way to an edge's ring, and nobody else's.
+func (p *Client) LoseRing(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s, on := range p.sides {
+		if on == name {
+			s.sever()
+		}
+	}
+}
+
+// Session implements edge.Cluster.
+func (p *Client) Session(context.Context) (edge.Session, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return edge.Session{}, api.Errorf(api.KindSession, "process %s is dead", p.name)
+	}
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	if lost, open := p.c.sessions[p.session]; open {
+		return edge.Session{ID: p.session, Lost: lost}, nil
+	}
+	p.session = lease.SessionID(fmt.Sprintf("%s-%s", p.name, lease.NewID()))
+	lost := make(chan struct{})
+	p.c.sessions[p.session] = lost
+	return edge.Session{ID: p.session, Lost: lost}, nil
+}
+
+// Edge implements edge.Cluster.
+func (p *Client) Edge(_ context.Context, name string) (api.Edge, error) {
+	rec, ok := p.c.Edge(name)
+	if !ok {
+		return api.Edge{}, api.Errorf(api.KindNotFound, "no edge %s", name)
+	}
+	return rec, nil
+}
+
+// Follow implements edge.Cluster.
+func (p *Client) Follow(ctx context.Context, name string) <-chan api.Edge {
+	out := make(chan api.Edge)
+	go func() {
+		defer close(out)
+		var sent api.Revision
+		for {
+			p.c.mu.Lock()
+			rec, changed := p.c.edges[name], p.c.changed
+			p.c.mu.Unlock()
+			send := out
+			if rec.Revision <= sent {
+				send = nil
+			}
+			select {
+			case send <- rec:
+				sent = rec.Revision
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+// Change implements edge.Cluster.
+func (p *Client) Change(_ context.Context, r api.ChangeRequest) ([]api.Edge, error) {
+	return p.c.change(r)
+}
+
+// AttachProducer implements edge.Cluster.
+func (p *Client) AttachProducer(_ context.Context, e api.Edge) (fabric.Producer, error) {
+	r, err := p.ring(e)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := r.arena.Producer()
+	if err != nil {
+		return nil, err
+	}
+	return &producer{inner, p.attach(e.Name, r)}, nil
+}
+
+// AttachConsumer implements edge.Cluster.
+func (p *Client) AttachConsumer(_ context.Context, e api.Edge) (fabric.Consumer, error) {
+	r, err := p.ring(e)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := r.arena.Consumer()
+	if err != nil {
+		return nil, err
+	}
+	return &consumer{inner, p.attach(e.Name, r)}, nil
+}
+
+func (p *Client) ring(e api.Edge) (*ring, error) {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	r := p.c.rings[e.Locator.Arena]
+	if r == nil {
+		return nil, fabric.ErrDisconnected
+	}
+	select {
+	case <-r.lost:
+		return nil, fabric.ErrDisconnected
+	default:
+		return r, nil
+	}
+}
+
+func (p *Client) attach(name string, r *ring) *side {
+	s := &side{ring: r, broken: make(chan struct{})}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sides[s] = name
+	if p.dead {
+		s.sever()
+	}
+	return s
+}

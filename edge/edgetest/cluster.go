@@ -1,0 +1,184 @@
+package edgetest
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/inproc"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// Cluster is a registry and the memory behind it. All methods are safe for concurrent use.
+type Cluster struct {
+	mu       sync.Mutex
+	revision api.Revision
+	edges    map[string]api.Edge
+	top      map[string]fence.Epoch // highest generation ever granted, by edge
+	rings    map[locator.ArenaID]*ring
+	sessions map[lease.SessionID]chan struct{} // open ones; closed when the session ends
+	changed  chan struct{}                     // closed and replaced at each revision
+	nodes    int                               // arenas take turns on this many nodes
+}
+
+// ring is an arena and what has happened to the way to it.
+type ring struct {
+	arena fabric.Arena
+	lost  chan struct{} // closed: nobody reaches it any more
+}
+
+// New returns an empty cluster of three nodes.
+func New() *Cluster {
+	return &Cluster{
+		edges: map[string]api.Edge{}, top: map[string]fence.Epoch{}, rings: map[locator.ArenaID]*ring{},
+		sessions: map[lease.SessionID]chan struct{}{}, changed: make(chan struct{}), nodes: 3,
+	}
+}
+
+// Edge returns an edge's record.
+func (c *Cluster) Edge(name string) (api.Edge, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rec, ok := c.edges[name]
+	return rec, ok
+}
+
+// LoseRing makes an edge's current ring unreachable for both sides, as the death of its host does.
+func (c *Cluster) LoseRing(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.rings[c.edges[name].Locator.Arena]; r != nil {
+		r.lose()
+	}
+}
+
+// Revoke takes the lease of an edge's current ring back.
+func (c *Cluster) Revoke(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rec := c.edges[name]
+	if r := c.rings[rec.Locator.Arena]; r != nil {
+		r.arena.Seal(fabric.ErrRevoked)
+		rec.Reason = api.ReasonRevoked
+		c.put(rec)
+	}
+}
+
+// Close ends all sessions and rings.
+func (c *Cluster) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.sessions {
+		c.end(id)
+	}
+	for _, r := range c.rings {
+		r.arena.Close()
+	}
+}
+
+func (r *ring) lose() {
+	select {
+	case <-r.lost:
+	default:
+		close(r.lost)
+		r.arena.Seal(fabric.ErrSealed) // wakes whoever waits on it
+	}
+}
+
+// put stores a record under the next revision and tells the followers.
+func (c *Cluster) put(rec api.Edge) api.Edge {
+	c.revision++
+	rec.Revision = c.revision
+	c.edges[rec.Name] = rec
+	close(c.changed)
+	c.changed = make(chan struct{})
+	return rec
+}
+
+// end ends a session: its roles are free, their generations unchanged.
+func (c *Cluster) end(id lease.SessionID) {
+	lost, open := c.sessions[id]
+	if !open {
+		return
+	}
+	delete(c.sessions, id)
+	close(lost)
+	for _, rec := range c.edges {
+		free := false
+		for _, side := range []*api.Side{&rec.Producer, &rec.Consumer} {
+			if side.Session == id {
+				side.Session, free = "", true
+			}
+		}
+		if free {
+			rec.Reason = api.ReasonGone
+			c.put(rec)
+		}
+	}
+}
+
+// change applies a request by protocol rules 1 to 4.
+func (c *Cluster) change(req api.ChangeRequest) ([]api.Edge, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, open := c.sessions[req.Session]; !open {
+		return nil, api.Errorf(api.KindSession, "session %s has ended", req.Session)
+	}
+	for _, e := range req.Edges {
+		rec := c.edges[e.Name]
+		if rec.Revision != e.Expect {
+			return nil, api.Errorf(api.KindConflict, "edge %s is at revision %d, not %d", e.Name, rec.Revision, e.Expect)
+		}
+		if e.Codec != "" && rec.Codec != "" && e.Codec != rec.Codec {
+			return nil, api.Errorf(api.KindCodec, "edge %s carries codec %s, not %s", e.Name, rec.Codec, e.Codec)
+		}
+		if !e.TakeProducer && !e.TakeConsumer && rec.Producer.Session != req.Session && rec.Consumer.Session != req.Session {
+			return nil, api.Errorf(api.KindFenced, "session %s has no role on edge %s", req.Session, e.Name)
+		}
+	}
+	var out []api.Edge
+	for _, e := range req.Edges {
+		rec, err := c.renew(c.edges[e.Name], e, req)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c.put(rec))
+	}
+	return out, nil
+}
+
+// renew gives a record its next generation and a fresh arena.
+func (c *Cluster) renew(rec api.Edge, e api.EdgeChange, req api.ChangeRequest) (api.Edge, error) {
+	c.top[e.Name]++
+	gen := c.top[e.Name]
+	if e.Capacity != 0 {
+		rec.Capacity = e.Capacity
+	}
+	id := lease.NewID().Arena()
+	arena, err := inproc.New(fabric.Config{Arena: id, Edge: e.Name, Generation: gen, Capacity: int(rec.Capacity)})
+	if err != nil {
+		return rec, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
+	if old := c.rings[rec.Locator.Arena]; old != nil {
+		old.arena.Seal(fabric.ErrSealed)
+	}
+	c.rings[id] = &ring{arena: arena, lost: make(chan struct{})}
+	rec.Name, rec.Generation, rec.Reason = e.Name, gen, req.Reason
+	rec.Locator = locator.Locator{
+		Kind: locator.Queue, Node: locator.NodeID(fmt.Sprintf("n%d", int(gen)%c.nodes)), Zone: "z",
+		Address: "127.0.0.1:1", Arena: id, Generation: gen, Bytes: rec.Capacity,
+	}
+	if e.Codec != "" {
+		rec.Codec = e.Codec
+	}
+	if e.TakeProducer {
+		rec.Stage, rec.Producer = e.ProducerStage, api.Side{Stage: e.ProducerStage, Session: req.Session, Epoch: gen}
+	}
+	if e.TakeConsumer {
+		rec.Consumer = api.Side{Stage: e.ConsumerStage, Session: req.Session, Epoch: gen}
+	}
+	return rec, nil
+}

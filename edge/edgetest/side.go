@@ -1,0 +1,122 @@
+package edgetest
+
+import (
+	"context"
+	"sync"
+
+	"github.com/grafnode/grafnode/fabric"
+)
+
+// side is one attachment, which can be lost with its ring or by itself.
+type side struct {
+	ring   *ring
+	once   sync.Once
+	broken chan struct{}
+}
+
+func (s *side) sever() { s.once.Do(func() { close(s.broken) }) }
+
+func (s *side) err() error {
+	select {
+	case <-s.broken:
+		return fabric.ErrDisconnected
+	case <-s.ring.lost:
+		return fabric.ErrDisconnected
+	default:
+		return nil
+	}
+}
+
+// wait runs a ring's Wait until the side is lost.
+func (s *side) wait(ctx context.Context, inner func(context.Context) error) error {
+	if s.err() != nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-s.broken:
+			cancel(fabric.ErrDisconnected)
+		case <-s.ring.lost:
+			cancel(fabric.ErrDisconnected)
+		case <-done:
+		}
+	}()
+	if err := inner(ctx); err != nil && s.err() == nil {
+		return err
+	}
+	return nil
+}
+
+type producer struct {
+	fabric.Producer
+	*side
+}
+
+func (p *producer) Claim(n int) ([]byte, error) {
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return p.Producer.Claim(n)
+}
+
+func (p *producer) Commit() error {
+	if err := p.err(); err != nil {
+		return err
+	}
+	return p.Producer.Commit()
+}
+
+func (p *producer) Flush() error {
+	if err := p.err(); err != nil {
+		return err
+	}
+	return p.Producer.Flush()
+}
+
+func (p *producer) Resume() ([]byte, bool, error) {
+	if err := p.err(); err != nil {
+		return nil, false, err
+	}
+	return p.Producer.Resume()
+}
+
+func (p *producer) Stable() ([]byte, bool, error) {
+	if err := p.err(); err != nil {
+		return nil, false, err
+	}
+	return p.Producer.Stable()
+}
+
+func (p *producer) Wait(ctx context.Context) error { return p.wait(ctx, p.Producer.Wait) }
+
+type consumer struct {
+	fabric.Consumer
+	*side
+}
+
+func (c *consumer) SetResume(note []byte) error {
+	if err := c.err(); err != nil {
+		return err
+	}
+	return c.Consumer.SetResume(note)
+}
+
+func (c *consumer) Next() ([]byte, error) {
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return c.Consumer.Next()
+}
+
+func (c *consumer) Ack(n uint64, stable []byte) error {
+	if err := c.err(); err != nil {
+		return err
+	}
+	return c.Consumer.Ack(n, stable)
+}
+
+func (c *consumer) Wait(ctx context.Context) error { return c.wait(ctx, c.Consumer.Wait) }
