@@ -26,7 +26,7 @@ func everyEntry(m *machine, f func(key Key, e *entry)) {
 
 // plants are the rules of lease time, each broken on its own.
 var plants = map[string]plant{
-	"acknowledged before the quorum round": {from: 60, skipRound: true},
+	"acknowledged before the quorum round": {from: 75, skipRound: true},
 
 	"acknowledged beyond the allowance": {beforeStep: func(m *machine) {
 		everyEntry(m, func(_ Key, e *entry) { e.proposed = m.now() })
@@ -52,11 +52,11 @@ var plants = map[string]plant{
 		everyEntry(m, func(_ Key, e *entry) { e.expiring = false })
 	}},
 
-	"renewed although its expiry may be in the log": {from: 760, beforeStep: func(m *machine) {
+	"renewed although its expiry may be in the log": {from: 1070, beforeStep: func(m *machine) {
 		everyEntry(m, func(_ Key, e *entry) { e.expiring = e.expiring && !e.doubtful })
 	}},
 
-	"a deposed leader's expiry counts": {from: 160, skipTerm: true},
+	"a deposed leader's expiry counts": {from: 200, skipTerm: true},
 }
 
 // Each rule is needed: without it, some seed shows a lease that ends early or lives after its end.

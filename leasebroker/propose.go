@@ -41,31 +41,29 @@ func (k *Keeper) tickExpire(at lease.Instant, out *Effects) {
 	out.Expire = p
 }
 
-// tickAllowance proposes an allowance when one is due, and takes along what will be due soon, so that leases of different
-// phase end up in one entry.
+// tickAllowance proposes an allowance when one is due, and takes along all else that has been renewed, so that leases of
+// different phase end up in one entry.
 func (k *Keeper) tickAllowance(at lease.Instant, out *Effects) {
-	var ready []Seen
+	var renewed []Seen
 	due := false
 	for key, e := range k.entries {
-		if !e.renewed || e.expiring || e.allowing {
+		if e.due == 0 || e.expiring || e.allowing {
 			continue
 		}
-		if e.due() <= at {
+		renewed = append(renewed, Seen{key, e.seq})
+		if e.due <= at {
 			due = true
 		} else {
-			k.wakeBy(e.due())
-		}
-		if e.due() <= at.Add(lease.AllowanceEvery(e.ttl)/2) {
-			ready = append(ready, Seen{key, e.seq})
+			k.wakeBy(e.due)
 		}
 	}
 	if !due || !k.takeOff(&k.allowance, at) {
 		return
 	}
-	p := k.launch(&k.allowance, ready, at)
+	p := k.launch(&k.allowance, renewed, at)
 	for _, s := range p.Seen {
 		e := k.entries[s.Key]
-		e.renewed, e.allowing = false, true
+		e.due, e.allowing = 0, true
 	}
 	if k.unsure != 0 {
 		k.allowance.at = min(k.allowance.at, k.unsure)
@@ -123,7 +121,9 @@ func (k *Keeper) AllowanceDone(number uint64, o Outcome, at lease.Instant) Effec
 	for _, s := range f.seen {
 		if e := k.entries[s.Key]; e != nil {
 			e.allowing = false
-			e.renewed = e.renewed || o != OutcomeApplied
+			if o != OutcomeApplied {
+				e.due = at
+			}
 		}
 	}
 	k.tick(at, &out)

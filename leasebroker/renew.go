@@ -15,14 +15,13 @@ func (k *Keeper) Renew(t Ticket, keys []Key, at lease.Instant) Effects {
 		refuse([]renewal{r}, &out)
 		return out
 	}
-	// What is overdue is dealt with first: a machine that was stopped enforces before it renews.
-	k.tick(at, &out)
 	for _, key := range keys {
 		if e := k.entries[key]; e != nil && !e.expiring {
-			e.renewed = true
-			k.wakeBy(e.due())
+			e.renew(at)
+			k.wakeBy(e.due)
 		}
 	}
+	// Here too, so that a machine that was stopped enforces before it renews: what is overdue is expired now, asked for or not.
 	k.tick(at, &out)
 	k.waiting = append(k.waiting, r)
 	k.beginRound(&out)
@@ -64,7 +63,7 @@ func (k *Keeper) QuorumRound(number uint64, ok bool, at lease.Instant) Effects {
 func (k *Keeper) settle(r renewal, out *Effects) {
 	if k.allowance.number != 0 {
 		for _, key := range r.keys {
-			if e := k.entries[key]; e != nil && e.short(r.asked) && (e.allowing || e.renewed) {
+			if e := k.entries[key]; e != nil && e.short(r.asked) && (e.allowing || e.due != 0) {
 				k.parked = append(k.parked, r)
 				return
 			}

@@ -65,7 +65,7 @@ type entry struct {
 
 	deadline lease.Instant // not expired before: the inherited allowance's end, or the furthest acknowledgement
 	proposed lease.Instant // when this leader proposed the newest applied allowance; zero: none of its own yet
-	renewed  bool          // asked for since the last allowance was proposed, so it belongs into the next
+	due      lease.Instant // renewed since the last allowance was proposed: when the next must be; zero: not renewed
 	allowing bool          // in the allowance that is under way
 	expiring bool          // its expiry is proposed and the outcome is not known: not to be renewed
 	doubtful bool          // and at least one such proposal has ended without saying how
@@ -93,18 +93,22 @@ func (e *entry) short(asked lease.Instant) bool {
 	return !e.expiring && e.grantable(asked) < e.ttl/2
 }
 
-// due is when the next allowance should be proposed, given that there was a renewal.
-func (e *entry) due() lease.Instant {
-	if e.proposed == 0 {
-		return 0
+// renew notes a renewal. It is to be in the log within a quarter term, together with what else is renewed until then: at once
+// only if it could not be acknowledged otherwise.
+func (e *entry) renew(asked lease.Instant) {
+	due := asked.Add(lease.AllowanceEvery(e.ttl))
+	if e.short(asked) {
+		due = asked
 	}
-	return e.proposed.Add(lease.AllowanceEvery(e.ttl))
+	if e.due == 0 || due < e.due {
+		e.due = due
+	}
 }
 
 // lead starts the count of a new leader.
 func (e *entry) lead() {
 	e.deadline = e.applied.Add(lease.Allowance(e.ttl))
-	e.proposed, e.renewed, e.allowing, e.expiring, e.doubtful = 0, false, false, false, false
+	e.proposed, e.due, e.allowing, e.expiring, e.doubtful = 0, 0, false, false, false
 }
 
 func sortSeen(s []Seen) {
