@@ -1,0 +1,91 @@
+package tcp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/internal/tcpconn"
+)
+
+// Attach says which side of which ring to attach, and where it is. Role is set by the function that takes it; a zero
+// Heartbeat means HeartbeatDefault.
+type Attach struct {
+	Address string // host:port of the one TCP port of the ring's node
+	Hello
+}
+
+// attachTimeout bounds how long a node may take to answer a Hello: longer than Serve lets its Resolver take.
+const attachTimeout = resolveTimeout + 5*time.Second
+
+// DialProducer attaches the writing side of a ring on another node. It blocks until the node has answered or ctx ends, which
+// has no bearing on the Producer afterwards. An error for which fabric.Lost reports true means that this ring will never do;
+// any other is ctx's cause or a mistake in a.
+func DialProducer(ctx context.Context, a Attach) (*Producer, error) {
+	a.Role = fabric.RoleProducer
+	l, capacity, err := dial(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return newProducer(l, capacity), nil
+}
+
+// DialConsumer attaches the reading side of a ring on another node. See DialProducer.
+func DialConsumer(ctx context.Context, a Attach) (*Consumer, error) {
+	a.Role = fabric.RoleConsumer
+	l, capacity, err := dial(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return newConsumer(l, capacity), nil
+}
+
+func dial(ctx context.Context, a Attach) (*link, int, error) {
+	a.Heartbeat = cmp.Or(a.Heartbeat, HeartbeatDefault)
+	if err := a.Hello.Validate(); err != nil {
+		return nil, 0, fmt.Errorf("attach %s: %w", a.side(), err)
+	}
+	l, capacity, err := connect(ctx, a)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return nil, 0, cause
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("attach %s, at %s: %w", a.side(), a.Address, disconnected(err))
+	}
+	return l, capacity, nil
+}
+
+func connect(ctx context.Context, a Attach) (*link, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	conn, err := tcpconn.Dial(ctx, a.Address, api.PrefaceData)
+	if err != nil {
+		return nil, 0, err
+	}
+	l := newLink(conn)
+	capacity, err := greet(ctx, l, a.Hello)
+	if err != nil {
+		return nil, 0, errors.Join(err, conn.Close())
+	}
+	l.attach(a.Hello)
+	return l, capacity, nil
+}
+
+func greet(ctx context.Context, l *link, h Hello) (capacity int, err error) {
+	// What blocks here ends with ctx, by a deadline in the past.
+	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
+	if err := writeMessage(l.conn, h); err != nil {
+		return 0, err
+	}
+	if capacity, err = readAnswer(l.in); err != nil {
+		return 0, err
+	}
+	if !stop() {
+		return 0, context.Cause(ctx)
+	}
+	return capacity, nil
+}

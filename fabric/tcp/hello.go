@@ -1,0 +1,129 @@
+package tcp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// Hello is what a remote side says of itself: which side of which ring it wants, and by what right.
+type Hello struct {
+	Edge       string          `json:"edge"`
+	Generation fence.Epoch     `json:"generation"`
+	Arena      locator.ArenaID `json:"arena"`
+	Role       fabric.Role     `json:"role"`
+	Session    lease.SessionID `json:"session"`
+	Token      string          `json:"token"`
+	Revision   api.Revision    `json:"revision"` // of the record that says so; the owner waits until it knows as much
+	// Heartbeat is how long either end may be silent before it shows life; the other end is given up after three times that.
+	Heartbeat time.Duration `json:"heartbeat_ns"`
+}
+
+// Limits of Hello.Heartbeat. Zero means the default.
+const (
+	HeartbeatMin     = 10 * time.Millisecond
+	HeartbeatDefault = 500 * time.Millisecond
+	HeartbeatMax     = time.Minute
+)
+
+// silentBeats is how many heartbeats must be missing.
+const silentBeats = 3
+
+// Validate reports what is wrong with h.
+func (h Hello) Validate() error {
+	switch {
+	case api.CheckEdgeName(h.Edge) != nil:
+		return fmt.Errorf("hello: edge: %w", api.CheckEdgeName(h.Edge))
+	case h.Generation.IsZero() || h.Arena == "":
+		return fmt.Errorf("hello: edge %s: arena %q of generation %d: want both", h.Edge, h.Arena, h.Generation)
+	case h.Role != fabric.RoleProducer && h.Role != fabric.RoleConsumer:
+		return fmt.Errorf("hello: edge %s: unknown role %q", h.Edge, h.Role)
+	case h.Heartbeat < HeartbeatMin || h.Heartbeat > HeartbeatMax:
+		return fmt.Errorf("hello: edge %s: heartbeat %v, must be %v to %v", h.Edge, h.Heartbeat, HeartbeatMin, HeartbeatMax)
+	}
+	return nil
+}
+
+// side names a side in errors.
+func (h Hello) side() string {
+	return fmt.Sprintf("%s of edge %s, generation %d", h.Role, h.Edge, h.Generation)
+}
+
+// answer is the owner's word on a Hello: a capacity, or why not.
+type answer struct {
+	Capacity int        `json:"capacity,omitempty"`
+	Error    *api.Error `json:"error,omitempty"`
+}
+
+// The messages of the handshake are a 4-byte little-endian length and JSON of that length.
+const (
+	helloMax  = 4 << 10
+	answerMax = refusalMax + 64
+)
+
+func writeMessage(w io.Writer, message any) error {
+	body, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	b := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body)))
+	_, err = w.Write(append(b, body...))
+	return err
+}
+
+func readMessage(r io.Reader, sizeMax int) ([]byte, error) {
+	var prefix [4]byte
+	if _, err := io.ReadFull(r, prefix[:]); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint32(prefix[:])
+	if n > uint32(sizeMax) {
+		return nil, fmt.Errorf("message of %d bytes, at most %d: %w", n, sizeMax, fabric.ErrCorrupt)
+	}
+	body := make([]byte, n)
+	_, err := io.ReadFull(r, body)
+	return body, err
+}
+
+// readHello refuses fields it does not know, so that a newer side is told, not half understood.
+func readHello(r io.Reader) (Hello, error) {
+	body, err := readMessage(r, helloMax)
+	if err != nil {
+		return Hello{}, fmt.Errorf("hello: %w", err)
+	}
+	var h Hello
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&h); err != nil {
+		return Hello{}, fmt.Errorf("hello: %w", err)
+	}
+	return h, h.Validate()
+}
+
+// readAnswer returns the ring's capacity. An error for which fabric.Lost reports false is the connection's, not the owner's word.
+func readAnswer(r io.Reader) (capacity int, err error) {
+	body, err := readMessage(r, answerMax)
+	if err != nil {
+		return 0, fmt.Errorf("answer: %w", err)
+	}
+	var a answer
+	if err := json.Unmarshal(body, &a); err != nil {
+		return 0, fmt.Errorf("answer: %w: %w", err, fabric.ErrCorrupt)
+	}
+	if a.Error != nil {
+		return 0, lossOf(a.Error)
+	}
+	if a.Capacity < fabric.CapacityMin || a.Capacity > fabric.CapacityMax {
+		return 0, fmt.Errorf("answer: capacity %d: %w", a.Capacity, fabric.ErrCorrupt)
+	}
+	return a.Capacity, nil
+}

@@ -1,0 +1,114 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/grafnode/grafnode/fabric"
+)
+
+const (
+	helloTimeout   = 5 * time.Second
+	resolveTimeout = 10 * time.Second
+)
+
+// Resolver finds the ring that a remote side asks for. Package node/host has one.
+type Resolver interface {
+	// Resolve returns h's arena if h.Session, which shows h.Token, holds that side of it at that generation, and an error
+	// otherwise: ErrUnauthorised, a loss of package fabric, or an error of package api; the remote side gets it. It may block
+	// until the node knows h.Revision, but no longer than ctx. Safe for concurrent use. The arena stays the Resolver's.
+	Resolve(ctx context.Context, h Hello) (fabric.Arena, error)
+}
+
+// Serve attaches the remote side at the other end of conn, from which the preface has been read, to a ring of this process,
+// and carries its records and notes until it detaches, the ring is lost, the connection breaks, or ctx ends. It opens the side
+// of the ring and closes it when it returns, and closes conn. It returns nil if the remote side detached in good order, else
+// why it ended; the remote side knows as much. Serve uses two goroutines besides the caller's and 200 KiB at most, whatever the
+// other end sends.
+func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
+	l := newLink(conn)
+	h, arena, err := receiveHello(ctx, l, r)
+	if err == nil {
+		err = serveSide(ctx, l, h, arena)
+	}
+	if closing := conn.Close(); err == nil && !errors.Is(closing, net.ErrClosed) {
+		err = closing
+	}
+	if err != nil {
+		return fmt.Errorf("data connection from %s: %s: %w", conn.RemoteAddr(), h.side(), err)
+	}
+	return nil
+}
+
+// receiveHello reads who is there and asks r for the ring. If it fails the other end has been told.
+func receiveHello(ctx context.Context, l *link, r Resolver) (Hello, fabric.Arena, error) {
+	stop := context.AfterFunc(ctx, func() { l.fail(context.Cause(ctx)) })
+	defer stop()
+	if err := l.conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
+		return Hello{}, nil, err
+	}
+	h, err := readHello(l.in)
+	if err != nil {
+		return h, nil, l.refuse(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	arena, err := r.Resolve(ctx, h)
+	if err != nil {
+		return h, nil, l.refuse(err)
+	}
+	if c := arena.Config(); c.Arena != h.Arena || c.Generation != h.Generation || c.Edge != h.Edge {
+		return h, nil, l.refuse(fmt.Errorf("arena %s is of edge %s, generation %d: %w", c.Arena, c.Edge, c.Generation, fabric.ErrSealed))
+	}
+	return h, arena, nil
+}
+
+// refuse answers a Hello with err, and returns err.
+func (l *link) refuse(err error) error {
+	return l.answer(answer{Error: refusal(err)}, err)
+}
+
+func (l *link) answer(a answer, err error) error {
+	if e := l.conn.SetDeadline(time.Now().Add(helloTimeout)); e != nil {
+		return errors.Join(err, e)
+	}
+	if e := writeMessage(l.conn, a); e != nil {
+		return errors.Join(err, e)
+	}
+	return err
+}
+
+// serveSide opens the side that h wants and serves it.
+func serveSide(ctx context.Context, l *link, h Hello, arena fabric.Arena) error {
+	e, err := openEnd(l, h.Role, arena)
+	if err != nil {
+		return l.refuse(err)
+	}
+	if err := l.answer(answer{Capacity: arena.Config().Capacity}, nil); err != nil {
+		return errors.Join(err, e.close())
+	}
+	if err := l.conn.SetDeadline(time.Time{}); err != nil {
+		return errors.Join(err, e.close())
+	}
+	l.attach(h)
+	s := session{l: l, end: e}
+	return s.run(ctx)
+}
+
+func openEnd(l *link, role fabric.Role, arena fabric.Arena) (end, error) {
+	if role == fabric.RoleProducer {
+		ring, err := arena.Producer()
+		if err != nil {
+			return nil, err
+		}
+		return newProducerEnd(l, arena, ring), nil
+	}
+	ring, err := arena.Consumer()
+	if err != nil {
+		return nil, err
+	}
+	return &consumerEnd{l: l, ring: ring, out: newOutbox(l)}, nil
+}

@@ -1,0 +1,96 @@
+package tcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/grafnode/grafnode/fabric"
+)
+
+// end is one side of the ring, worked on behalf of whoever is at the other end of the link. handle and pump run in two
+// goroutines.
+type end interface {
+	// handle takes in one frame of the remote side's. An error means that the ring is lost to that side, and why.
+	handle(f frame) error
+	// pump carries to the remote side what the ring has for it, until the ring is lost or ctx ends, and returns why.
+	pump(ctx context.Context) error
+	// close gives the side of the ring back.
+	close() error
+}
+
+// session is an attached remote side as the owner sees it.
+type session struct {
+	l      *link
+	end    end
+	losing sync.Once
+	lost   atomic.Pointer[error] // why the ring is lost to the remote side: stored by lose, loaded by receive
+}
+
+// run serves until the session is over. It returns nil if the remote side detached.
+func (s *session) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.l.fail(context.Cause(ctx)) })
+	defer stop()
+	pumping, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pumped := make(chan struct{})
+	s.l.tasks.Go(s.l.beat)
+	s.l.tasks.Go(func() {
+		defer close(pumped)
+		if err := s.end.pump(pumping); pumping.Err() == nil && s.l.err() == nil {
+			s.lose(err)
+		}
+	})
+	err := s.receive()
+	if err != nil {
+		err = s.l.fail(err)
+	}
+	cancel()
+	<-pumped
+	closing := s.end.close()
+	_ = s.l.fail(errDeparted) // the remote side learns by this that its last words have been heard
+	s.l.tasks.Wait()
+	return errors.Join(err, closing)
+}
+
+// receive takes in what the remote side says. It returns nil once that has detached, else why the session is over.
+func (s *session) receive() error {
+	for s.lost.Load() == nil {
+		f, err := s.l.next()
+		switch {
+		case errors.Is(err, fabric.ErrCorrupt):
+			s.lose(err)
+		case err != nil && s.lost.Load() == nil:
+			return disconnected(err)
+		case err != nil || f.kind == kindBeat:
+		case f.kind == kindClose:
+			return nil
+		default:
+			if err := s.end.handle(f); err != nil {
+				s.lose(err)
+			}
+		}
+	}
+	// Nothing that the remote side says counts any more, but it must be read: see link.depart. lose bounds it.
+	_, _ = io.Copy(io.Discard, s.l.in)
+	return *s.lost.Load()
+}
+
+// lose tells the remote side that the ring is lost to it, and why. It has one silence to read that and hang up.
+func (s *session) lose(err error) {
+	s.losing.Do(func() {
+		time.AfterFunc(s.l.silence, func() { s.l.fail(err) })
+		why, e := json.Marshal(refusal(err))
+		if e != nil {
+			panic("fabric/tcp: " + e.Error()) // two strings
+		}
+		s.lost.Store(&err) // first: the answer to what follows may be that the connection ends
+		if e := s.l.sendLast(kindSeal, why); e != nil {
+			s.l.fail(err)
+		}
+	})
+}
