@@ -100,6 +100,7 @@ type cluster struct {
 	t       testing.TB
 	members []*member
 	tune    func(*registry.Config)
+	prepare func(*member) // before a member is opened
 }
 
 func newCluster(t testing.TB, size int, tune func(*registry.Config)) *cluster {
@@ -132,6 +133,9 @@ func (c *cluster) open(m *member) {
 	var err error
 	m.Registry, err = registry.New(cfg)
 	require.NoError(c.t, err)
+	if c.prepare != nil {
+		c.prepare(m)
+	}
 	require.NoError(c.t, m.Open())
 }
 

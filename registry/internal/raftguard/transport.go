@@ -14,11 +14,11 @@ type Transport struct {
 	news                   *herald
 }
 
-// NewTransport starts a transport over layer. Peers reach this one at address, whatever layer listens on.
-func NewTransport(layer raft.StreamLayer, address string, logger *slog.Logger) *Transport {
+// NewTransport starts a transport over inner. Peers reach this one at address, whatever inner listens on.
+func NewTransport(inner raft.StreamLayer, address string, logger *slog.Logger) *Transport {
 	t := &Transport{address: raft.ServerAddress(address)}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  layer,
+		Stream:                  newLayer(inner),
 		Logger:                  Logger(logger),
 		MaxPool:                 3,
 		MaxRPCsInFlight:         1, // no pipelining, see the package comment
@@ -50,10 +50,12 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 // followers that have the entry are told at once. It never blocks.
 func (t *Transport) Committed(index, term uint64) { t.news.committed(index, term) }
 
-// Close closes the transport and waits for its own goroutines.
+// Close closes the listener and all connections, and waits for the goroutines that send news. Those that serve connections
+// end by themselves, since their connections are closed.
 func (t *Transport) Close() error {
 	t.news.stop()
 	err := t.NetworkTransport.Close()
 	t.news.wait()
+	t.CloseStreams() // what is pooled; Close leaves it open
 	return err
 }

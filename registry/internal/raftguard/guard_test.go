@@ -1,0 +1,166 @@
+package raftguard_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/grafnode/grafnode/registry/internal/raftguard"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type loopback struct{ net.Listener }
+
+func (loopback) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	return net.DialTimeout("tcp", string(address), timeout)
+}
+
+func transport(t *testing.T) *raftguard.Transport {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	tr := raftguard.NewTransport(loopback{l}, l.Addr().String(), slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { require.NoError(t, tr.Close()) })
+	return tr
+}
+
+// hashicorp/raft#695: heartbeats must wait in line with all other messages. If raft finds another way to install its fast path,
+// or the transport another way to take it, this fails.
+func TestHeartbeatsHaveNoFastPath(t *testing.T) {
+	tr := transport(t)
+	tr.SetHeartbeatHandler(func(raft.RPC) { t.Error("a heartbeat was handled beside the main loop") })
+	field := reflect.ValueOf(tr.NetworkTransport).Elem().FieldByName("heartbeatFn")
+	require.True(t, field.IsValid(), "raft has renamed the field that this test looks at")
+	require.True(t, field.IsNil())
+
+	other := transport(t)
+	heartbeat := &raft.AppendEntriesRequest{Term: 1, RPCHeader: raft.RPCHeader{ProtocolVersion: 3, Addr: []byte("x")}, Leader: []byte("x")}
+	answered := make(chan error, 1)
+	go func() {
+		var resp raft.AppendEntriesResponse
+		answered <- other.AppendEntries("a", tr.LocalAddr(), heartbeat, &resp)
+	}()
+	rpc := <-tr.Consumer()
+	require.IsType(t, heartbeat, rpc.Command)
+	rpc.Respond(&raft.AppendEntriesResponse{Success: true}, nil)
+	require.NoError(t, <-answered)
+}
+
+// hashicorp/raft#612.
+func TestNothingIsPipelined(t *testing.T) {
+	tr := transport(t)
+	_, err := tr.AppendEntriesPipeline("a", tr.LocalAddr())
+	require.ErrorIs(t, err, raft.ErrPipelineReplicationNotSupported)
+}
+
+func TestTransportKeepsPreVotes(t *testing.T) {
+	var tr any = transport(t)
+	require.Implements(t, (*raft.WithPreVote)(nil), tr)
+	require.Implements(t, (*raft.WithClose)(nil), tr)
+}
+
+func open(t *testing.T, path string, stall time.Duration) (*raftguard.Store, chan error) {
+	fatal := make(chan error, 2)
+	s, err := raftguard.OpenStore(path, stall, func(err error) { fatal <- err })
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s, fatal
+}
+
+func entry(index uint64) *raft.Log {
+	return &raft.Log{Index: index, Term: 3, Type: raft.LogCommand, Data: []byte("data"), Extensions: []byte("ext")}
+}
+
+func TestStoreReturnsWhatWasStored(t *testing.T) {
+	s, _ := open(t, filepath.Join(t.TempDir(), "dir", "log.db"), time.Minute)
+	bare := &raft.Log{Index: 2, Term: 3, Type: raft.LogNoop}
+	require.NoError(t, s.StoreLogs([]*raft.Log{entry(1), bare}))
+	for _, want := range []*raft.Log{entry(1), {Index: 2, Term: 3, Type: raft.LogNoop}} {
+		var got raft.Log
+		require.NoError(t, s.GetLog(want.Index, &got))
+		got.AppendedAt = time.Time{}
+		require.Equal(t, *want, got)
+	}
+	require.Nil(t, bare.Extensions, "the caller's entry is left alone")
+	require.Equal(t, raft.ErrLogNotFound, s.GetLog(3, new(raft.Log)))
+	_, err := s.GetUint64([]byte("k"))
+	require.EqualError(t, err, "not found") // raft compares this text
+	require.NoError(t, s.SetUint64([]byte("k"), 7))
+	require.NoError(t, s.DeleteRange(1, 1))
+	require.Equal(t, uint64(3), s.Writes().Count)
+	require.NotZero(t, s.Writes().Slowest)
+}
+
+func TestDamagedEntriesEndTheProcess(t *testing.T) {
+	for name, damage := range map[string]func(*raft.Log){
+		"data":        func(l *raft.Log) { l.Data[0] ^= 1 },
+		"term":        func(l *raft.Log) { l.Term++ },
+		"type":        func(l *raft.Log) { l.Type = raft.LogNoop },
+		"checksum":    func(l *raft.Log) { l.Extensions[4] ^= 1 },
+		"no checksum": func(l *raft.Log) { l.Extensions = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "log.db")
+			s, _ := open(t, path, time.Minute)
+			require.NoError(t, s.StoreLog(entry(1)))
+			require.NoError(t, s.Close())
+			tamper(t, path, damage)
+
+			s, fatal := open(t, path, time.Minute)
+			require.ErrorIs(t, s.GetLog(1, new(raft.Log)), raftguard.ErrCorrupt)
+			require.ErrorIs(t, <-fatal, raftguard.ErrCorrupt)
+			require.ErrorIs(t, s.StoreLog(entry(2)), raftguard.ErrCorrupt, "nothing is written afterwards")
+			require.Empty(t, fatal, "reported once")
+		})
+	}
+}
+
+// tamper changes entry 1 behind the store's back.
+func tamper(t *testing.T, path string, damage func(*raft.Log)) {
+	b, err := raftboltdb.New(raftboltdb.Options{Path: path, MsgpackUseNewTimeFormat: true})
+	require.NoError(t, err)
+	defer b.Close()
+	var l raft.Log
+	require.NoError(t, b.GetLog(1, &l))
+	damage(&l)
+	require.NoError(t, b.StoreLog(&l))
+}
+
+func TestFailedWritesAreNotRetried(t *testing.T) {
+	s, fatal := open(t, filepath.Join(t.TempDir(), "log.db"), time.Minute)
+	require.NoError(t, s.Close()) // from here on bbolt refuses
+	err := s.StoreLog(entry(1))
+	require.ErrorIs(t, err, raftguard.ErrDisk)
+	require.ErrorIs(t, <-fatal, raftguard.ErrDisk)
+	require.Equal(t, err, s.Set([]byte("k"), nil))
+	require.Empty(t, fatal)
+}
+
+func TestOpenStoreSaysWhoIsInTheWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.db")
+	open(t, path, time.Minute)
+	_, err := raftguard.OpenStore(path, time.Minute, nil)
+	require.ErrorContains(t, err, "in use")
+}
+
+func TestLoggerPassesLevelsAndArguments(t *testing.T) {
+	var out bytes.Buffer
+	l := raftguard.Logger(slog.New(slog.NewTextHandler(&out, nil)))
+	l.Info("quiet")
+	l.Named("x").With("peer", "p").Error("failed", "error", errors.New("why"), "n", hclog.Fmt("%03d", 7))
+	require.NotContains(t, out.String(), "quiet")
+	require.Contains(t, out.String(), "level=ERROR msg=failed peer=p error=why n=007")
+	require.True(t, l.IsWarn())
+	require.False(t, l.IsDebug())
+}

@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/hashicorp/raft"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+func newMachine(fatal *[]error) *machine {
+	return &machine{
+		hub: newHub(), logger: slog.New(slog.DiscardHandler), state: NewState(),
+		fatal:   func(err error) { *fatal = append(*fatal, err) },
+		applied: func(uint64, uint64, Command, Result) {},
+		fresh:   func(*State) {},
+		told:    func(uint64, uint64) {},
+	}
+}
+
+func logged(t *testing.T, index uint64, c Command) *raft.Log {
+	b, err := encodeCommand(c, 1)
+	require.NoError(t, err)
+	return &raft.Log{Index: index, Term: 2, Type: raft.LogCommand, Data: b}
+}
+
+func TestMachineShowsTheStateBeforeItTells(t *testing.T) {
+	var fatal []error
+	m := newMachine(&fatal)
+	var seen []Entry
+	m.applied = func(index, term uint64, c Command, r Result) {
+		require.Equal(t, api.Revision(3), m.hub.view.Load().state.Revision())
+		seen = append(seen, Entry{Index: index, Term: term, Command: c})
+	}
+	config := &raft.Log{Index: 2, Term: 2, Type: raft.LogConfiguration}
+	answers := m.ApplyBatch([]*raft.Log{logged(t, 1, InitCluster{Cluster: "c"}), config, logged(t, 3, InitCluster{Cluster: "d"})})
+	require.NoError(t, answers[0].(Result).Err)
+	require.Nil(t, answers[1])
+	require.ErrorIs(t, answers[2].(Result).Err, api.ErrConflict)
+	require.Len(t, seen, 2, "refusals too")
+	require.Equal(t, uint64(3), m.hub.view.Load().applied)
+	require.Empty(t, fatal)
+}
+
+// An entry that cannot be understood stops the node: skipping it would make another state than the peers'.
+func TestUnreadableEntriesStopTheMachine(t *testing.T) {
+	unknown, err := appendFrame(nil, 99, make([]byte, 8))
+	require.NoError(t, err)
+	damaged := logged(t, 2, Nothing{})
+	damaged.Data[len(damaged.Data)-1] ^= 1
+	for name, c := range map[string]struct {
+		data []byte
+		why  error
+	}{"unknown kind": {unknown, errNewer}, "damaged": {damaged.Data, api.ErrCorrupt}} {
+		t.Run(name, func(t *testing.T) {
+			var fatal []error
+			m := newMachine(&fatal)
+			answers := m.ApplyBatch([]*raft.Log{
+				logged(t, 1, InitCluster{Cluster: "c"}),
+				{Index: 2, Term: 2, Type: raft.LogCommand, Data: c.data},
+				logged(t, 3, RegisterNode{Node: "n", Address: "127.0.0.1:1"}),
+			})
+			require.NoError(t, answers[0].(Result).Err)
+			require.ErrorIs(t, answers[1].(Result).Err, api.ErrUnknown)
+			require.ErrorIs(t, answers[2].(Result).Err, api.ErrUnknown)
+			require.Len(t, fatal, 1)
+			require.ErrorIs(t, fatal[0], c.why)
+			require.ErrorContains(t, fatal[0], "log entry 2 of term 2")
+			require.Equal(t, uint64(1), m.hub.view.Load().applied)
+			require.Equal(t, "c", m.hub.view.Load().state.Cluster())
+			_, err := m.Snapshot()
+			require.ErrorIs(t, err, c.why)
+		})
+	}
+}
+
+func snapshotOf(t *testing.T, cluster string) io.ReadCloser {
+	s, r := NewState().Step(Entry{Index: 9, Term: 1, Command: InitCluster{Cluster: cluster}})
+	require.NoError(t, r.Err)
+	var b bytes.Buffer
+	require.NoError(t, s.Write(&b))
+	return io.NopCloser(&b)
+}
+
+func TestRestoreReplacesTheStateAndWakesReaders(t *testing.T) {
+	var fatal []error
+	m := newMachine(&fatal)
+	before := m.hub.view.Load()
+	require.NoError(t, m.Restore(snapshotOf(t, "c")))
+	<-before.newer
+	require.Equal(t, "c", m.hub.view.Load().state.Cluster())
+	require.ErrorIs(t, m.Restore(snapshotOf(t, "d")), api.ErrInvalid)
+	require.ErrorIs(t, m.Restore(io.NopCloser(bytes.NewReader(nil))), api.ErrCorrupt)
+	require.Equal(t, "c", m.state.Cluster(), "a bad snapshot leaves the state alone")
+}
+
+// hashicorp/raft#697: snapshot after snapshot, and never an entry.
+func TestSnapshotLoopIsNoticed(t *testing.T) {
+	var fatal []error
+	m := newMachine(&fatal)
+	require.NoError(t, m.Restore(snapshotOf(t, "c"))) // at start
+	require.NoError(t, m.Restore(snapshotOf(t, "c"))) // from the leader
+	m.ApplyBatch([]*raft.Log{logged(t, 10, Nothing{})})
+	require.NoError(t, m.Restore(snapshotOf(t, "c")))
+	require.Empty(t, fatal)
+	require.NoError(t, m.Restore(snapshotOf(t, "c")))
+	require.Len(t, fatal, 1)
+	require.ErrorContains(t, fatal[0], "wipe")
+}
+
+func TestOutcomesAreThree(t *testing.T) {
+	r := &Registry{cfg: Config{}.withDefaults()}
+	for _, err := range []error{raft.ErrLeadershipLost, raft.ErrAbortedByRestore, raft.ErrRaftShutdown, errors.New("disk")} {
+		require.ErrorIs(t, r.outcome(err), api.ErrUnknown)
+	}
+	for _, err := range []error{raft.ErrEnqueueTimeout, raft.ErrLeadershipTransferInProgress} {
+		require.ErrorIs(t, r.outcome(err), api.ErrNoQuorum)
+	}
+}
