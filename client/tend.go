@@ -14,6 +14,10 @@ import (
 // relearnEvery is how many beats pass between two looks at which other nodes there are.
 const relearnEvery = 10
 
+// helloTimeout is longer than a node takes to answer a hello in any way: hanging up while the cluster hands a session over
+// would look like the end of this process, and end it.
+const helloTimeout = 15 * time.Second
+
 // connect opens a line to the own node and says hello, with an old session or for a new one.
 func (c *Client) connect(ctx context.Context, h api.Hello) (*line, *api.Welcome, error) {
 	l, err := dialLine(ctx, c.config.Socket)
@@ -36,7 +40,7 @@ func (c *Client) connect(ctx context.Context, h api.Hello) (*line, *api.Welcome,
 	c.mu.Unlock()
 
 	h.Stage, h.PID, h.TTL = c.config.Stage, os.Getpid(), c.config.TTL
-	ctx, cancel := context.WithTimeoutCause(ctx, c.config.TryTimeout, errSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, helloTimeout, errSlow)
 	defer cancel()
 	r, err := l.call(ctx, api.SessionMessage{Hello: &h})
 	if err == nil && r.message.Welcome == nil {

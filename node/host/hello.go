@@ -54,64 +54,80 @@ func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, pid int) (*session, 
 	if pid == 0 {
 		pid = hello.PID // the system does not say
 	}
-	id, token := hello.Session, hello.Token
-	asked := h.now()
-	revision, err := api.Revision(0), error(nil)
-	if id == "" {
-		id, token = lease.SessionID(lease.NewID()), rand.Text()
-		revision, err = h.openSession(id, token, *hello, pid)
+	s := &session{
+		h: h, conn: conn, id: hello.Session, stage: hello.Stage, pid: pid, ttl: hello.TTL, beat: h.now(),
+		underWay: make(chan struct{}, underWayMax), renewed: make(chan struct{}),
+	}
+	token, err := hello.Token, error(nil)
+	if s.id == "" {
+		token, err = h.begin(s)
 	} else {
-		revision, err = h.adoptSession(id, token)
+		err = h.takeUp(s, token)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &session{
-		h: h, conn: conn, id: id, stage: hello.Stage, pid: pid, ttl: hello.TTL, beat: h.now(),
-		underWay: make(chan struct{}, underWayMax), deadline: lease.HolderDeadline(asked, hello.TTL),
-	}
-	if err := h.enter(s, revision); err != nil {
-		return nil, nil, err
-	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return s, &api.Welcome{
-		Session: id, Token: token, Cluster: h.config.Cluster, Node: h.config.Node, Zone: h.config.Zone,
+		Session: s.id, Token: token, Cluster: h.config.Cluster, Node: h.config.Node, Zone: h.config.Zone,
 		Incarnation: h.config.Incarnation, Deadline: s.deadline, Addresses: h.config.Addresses(),
 	}, nil
 }
 
-func (h *Host) openSession(id lease.SessionID, token string, hello api.Hello, pid int) (api.Revision, error) {
+// begin has the cluster open a new session for s. Its first deadline counts from before it was asked for.
+func (h *Host) begin(s *session) (token string, err error) {
 	ctx, cancel := h.within(helloTimeout)
 	defer cancel()
+	s.id, token = lease.SessionID(lease.NewID()), rand.Text()
 	sum := sha256.Sum256([]byte(token))
+	s.deadline = lease.HolderDeadline(h.now(), s.ttl)
 	resp, err := h.config.Leader.Sessions(ctx, api.SessionRequest{Open: &api.SessionOpen{
-		Session: id, Node: h.config.Node, Incarnation: h.config.Incarnation, Stage: hello.Stage, PID: pid, TTL: hello.TTL,
+		Session: s.id, Node: h.config.Node, Incarnation: h.config.Incarnation, Stage: s.stage, PID: s.pid, TTL: s.ttl,
 		TokenSum: sum[:],
 	}})
-	if errors.Is(err, api.ErrUnknown) {
+	unused := errors.Is(err, api.ErrUnknown)
+	if err == nil {
+		err = h.enter(s, resp.Revision)
+		unused = err != nil
+	}
+	if unused { // it is there, or may be, and nobody will ever use it
 		h.mu.Lock()
-		h.endSessionLocked(id) // it may be there, and nobody will ever use it
+		h.endSessionLocked(s.id)
 		h.mu.Unlock()
 	}
-	return resp.Revision, err
+	return token, err
 }
 
-// adoptSession takes up a session that began with an earlier incarnation of this node. One that this incarnation has seen, or
-// sees now, is not to be had again: its connection closed, so its process counts as gone.
-func (h *Host) adoptSession(id lease.SessionID, token string) (api.Revision, error) {
+// takeUp has the cluster hand over to this incarnation a session that began with an earlier one. One that this incarnation
+// has seen, or sees now, is not to be had again: its connection closed, so its process counts as gone. The session's
+// term goes on as it was; a deadline is only known after the first renewal, which is asked for at once.
+func (h *Host) takeUp(s *session, token string) error {
 	h.mu.Lock()
-	_, here := h.sessions[id]
-	_, ending := h.ending[id]
+	_, here := h.sessions[s.id]
+	_, ending := h.ending[s.id]
 	h.mu.Unlock()
 	if here || ending {
-		return 0, api.Errorf(api.KindSession, "session %s: its connection to this node was closed", id)
+		return api.Errorf(api.KindSession, "session %s: its connection to this node was closed", s.id)
 	}
 	ctx, cancel := h.within(helloTimeout)
 	defer cancel()
 	sum := sha256.Sum256([]byte(token))
 	resp, err := h.config.Leader.Sessions(ctx, api.SessionRequest{Adopt: &api.SessionAdopt{
-		Session: id, Node: h.config.Node, Incarnation: h.config.Incarnation, TokenSum: sum[:],
+		Session: s.id, Node: h.config.Node, Incarnation: h.config.Incarnation, TokenSum: sum[:],
 	}})
-	return resp.Revision, err
+	if err == nil {
+		err = h.enter(s, resp.Revision)
+	}
+	if err != nil {
+		return err
+	}
+	signal(h.soon)
+	select {
+	case <-s.renewed:
+	case <-ctx.Done(): // then the stage's own deadline stands
+	}
+	return nil
 }
 
 // enter notes a session once the state here includes it; earlier it would look ended.
@@ -122,7 +138,6 @@ func (h *Host) enter(s *session, revision api.Revision) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
-		h.endSessionLocked(s.id)
 		return api.Errorf(api.KindUnavailable, "this node has not applied revision %d: %v", revision, err)
 	}
 	if _, taken := h.sessions[s.id]; taken {

@@ -193,7 +193,7 @@ func (h *Host) Renewed(asked lease.Instant, r api.RenewResponse) {
 	}
 	for id, d := range r.Sessions {
 		if s, ok := h.sessions[id]; ok {
-			s.deadline = max(s.deadline, lease.HolderDeadline(asked, d))
+			s.extend(lease.HolderDeadline(asked, d))
 		}
 	}
 	for id, status := range r.Ended {

@@ -31,6 +31,7 @@ type session struct {
 	ttl      time.Duration
 	ctx      context.Context // ends with the connection
 	underWay chan struct{}   // a token for each request that waits
+	renewed  chan struct{}   // closed with the first renewal
 
 	// guarded by host.mu
 	beat     lease.Instant // last sign of life
@@ -179,6 +180,16 @@ func (h *Host) depart(s *session, why error) {
 	h.log.Info("session closed", "session", s.id, "stage", s.stage, "pid", s.pid, "err", why)
 	if !s.lost {
 		h.endSessionLocked(s.id)
+	}
+}
+
+// extend takes a deadline that a renewal has confirmed. host.mu is held.
+func (s *session) extend(d lease.Instant) {
+	s.deadline = max(s.deadline, d)
+	select {
+	case <-s.renewed:
+	default:
+		close(s.renewed)
 	}
 }
 
