@@ -166,6 +166,7 @@ func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector
 		attach: cl.AttachConsumer, install: c.install, remove: c.remove,
 	}
 	c.link.rec = claim.records[name]
+	c.link.newest = c.link.rec
 	c.all.Go(func() { c.fail(c.link.run(ctx)) })
 	c.all.Go(func() { c.settler(ctx) })
 	return c

@@ -35,6 +35,7 @@ type link[R io.Closer] struct {
 	remove func()
 
 	mu      sync.Mutex
+	newest  api.Edge                // latest news of the record
 	rec     api.Edge                // bound, or being attached
 	leave   context.CancelCauseFunc // ends the context of that ring
 	settled bool                    // the other side has shown itself in it
@@ -73,6 +74,7 @@ func (l *link[R]) bind(ctx context.Context, rec api.Edge) error {
 	defer leave(nil)
 	l.mu.Lock()
 	l.rec, l.leave, l.settled = rec, leave, false
+	l.compare() // news may have come first
 	l.mu.Unlock()
 	ring, err := l.attach(ctx, rec)
 	if err != nil {
@@ -121,24 +123,30 @@ func (l *link[R]) follow(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-// judge compares news with what is bound. News may be old: only a higher generation, or a later word about the bound one,
-// counts.
+// judge takes news of the record, which may be old.
 func (l *link[R]) judge(rec api.Edge, stop context.CancelCauseFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if rec.Revision <= l.rec.Revision || rec.Generation < l.rec.Generation {
+	if rec.Revision <= l.newest.Revision {
 		return
 	}
+	l.newest = rec
 	if err := l.ours(rec); err != nil {
 		stop(err)
 		return
 	}
+	l.compare()
+}
+
+// compare leaves the bound ring if the news says so: a higher generation, or a later word about the bound one.
+func (l *link[R]) compare() {
 	switch {
-	case rec.Generation > l.rec.Generation:
+	case l.leave == nil || l.newest.Revision <= l.rec.Revision || l.newest.Generation < l.rec.Generation:
+	case l.newest.Generation > l.rec.Generation:
 		l.leave(errMoved)
-	case rec.Reason == api.ReasonExpired:
+	case l.newest.Reason == api.ReasonExpired:
 		l.leave(fabric.ErrLeaseExpired)
-	case rec.Reason == api.ReasonRevoked:
+	case l.newest.Reason == api.ReasonRevoked:
 		l.leave(fabric.ErrRevoked)
 	}
 }

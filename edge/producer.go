@@ -140,6 +140,7 @@ func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 		attach: cl.AttachProducer, install: p.install, remove: p.remove,
 	}
 	p.link.rec = claim.records[name]
+	p.link.newest = p.link.rec
 	p.all.Go(func() { p.fail(p.link.run(ctx)) })
 	p.all.Go(func() { p.flusher(ctx) })
 	return p
