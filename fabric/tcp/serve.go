@@ -31,7 +31,9 @@ type Resolver interface {
 func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
 	l := newLink(conn)
 	h, arena, err := receiveHello(ctx, l, r)
-	if err == nil {
+	if err != nil {
+		err = l.fail(err) // or why ctx ended, which came before
+	} else {
 		err = serveSide(ctx, l, h, arena)
 	}
 	if closing := conn.Close(); err == nil && !errors.Is(closing, net.ErrClosed) {

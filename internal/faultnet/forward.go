@@ -43,15 +43,27 @@ func (p *Proxy) forward(direction int, dst, src *net.TCPConn) {
 			_ = src.CloseRead() // ends the reader; what it still has is drained here
 		}
 	}
-	p.passEnd(dst)
+	p.passEnd(direction, dst)
 }
 
-// passEnd tells dst that nothing more comes, unless it is being reset: an orderly end must not overtake that.
-func (p *Proxy) passEnd(dst *net.TCPConn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, open := p.conns[dst]; open {
-		_ = dst.CloseWrite() // fails if dst is gone, which is as good
+// passEnd tells dst that nothing more comes. An end is held back by a cut and by a black hole until they heal, and never
+// overtakes a reset.
+func (p *Proxy) passEnd(direction int, dst *net.TCPConn) {
+	for {
+		p.mu.Lock()
+		f := &p.faults[direction]
+		if _, open := p.conns[dst]; !open || !f.cut && !f.swallow {
+			if open {
+				_ = dst.CloseWrite() // fails if dst is gone, which is as good
+			}
+			p.mu.Unlock()
+			return
+		}
+		changed := f.changed
+		p.mu.Unlock()
+		if !p.pause(true, 0, changed) {
+			return
+		}
 	}
 }
 

@@ -94,7 +94,8 @@ func (p *Proxy) Delay(d Direction, by time.Duration) { p.set(d, func(f *fault) {
 // Cut holds all bytes flowing in d back until Heal.
 func (p *Proxy) Cut(d Direction) { p.set(d, func(f *fault) { f.cut = true }) }
 
-// BlackHole takes all bytes flowing in d and delivers none; they are lost for good.
+// BlackHole takes all bytes flowing in d and delivers none; they are lost for good. That a connection was closed shows only
+// after Heal.
 func (p *Proxy) BlackHole(d Direction) { p.set(d, func(f *fault) { f.swallow = true }) }
 
 // Damage flips a bit of the nth byte (from 1) that flows in d from now on, over all connections.
@@ -113,6 +114,10 @@ func (p *Proxy) Reset() {
 		_ = c.SetLinger(0) // what makes Close send a reset
 		_ = c.Close()      // being thrown away
 		delete(p.conns, c)
+	}
+	for i := range p.faults { // whoever waits for a change looks again
+		close(p.faults[i].changed)
+		p.faults[i].changed = make(chan struct{})
 	}
 }
 

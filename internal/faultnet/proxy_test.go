@@ -118,3 +118,16 @@ func TestRefusesOtherHosts(t *testing.T) {
 	_, err := open("192.0.2.1:80")
 	require.ErrorContains(t, err, "not a loopback")
 }
+
+func TestBlackHoleHidesTheEnd(t *testing.T) {
+	p, near, far := through(t)
+	say(t, near, "x")
+	requireHears(t, far, "x")
+	p.BlackHole(Up)
+	require.NoError(t, near.Close())
+	requireSilence(t, far)
+	p.Heal()
+	require.NoError(t, far.SetReadDeadline(time.Now().Add(30*time.Second)))
+	_, err := far.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+}

@@ -1,0 +1,254 @@
+package tcp
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/inproc"
+)
+
+var hostileConfig = fabric.Config{Arena: "arena", Edge: "a.b", Generation: testGeneration, Capacity: fabric.CapacityMin}
+
+func hostileHello(role fabric.Role) Hello {
+	return Hello{Edge: "a.b", Generation: testGeneration, Arena: "arena", Role: role, Heartbeat: HeartbeatDefault}
+}
+
+type always struct{ fabric.Arena }
+
+func (a always) Resolve(context.Context, Hello) (fabric.Arena, error) { return a.Arena, nil }
+
+// hostile is a peer that is not bound to the rules: it writes what it likes.
+type hostile struct {
+	*testing.T
+	net.Conn
+	l      *link
+	served chan error
+}
+
+// attack begins a session with an owner as the given role.
+func attack(t *testing.T, role fabric.Role) (*hostile, fabric.Arena) {
+	t.Helper()
+	arena, err := inproc.New(hostileConfig)
+	require.NoError(t, err)
+	near, far := tcpPair(t)
+	h := &hostile{T: t, Conn: near, served: make(chan error, 1)}
+	go func() { h.served <- Serve(context.Background(), far, always{arena}) }()
+	require.NoError(t, writeMessage(near, hostileHello(role)))
+	h.l = newLink(near)
+	capacity, err := readAnswer(h.l.in)
+	require.NoError(t, err)
+	require.Equal(t, hostileConfig.Capacity, capacity)
+	h.l.attach(hostileHello(role))
+	return h, arena
+}
+
+func tcpPair(t *testing.T) (near, far net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	near, err = net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	far, err = l.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = near.Close(); _ = far.Close() })
+	return near, far
+}
+
+func (h *hostile) say(frame []byte) {
+	h.Helper()
+	_, err := h.Write(frame)
+	require.NoError(h, err)
+}
+
+// requireCutOff waits until the owner has said that the ring is corrupt and ended the session.
+func (h *hostile) requireCutOff() {
+	h.Helper()
+	for {
+		f, err := h.l.next()
+		require.NoError(h, err)
+		if f.kind == kindSeal {
+			require.ErrorIs(h, decodeRefusal(f.payload), fabric.ErrCorrupt)
+			break
+		}
+	}
+	require.NoError(h, h.Conn.Close())
+	require.ErrorIs(h, <-h.served, fabric.ErrCorrupt)
+}
+
+func TestOwnerCutsOffWhoBreaksTheRules(t *testing.T) {
+	record := binary.LittleEndian.AppendUint32(nil, 0)
+	other := frameOf(kindRecords, 0, 0, record)
+	seal(other, nil, kindRecords, 0, testGeneration+1, 0)
+	unknown := frameOf(kindBeat, 0, 0, nil)
+	unknown[atKind] = 99
+	for why, c := range map[string]struct {
+		role   fabric.Role
+		frames [][]byte
+	}{
+		"gap":                {fabric.RoleProducer, [][]byte{frameOf(kindRecords, 0, 5, record)}},
+		"other generation":   {fabric.RoleProducer, [][]byte{other}},
+		"unknown kind":       {fabric.RoleProducer, [][]byte{unknown}},
+		"ack by producer":    {fabric.RoleProducer, [][]byte{frameOf(kindAck, 0, 0, nil)}},
+		"record by consumer": {fabric.RoleConsumer, [][]byte{frameOf(kindRecords, 0, 0, record)}},
+		"ack of the unsent":  {fabric.RoleConsumer, [][]byte{frameOf(kindAck, 0, 1, nil)}},
+		"two resumes":        {fabric.RoleConsumer, [][]byte{frameOf(kindResume, 0, 0, nil), frameOf(kindResume, 0, 0, nil)}},
+	} {
+		t.Run(why, func(t *testing.T) {
+			h, _ := attack(t, c.role)
+			for _, f := range c.frames {
+				h.say(f)
+			}
+			h.requireCutOff()
+		})
+	}
+}
+
+// Nobody reads the ring. The owner takes its capacity and not a record more.
+func TestOwnerCutsOffWhoIgnoresCredit(t *testing.T) {
+	h, arena := attack(t, fabric.RoleProducer)
+	const n = 1000
+	payload := append(binary.LittleEndian.AppendUint32(nil, n), make([]byte, n)...)
+	within := hostileConfig.Capacity / int(cost(n))
+	for i := range within + 1 {
+		h.say(frameOf(kindRecords, 0, uint64(i), payload))
+	}
+	h.requireCutOff()
+	require.LessOrEqual(t, arena.Usage().Bytes, hostileConfig.Capacity)
+	require.EqualValues(t, within, arena.Usage().Committed)
+}
+
+// A huge or absurd wish for credit gets what there is.
+func TestShortOfAnything(t *testing.T) {
+	h, arena := attack(t, fabric.RoleProducer)
+	c, err := arena.Consumer()
+	require.NoError(t, err)
+	record := append(binary.LittleEndian.AppendUint32(nil, 8), make([]byte, 8)...)
+	h.say(frameOf(kindRecords, 0, 0, record))
+	for _, wish := range []uint64{0, 1, 1 << 62, 1<<64 - 1} {
+		h.say(frameOf(kindShort, 0, wish, nil))
+	}
+	for {
+		if _, err = c.Next(); err == nil {
+			break
+		}
+		require.NoError(t, c.Wait(t.Context()))
+	}
+	require.NoError(t, c.Ack(1, []byte("note")))
+	for f := (frame{}); f.kind != kindStable; {
+		f, err = h.l.next()
+		require.NoError(t, err)
+		if f.kind == kindCredit {
+			require.LessOrEqual(t, f.number, uint64(hostileConfig.Capacity)+cost(8))
+		}
+	}
+	h.say(frameOf(kindClose, 0, 0, nil))
+	require.NoError(t, <-h.served)
+}
+
+// An owner that sends more than the ring holds is refused by the consumer before it is stored.
+func TestConsumerHoldsNoMoreThanARing(t *testing.T) {
+	near, far := tcpPair(t)
+	l := newLink(near)
+	l.attach(hostileHello(fabric.RoleConsumer))
+	c := newConsumer(l, hostileConfig.Capacity)
+	go func() { _, _ = io.Copy(io.Discard, far) }()
+	n := fabric.RecordMax(hostileConfig.Capacity)
+	payload := append(make([]byte, pieceHeadBytes), bytes.Repeat([]byte{1}, n)...)
+	binary.LittleEndian.PutUint32(payload, uint32(n))
+	for i := range 16 {
+		if _, err := far.Write(frameOf(kindPiece, 0, uint64(i), payload)); err != nil {
+			break
+		}
+	}
+	<-l.ended
+	require.ErrorIs(t, l.err(), fabric.ErrCorrupt)
+	require.LessOrEqual(t, c.slabs.bytes, c.slabs.bytesMax)
+	require.NoError(t, c.Close())
+}
+
+// Whoever connects and does not say what it wants is cut, and so is who leaves in the middle of it.
+func TestHelloMustCome(t *testing.T) {
+	for name, said := range map[string][]byte{"nothing": nil, "half": {200, 0, 0, 0, '{'}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				go func() { _, _ = near.Write(said); _, _ = io.Copy(io.Discard, near) }()
+				began := time.Now()
+				require.ErrorContains(t, Serve(t.Context(), far, nil), "timeout")
+				require.Equal(t, helloTimeout, time.Since(began))
+				require.NoError(t, near.Close())
+			})
+		})
+	}
+	for name, said := range map[string][]byte{"too long": {255, 255, 255, 255}, "no JSON": {1, 0, 0, 0, 'x'}, "no fields": {2, 0, 0, 0, '{', '}'}} {
+		t.Run(name, func(t *testing.T) {
+			near, far := net.Pipe()
+			go func() { _, _ = near.Write(said) }()
+			served := make(chan error, 1)
+			go func() { served <- Serve(t.Context(), far, nil) }()
+			_, err := readAnswer(near)
+			require.ErrorContains(t, err, "hello")
+			require.Error(t, <-served)
+			require.NoError(t, near.Close())
+		})
+	}
+}
+
+// Silence is judged to the beat, and a peer that only shows life is borne for ever.
+func TestSilenceIsThreeBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		arena, err := inproc.New(hostileConfig)
+		require.NoError(t, err)
+		near, far := net.Pipe()
+		served := make(chan error, 1)
+		go func() { served <- Serve(t.Context(), far, always{arena}) }()
+		require.NoError(t, writeMessage(near, hostileHello(fabric.RoleConsumer)))
+		_, err = readAnswer(near)
+		require.NoError(t, err)
+		go func() { _, _ = io.Copy(io.Discard, near) }()
+		for range 100 {
+			time.Sleep(2 * HeartbeatDefault)
+			_, err := near.Write(frameOf(kindBeat, 0, 0, nil))
+			require.NoError(t, err)
+		}
+		last := time.Now()
+		require.ErrorIs(t, <-served, fabric.ErrDisconnected)
+		require.Equal(t, silentBeats*HeartbeatDefault+HeartbeatDefault/4, time.Since(last))
+		require.NoError(t, near.Close())
+	})
+}
+
+// Nothing to say for an hour is no silence.
+func TestIdleConnectionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		arena, err := inproc.New(hostileConfig)
+		require.NoError(t, err)
+		near, far := net.Pipe()
+		served := make(chan error, 1)
+		go func() { served <- Serve(t.Context(), far, always{arena}) }()
+		require.NoError(t, writeMessage(near, hostileHello(fabric.RoleProducer)))
+		l := newLink(near)
+		capacity, err := readAnswer(l.in)
+		require.NoError(t, err)
+		l.attach(hostileHello(fabric.RoleProducer))
+		p := newProducer(l, capacity)
+
+		time.Sleep(time.Hour)
+		_, err = p.Claim(1)
+		require.NoError(t, err)
+		require.NoError(t, p.Commit())
+		require.NoError(t, p.Close())
+		require.NoError(t, <-served)
+		require.Zero(t, arena.Usage().Committed, "it was not flushed")
+	})
+}
