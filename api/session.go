@@ -124,7 +124,7 @@ type EdgeReport struct {
 	Generation  fence.Epoch       `json:"generation"`
 	Items       uint64            `json:"items"` // pushed, or accepted
 	Bytes       uint64            `json:"bytes"`
-	Repeats     uint64            `json:"repeats"`      // dropped by the consumer
+	Repeats     uint64            `json:"repeats"`      // spared by the producer, or dropped by the consumer
 	Rebinds     uint64            `json:"rebinds"`      // rings bound after the first
 	Retained    uint64            `json:"retained"`     // items held until their ack, now
 	RetainBytes uint64            `json:"retain_bytes"` // the same in bytes

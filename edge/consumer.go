@@ -363,6 +363,6 @@ func (c *receiver) report() api.EdgeReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.count.report(c.link.name, fabric.RoleConsumer, c.r.Generation())
-	r.Repeats, r.Retained = c.count.repeats, uint64(c.r.Pending())
+	r.Retained = uint64(c.r.Pending())
 	return r
 }

@@ -447,6 +447,6 @@ func (p *sender) report() api.EdgeReport {
 	defer p.mu.Unlock()
 	r := p.count.report(p.link.name, fabric.RoleProducer, p.s.Generation())
 	n, bytes := p.s.Retained()
-	r.Retained, r.RetainBytes = uint64(n), uint64(bytes)
+	r.Repeats, r.Retained, r.RetainBytes = p.s.Repeats(), uint64(n), uint64(bytes)
 	return r
 }

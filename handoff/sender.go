@@ -30,6 +30,8 @@ type Sender struct {
 	resume  position.Vector
 	next    int    // index in window of the first entry not looked at for this ring
 	seq     uint64 // records sent in this ring
+
+	repeats uint64 // records that were not sent again because the consumer had them; counts, decides nothing
 }
 
 // Push takes an entry to be sent and kept until its acknowledgement. Entries that are acknowledged already, as a
@@ -40,6 +42,7 @@ func (s *Sender) Push(e Entry) error {
 	}
 	s.pushed = s.pushed.With(e.Pos)
 	if s.stable.Covers(e.Pos) {
+		s.repeats++
 		s.forget(e)
 		return nil
 	}
@@ -78,6 +81,7 @@ func (s *Sender) Next() (e Entry, seq uint64, ok bool) {
 		if e := s.window[s.next]; !s.resume.Covers(e.Pos) {
 			return e, s.seq + 1, true
 		}
+		s.repeats++
 	}
 	return Entry{}, 0, false
 }
@@ -111,6 +115,9 @@ func (s *Sender) Stable() position.Vector { return s.stable }
 
 // Pushed returns the last pushed position of each lane.
 func (s *Sender) Pushed() position.Vector { return s.pushed }
+
+// Repeats returns how many records were spared, over all rings, because the consumer had them already.
+func (s *Sender) Repeats() uint64 { return s.repeats }
 
 // Retained returns how many entries are kept, and their size in bytes.
 func (s *Sender) Retained() (entries, bytes int) { return len(s.window), s.bytes }
