@@ -14,9 +14,12 @@ import (
 // However many ask, one round is under way and one waits; nobody gets the answer of a round that began before the question.
 func TestRoundsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		began := []time.Time{}
 		rs := rounds{run: func(context.Context) error {
+			mu.Lock()
 			began = append(began, time.Now())
+			mu.Unlock()
 			time.Sleep(time.Second)
 			return nil
 		}}
@@ -27,6 +30,8 @@ func TestRoundsAreShared(t *testing.T) {
 				asked := time.Now()
 				require.NoError(t, rs.join(t.Context(), t.Context()))
 				mine := false
+				mu.Lock()
+				defer mu.Unlock()
 				for _, b := range began {
 					mine = mine || !b.Before(asked) && !b.Add(time.Second).After(time.Now())
 				}
