@@ -15,8 +15,8 @@ import (
 // An event is an eventfd that is readable from the start and is never read. A signal is a write of zero: it changes nothing,
 // but gives each poller that asked for edges, as Go's does, a new one. So nothing that another holder of the same eventfd
 // does to it can block us: a write of zero never waits, whatever the counter and whether or not O_NONBLOCK, which all
-// holders share, is set; and there is no read that could. Who drains the counter makes wake-ups get lost, until the
-// deadline; that is no more than a peer can do by never waking anybody.
+// holders share, is set; and there is no read that could. Who drains the counter makes wake-ups from others get lost,
+// until the deadline; that is hardly more than a peer can do by never waking anybody.
 func newEvent(name string) (*os.File, error) {
 	fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC)
 	if err != nil {
@@ -79,7 +79,6 @@ func (b bell) close() {
 type sleeper struct {
 	file  *os.File
 	raw   syscall.RawConn
-	timed bool               // a read deadline is set
 	ready func() bool        // of the Park under way
 	poll  func(uintptr) bool // asks ready; made once
 }
@@ -105,19 +104,20 @@ func newSleeper(f *os.File) (*sleeper, error) {
 	return s, nil
 }
 
-// Signal implements ring.Event; after close it does nothing.
-func (s *sleeper) Signal() { s.file.Write(zero[:]) }
+var past = time.Unix(1, 0)
 
-// Park implements ring.Event. The poller forgets old edges, then asks ready, then sleeps: an edge that comes after the
-// question is not lost.
+// Signal implements ring.Event. It interrupts by the poller's deadline rather than by the eventfd, so that a context or a
+// Close is obeyed whatever a peer did to that. After close it does nothing.
+func (s *sleeper) Signal() { s.file.SetReadDeadline(past) }
+
+// Park implements ring.Event. Read forgets old edges, then asks ready, then sleeps: an edge that comes after the question is
+// not lost. Nor is an interruption: one that the new deadline overwrites came before the question.
 func (s *sleeper) Park(timeout time.Duration, ready func() bool) {
+	var until time.Time
 	if timeout > 0 {
-		s.file.SetReadDeadline(time.Now().Add(timeout))
-		s.timed = true
-	} else if s.timed {
-		s.file.SetReadDeadline(time.Time{})
-		s.timed = false
+		until = time.Now().Add(timeout)
 	}
+	s.file.SetReadDeadline(until)
 	s.ready = ready
 	s.raw.Read(s.poll) // its error is a timeout, or the end of the event; the caller looks for itself
 }

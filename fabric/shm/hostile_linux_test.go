@@ -1,0 +1,216 @@
+package shm
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/fabrictest"
+)
+
+// harmless says whether err is one of the answers that a victim of a hostile peer may get.
+func harmless(err error) bool {
+	return err == nil || errors.Is(err, fabric.ErrCorrupt) || errors.Is(err, fabric.ErrFull) || errors.Is(err, fabric.ErrEmpty)
+}
+
+// scribble writes random words over the first n bytes of m until stop is closed: now and then plausible ones.
+func (m mapping) scribble(n int, seed uint64, stop <-chan struct{}) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	words := unsafe.Slice((*uint64)(m.base), n/8)
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		at := r.IntN(len(words))
+		if r.IntN(2) == 0 {
+			at = r.IntN(4) // the cursors
+		}
+		switch r.IntN(3) {
+		case 0:
+			words[at] = r.Uint64()
+		case 1:
+			words[at] += uint64(r.IntN(64))
+		case 2:
+			words[at] = uint64(r.IntN(1 << 17))
+		}
+	}
+}
+
+func TestHostileConsumer(t *testing.T) {
+	for seed := range uint64(200) {
+		a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
+		p, err := a.Producer()
+		require.NoError(t, err)
+		c, err := a.Consumer()
+		require.NoError(t, err)
+		stop := make(chan struct{})
+		var spoiling sync.WaitGroup
+		spoiling.Go(func() { evil.consumer.scribble(consumerBytes(), seed, stop) })
+		for range 2000 {
+			if b, err := p.Claim(300); err == nil {
+				clear(b)
+				require.True(t, harmless(p.Commit()))
+			} else {
+				require.True(t, harmless(err), "%v", err)
+			}
+			require.True(t, harmless(p.Flush()))
+			_, _, err := p.Resume()
+			require.True(t, harmless(err), "%v", err)
+			_, _, err = p.Stable()
+			require.True(t, harmless(err), "%v", err)
+			_ = a.Usage()
+			if err != nil {
+				break
+			}
+		}
+		close(stop)
+		spoiling.Wait()
+		require.NoError(t, p.Close())
+		require.NoError(t, c.Close())
+		require.NoError(t, a.Close())
+	}
+}
+
+func TestHostileProducer(t *testing.T) {
+	for seed := range uint64(200) {
+		a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
+		p, err := a.Producer()
+		require.NoError(t, err)
+		c, err := a.Consumer()
+		require.NoError(t, err)
+		for range 100 {
+			b, err := p.Claim(300)
+			require.NoError(t, err)
+			clear(b)
+			require.NoError(t, p.Commit())
+		}
+		require.NoError(t, p.Flush())
+		stop := make(chan struct{})
+		var spoiling sync.WaitGroup
+		spoiling.Go(func() { evil.producer.scribble(producerBytes(fabric.CapacityMin), seed, stop) })
+		var read uint64
+		for range 2000 {
+			b, err := c.Next()
+			require.True(t, harmless(err), "%v", err)
+			if err == nil {
+				read++
+				_ = bytes.Count(b, []byte{1}) // touches all of it
+				err = c.Ack(read, []byte("note"))
+				require.True(t, harmless(err), "%v", err)
+			}
+			if errors.Is(err, fabric.ErrCorrupt) {
+				break
+			}
+		}
+		close(stop)
+		spoiling.Wait()
+		require.NoError(t, p.Close())
+		require.NoError(t, c.Close())
+		require.NoError(t, a.Close())
+	}
+}
+
+// TestDamagedNotes has the damage for which the suite's ring is too far along.
+func TestDamagedNotes(t *testing.T) {
+	for name, do := range map[string]func(p fabric.Producer, c fabric.Consumer, evil spoiler) error{
+		"resume-word": func(p fabric.Producer, c fabric.Consumer, evil spoiler) error {
+			evil.consumer.consumer().Resume.Store(2)
+			_, _, err := p.Resume()
+			return err
+		},
+		"resume-without-note": func(p fabric.Producer, c fabric.Consumer, evil spoiler) error {
+			evil.consumer.consumer().Resume.Store(1)
+			_, _, err := p.Resume()
+			return err
+		},
+		"resume-length": func(p fabric.Producer, c fabric.Consumer, evil spoiler) error {
+			if err := c.SetResume([]byte("note")); err != nil {
+				return err
+			}
+			note := unsafe.Slice((*byte)(unsafe.Pointer(&evil.consumer.consumer().ResumeNote)), 8)
+			binary.LittleEndian.PutUint32(note, 1<<31)
+			_, _, err := p.Resume()
+			return err
+		},
+		"stable-backwards": func(p fabric.Producer, c fabric.Consumer, evil spoiler) error {
+			if err := c.Ack(0, []byte("note")); err != nil {
+				return err
+			}
+			if _, _, err := p.Stable(); err != nil {
+				return err
+			}
+			evil.consumer.consumer().Stable.Store(0)
+			_, _, err := p.Stable()
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
+			p, err := a.Producer()
+			require.NoError(t, err)
+			c, err := a.Consumer()
+			require.NoError(t, err)
+			require.ErrorIs(t, do(p, c, evil), fabric.ErrCorrupt)
+			require.NoError(t, p.Close())
+			require.NoError(t, c.Close())
+			require.NoError(t, a.Close())
+		})
+	}
+}
+
+// TestHostileEvent shows that no state of the events can block who signals or waits.
+func TestHostileEvent(t *testing.T) {
+	a, err := New(fabrictest.Config(fabric.CapacityMin))
+	require.NoError(t, err)
+	p, err := a.Producer()
+	require.NoError(t, err)
+	c, err := a.Consumer()
+	require.NoError(t, err)
+	spoil := func(do func(fd int) error) {
+		t.Helper()
+		require.NoError(t, control(a.parts.WakeProducer, do))
+		require.NoError(t, control(a.parts.WakeConsumer, do))
+	}
+	waitEnds := func() {
+		t.Helper()
+		why := errors.New("long enough")
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 10*time.Millisecond, why)
+		defer cancel()
+		_, err := c.Next()
+		require.ErrorIs(t, err, fabric.ErrEmpty)
+		for err = c.Wait(ctx); err == nil; err = c.Wait(ctx) {
+		}
+		require.ErrorIs(t, err, why)
+	}
+	spoil(func(fd int) error { return unix.SetNonblock(fd, false) })
+	waitEnds()
+	spoil(func(fd int) error { // the counter at its end, where any other write waits
+		_, err := unix.Write(fd, binary.LittleEndian.AppendUint64(nil, 1<<64-3))
+		return err
+	})
+	waitEnds()
+	a.SetDeadline(0)
+	p.(*Producer).held.bell.Signal()
+	spoil(func(fd int) error { // drained
+		_, err := unix.Read(fd, make([]byte, 8))
+		return err
+	})
+	waitEnds()
+	a.Seal(fabric.ErrRevoked)
+	require.ErrorIs(t, p.Flush(), fabric.ErrRevoked)
+	require.NoError(t, p.Close())
+	require.NoError(t, c.Close())
+	require.NoError(t, a.Close())
+}
