@@ -127,31 +127,56 @@ func (r *operation[A, B]) work(ctx context.Context, in result[A, B]) result[A, B
 	}
 }
 
-// emit sends what became of an input, owing it first.
+// emit sends what became of an input, and then owes its acknowledgement.
 func (r *operation[A, B]) emit(ctx context.Context, in result[A, B]) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // the function may have failed for no other reason
+	}
+	d, err := r.send(ctx, in)
+	if err != nil {
+		return err
+	}
+	return r.owed.add(d)
+}
+
+func (r *operation[A, B]) send(ctx context.Context, in result[A, B]) (debt, error) {
 	pos := in.msg.Pos
 	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx) // the function may have failed for no other reason
 	case in.err != nil:
 		return r.reject(ctx, in)
 	case in.msg.Kind == handoff.End:
-		r.owed.add(debt{in: pos, out: pos})
-		return r.out.End(ctx, pos.Lane)
+		return debt{in: pos, out: pos}, r.out.End(ctx, pos.Lane)
 	case in.msg.Kind == handoff.Mark:
-		r.owed.add(debt{in: pos, out: pos})
-		return r.out.Mark(pos)
+		return debt{in: pos, out: pos}, r.out.Mark(pos)
 	case len(in.out) == 0:
-		r.owed.add(debt{in: pos, out: pos.End()})
-		return r.out.Mark(pos.End())
+		return debt{in: pos, out: pos.End()}, r.out.Mark(pos.End())
 	}
-	last, err := r.place(pos, len(in.out)-1)
+	return r.push(ctx, in)
+}
+
+// push sends an input's outputs. If there are too many, or the first one is too large for the edge, the input is rejected:
+// nothing of it is out yet.
+func (r *operation[A, B]) push(ctx context.Context, in result[A, B]) (debt, error) {
+	last, err := r.place(in.msg.Pos, len(in.out)-1)
 	if err != nil {
 		in.err = err
 		return r.reject(ctx, in)
 	}
-	r.owed.add(debt{in: pos, out: last})
-	return r.push(ctx, in)
+	for k, v := range in.out {
+		at, err := r.place(in.msg.Pos, k)
+		if err != nil {
+			return debt{}, err
+		}
+		err = r.out.Push(ctx, at, v)
+		if k == 0 && errors.Is(err, fabric.ErrTooLarge) {
+			in.err = err
+			return r.reject(ctx, in)
+		}
+		if err != nil {
+			return debt{}, fmt.Errorf("output %v: %w", at, err)
+		}
+	}
+	return debt{in: in.msg.Pos, out: last}, nil
 }
 
 // place returns the position of output k of the input at pos.
@@ -162,25 +187,7 @@ func (r *operation[A, B]) place(pos position.Position, k int) (position.Position
 	return pos.Child(k)
 }
 
-func (r *operation[A, B]) push(ctx context.Context, in result[A, B]) error {
-	for k, v := range in.out {
-		at, err := r.place(in.msg.Pos, k)
-		if err != nil {
-			return err
-		}
-		err = r.out.Push(ctx, at, v)
-		if k == 0 && errors.Is(err, fabric.ErrTooLarge) {
-			in.err = err
-			return r.reject(ctx, in)
-		}
-		if err != nil {
-			return fmt.Errorf("output %v: %w", at, err)
-		}
-	}
-	return nil
-}
-
-func (r *operation[A, B]) reject(ctx context.Context, in result[A, B]) error {
+func (r *operation[A, B]) reject(ctx context.Context, in result[A, B]) (debt, error) {
 	var value any
 	if !in.undecoded {
 		value = in.msg.Value
@@ -188,15 +195,14 @@ func (r *operation[A, B]) reject(ctx context.Context, in result[A, B]) error {
 	pos := in.msg.Pos
 	letter, fresh, err := r.letters.reject(pos, value, in.tries, in.err)
 	if err != nil {
-		return err
+		return debt{}, err
 	}
-	r.owed.add(debt{in: pos, out: pos.End(), rejected: true})
 	if fresh {
 		if err := r.letters.send(ctx, letter); err != nil {
-			return err
+			return debt{}, err
 		}
 	}
-	return r.out.Mark(pos.End())
+	return debt{in: pos, out: pos.End(), rejected: true}, r.out.Mark(pos.End())
 }
 
 func (r *operation[A, B]) settle() error {
@@ -206,6 +212,9 @@ func (r *operation[A, B]) settle() error {
 // acknowledge settles what is owed as the outputs are acknowledged, until settled ends.
 func (r *operation[A, B]) acknowledge(ctx, settled context.Context) error {
 	var seen position.Vector
+	if err := r.settle(); err != nil { // rejects may be durable from an earlier life
+		return err
+	}
 	for {
 		acked, err := r.out.WaitAcked(settled, seen)
 		if err != nil {

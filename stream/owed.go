@@ -14,26 +14,25 @@ type debt struct {
 }
 
 // owed keeps a stage's debts, in the order of the inputs, and settles them from the front. So the end of a lane is
-// acknowledged after everything before it. An input is owed before its first output is pushed: its acknowledgement may
-// come at once.
+// acknowledged after everything before it. An acknowledgement may come before its debt: right after the push, or, when a
+// stage that starts again works on what has had its effect already, long before.
 type owed struct {
 	ack   func(position.Position) error // of the consumer
 	clear func()                        // called once close has been, and nothing is owed
 
-	mu     sync.Mutex
-	debts  []debt
-	closed bool
+	mu      sync.Mutex
+	debts   []debt
+	closed  bool
+	out     position.Vector // acknowledged outputs
+	rejects position.Vector // durable rejects
 }
 
-// add owes an input, or changes what is owed for the last one.
-func (o *owed) add(d debt) {
+// add owes an input whose outputs have been pushed.
+func (o *owed) add(d debt) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if n := len(o.debts); n > 0 && o.debts[n-1].in == d.in {
-		o.debts[n-1] = d
-		return
-	}
 	o.debts = append(o.debts, d)
+	return o.settleLocked()
 }
 
 // close says that nothing more will be added.
@@ -50,10 +49,15 @@ func (o *owed) close() {
 func (o *owed) settle(out, rejects position.Vector) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.out, o.rejects = o.out.Max(out), o.rejects.Max(rejects)
+	return o.settleLocked()
+}
+
+func (o *owed) settleLocked() error {
 	n := 0
 	for ; n < len(o.debts); n++ {
 		d := o.debts[n]
-		if !out.Covers(d.out) || d.rejected && !rejects.Covers(d.in) {
+		if !o.out.Covers(d.out) || d.rejected && !o.rejects.Covers(d.in) {
 			break
 		}
 		// One acknowledgement covers all before it in its lane.

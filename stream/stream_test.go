@@ -309,7 +309,7 @@ func TestAnOutputThatIsTooLargeIsRejected(t *testing.T) {
 // picky is a codec that cannot decode one value.
 type picky struct{}
 
-func (picky) ID() string                                 { return "picky" }
+func (picky) ID() string                                { return "picky" }
 func (picky) Append(b []byte, v string) ([]byte, error) { return append(b, v...), nil }
 func (picky) Decode(b []byte) (string, error) {
 	if string(b) == "3" {
