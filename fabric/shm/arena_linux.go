@@ -96,32 +96,15 @@ func writeNode(p Parts, c fabric.Config) (err error) {
 	return addSeals(p.Node, nodeSeals)
 }
 
-// newArena maps what the node needs of an arena whose parts exist: its own part for writing, the words of the others. It
-// owns p, also when it fails.
-func newArena(c fabric.Config, p Parts) (a *Arena, err error) {
-	a = &Arena{config: c, parts: p, over: make(chan struct{}), sides: map[fabric.Role]*attachment{
+// newArena returns the node's hold on an arena whose parts exist. It owns p, also when it fails.
+func newArena(c fabric.Config, p Parts) (*Arena, error) {
+	a := &Arena{config: c, parts: p, over: make(chan struct{}), sides: map[fabric.Role]*attachment{
 		fabric.RoleProducer: {mapped: make(chan struct{})},
 		fabric.RoleConsumer: {mapped: make(chan struct{})},
 	}}
 	a.bells.producer, a.bells.consumer = noBell, noBell
-	defer func() {
-		if err != nil {
-			a.release()
-		}
-	}()
-	if a.header, a.maps.node, err = openNode(p.Node, c, readWrite); err != nil {
-		return nil, err
-	}
-	if a.maps.producer, err = mapBytes(p.Producer, os.Getpagesize(), readOnly); err != nil {
-		return nil, err
-	}
-	if a.maps.consumer, err = mapBytes(p.Consumer, consumerBytes(), readOnly); err != nil {
-		return nil, err
-	}
-	if a.bells.producer, err = newBell(p.WakeProducer); err != nil {
-		return nil, err
-	}
-	if a.bells.consumer, err = newBell(p.WakeConsumer); err != nil {
+	if err := a.open(); err != nil {
+		a.release()
 		return nil, err
 	}
 	a.owner = ring.Owner{
@@ -134,6 +117,24 @@ func newArena(c fabric.Config, p Parts) (a *Arena, err error) {
 		},
 	}
 	return a, nil
+}
+
+// open maps what the node needs: its own part for writing, the words of the others.
+func (a *Arena) open() (err error) {
+	if a.header, a.maps.node, err = openNode(a.parts.Node, a.config, readWrite); err != nil {
+		return err
+	}
+	if a.maps.producer, err = mapBytes(a.parts.Producer, os.Getpagesize(), readOnly); err != nil {
+		return err
+	}
+	if a.maps.consumer, err = mapBytes(a.parts.Consumer, consumerBytes(), readOnly); err != nil {
+		return err
+	}
+	if a.bells.producer, err = newBell(a.parts.WakeProducer); err != nil {
+		return err
+	}
+	a.bells.consumer, err = newBell(a.parts.WakeConsumer)
+	return err
 }
 
 // Config returns what the arena was made for.

@@ -27,40 +27,42 @@ type held struct {
 	released bool
 }
 
-// hold maps the node's part and the side's own, seals the latter, and opens the events. It owns f, also when it fails.
-func hold(want fabric.Config, role fabric.Role, f Files) (h *held, err error) {
-	h = &held{role: role, files: Files{Node: f.Node, Own: f.Own}, bell: noBell}
-	defer func() {
-		closeAll([]*os.File{f.Wake, f.WakePeer})
-		if err != nil {
-			h.release()
-			err = fmt.Errorf("edge %s, generation %d, %s: %w", want.Edge, want.Generation, role, err)
-		}
-	}()
-	if h.header, h.node, err = openNode(f.Node, want, readOnly); err != nil {
-		return nil, err
-	}
-	inode, err := checkPart(f.Own, h.bytes(role), sizeSeals)
+// hold opens a side on what it was granted. It owns f, also when it fails.
+func hold(want fabric.Config, role fabric.Role, f Files) (*held, error) {
+	h := &held{role: role, files: Files{Node: f.Node, Own: f.Own}, bell: noBell}
+	err := h.open(want, f)
+	closeAll([]*os.File{f.Wake, f.WakePeer}) // wake and bell have descriptors of their own
 	if err != nil {
-		return nil, fmt.Errorf("own part: %w", err)
+		h.release()
+		return nil, fmt.Errorf("edge %s, generation %d, %s: %w", want.Edge, want.Generation, role, err)
 	}
-	if err := checkInode(inode, h.inode(role)); err != nil {
-		return nil, fmt.Errorf("own part: %w", err)
+	return h, nil
+}
+
+// open maps the node's part and the side's own, seals the latter, and opens the events.
+func (h *held) open(want fabric.Config, f Files) (err error) {
+	if h.header, h.node, err = openNode(f.Node, want, readOnly); err != nil {
+		return err
 	}
-	if h.own, err = h.mapPart(f.Own, role, readWrite); err != nil {
-		return nil, err
+	inode, err := checkPart(f.Own, h.bytes(h.role), sizeSeals)
+	if err == nil {
+		err = checkInode(inode, h.header.inode(h.role))
+	}
+	if err != nil {
+		return fmt.Errorf("own part: %w", err)
+	}
+	if h.own, err = h.mapPart(f.Own, h.role, readWrite); err != nil {
+		return err
 	}
 	// From here on this mapping is the only one that can write, and nobody can get another.
 	if err := addSeals(f.Own, writerSeals|unix.F_SEAL_SEAL); err != nil {
-		return nil, fmt.Errorf("own part: %w", err)
+		return fmt.Errorf("own part: %w", err)
 	}
 	if h.wake, err = newSleeper(f.Wake); err != nil {
-		return nil, err
+		return err
 	}
-	if h.bell, err = newBell(f.WakePeer); err != nil {
-		return nil, err
-	}
-	return h, nil
+	h.bell, err = newBell(f.WakePeer)
+	return err
 }
 
 // openNode maps the node's part and checks that it is of the ring that want describes.
@@ -89,8 +91,6 @@ func (h *held) bytes(role fabric.Role) int {
 	}
 	return consumerBytes()
 }
-
-func (h *held) inode(role fabric.Role) uint64 { return h.header.inode(role) }
 
 func (h header) inode(role fabric.Role) uint64 {
 	if role == fabric.RoleProducer {
@@ -136,7 +136,7 @@ func (h *held) mapPeer(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if err := checkInode(inode, h.inode(peer)); err != nil {
+	if err := checkInode(inode, h.header.inode(peer)); err != nil {
 		return err
 	}
 	if h.peer, err = h.mapPart(f, peer, readOnly); err != nil {
