@@ -37,8 +37,8 @@ type Config struct {
 	Now    func() time.Time // wall clock of proposals, shown to people; default time.Now
 
 	// Fatal is called, at most once and from any goroutine, when this node must not go on: its disk failed or hung, an entry
-	// cannot be applied, it was removed from the cluster. It should end the process, or arrange for that, and must not call
-	// Close from the same goroutine. The registry answers nothing true afterwards.
+	// cannot be applied, Raft is stuck in a way that only a restart mends. It should end the process, or arrange for that, and
+	// must not call Close from the same goroutine. The registry answers nothing true afterwards.
 	Fatal func(error)
 }
 

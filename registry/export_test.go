@@ -11,10 +11,7 @@ import (
 var (
 	EncodeCommand = encodeCommand
 	DecodeCommand = decodeCommand
-	ErrNewer      = errNewer
 )
-
-const FrameHead = frameHead
 
 // Verify is verify.
 func (s *State) Verify() error { return s.verify() }

@@ -73,13 +73,6 @@ func (l *leaders) close() {
 // leadLoop follows raft's leadership. It reads raft's news at once, since raft waits for that, and leaves the work of a term
 // to a goroutine of its own, which ends with the term.
 func (r *Registry) leadLoop() {
-	shutdown := make(chan raft.Observation, 1)
-	observer := raft.NewObserver(shutdown, false, func(o *raft.Observation) bool {
-		state, ok := o.Data.(raft.RaftState)
-		return ok && state == raft.Shutdown
-	})
-	r.raft.RegisterObserver(observer)
-	defer r.raft.DeregisterObserver(observer)
 	stop := func() {}
 	defer func() { stop() }()
 	for {
@@ -89,10 +82,6 @@ func (r *Registry) leadLoop() {
 			stop = func() {}
 			if leads {
 				stop = r.beginTerm()
-			}
-		case <-shutdown:
-			if r.life.Err() == nil {
-				r.giveUp(ErrRemoved)
 			}
 		case <-r.life.Done():
 			return

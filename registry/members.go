@@ -57,17 +57,28 @@ func (r *Registry) Term() uint64 { return r.raft.CurrentTerm() }
 
 // Servers returns the group as this node knows it.
 func (r *Registry) Servers() ([]Server, error) {
-	future := r.raft.GetConfiguration()
-	if err := future.Error(); err != nil {
-		return nil, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
-	}
+	all, err := r.configuration()
 	var servers []Server
-	for _, s := range future.Configuration().Servers {
+	for _, s := range all {
 		servers = append(servers, Server{
 			Peer: Peer{ID: locator.NodeID(s.ID), Address: string(s.Address)}, Voter: s.Suffrage == raft.Voter,
 		})
 	}
-	return servers, nil
+	return servers, err
+}
+
+// configuration returns the newest configuration in the log, committed or not: that is the one by which Raft counts.
+func (r *Registry) configuration() ([]raft.Server, error) {
+	future := r.raft.GetConfiguration()
+	if err := future.Error(); err != nil {
+		return nil, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+	}
+	return future.Configuration().Servers, nil
+}
+
+func (r *Registry) voters() ([]raft.Server, error) {
+	all, err := r.configuration()
+	return slices.DeleteFunc(slices.Clone(all), func(s raft.Server) bool { return s.Suffrage != raft.Voter }), err
 }
 
 // AddVoter makes p a voting member, or gives a member a new address. Leader only. Errors as for Apply.
@@ -124,11 +135,7 @@ func (r *Registry) Stats() Stats {
 		LastContact: r.silence(), Disk: r.store.Writes(),
 	}
 	s.Leader, _ = r.Leader()
-	servers, _ := r.Servers() // none while shutting down
-	for _, server := range servers {
-		if server.Voter {
-			s.Voters++
-		}
-	}
+	voters, _ := r.voters() // none while shutting down
+	s.Voters = len(voters)
 	return s
 }

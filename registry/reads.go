@@ -6,65 +6,73 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/registry/internal/rounds"
 )
 
 // Read waits until State is as fresh as asked for; api.ErrNoQuorum if that cannot be had here. Stale: whatever is there.
-// Default: the leader's state, after a majority has confirmed that it still leads; linearizable unless this process is
-// stopped for longer than the leader's lease between question and answer. Strict: behind an entry in the log, linearizable
-// whatever stops. Both run once for all readers who are waiting.
+// Default: the leader's state, after a majority has confirmed that it still leads. Strict: behind an entry in the log. Both
+// are linearizable, whatever stops or jumps, and both run once for all readers who are waiting. Strict rests on nothing but the log,
+// at the price of a write.
 func (r *Registry) Read(ctx context.Context, c api.Consistency) error {
 	switch c {
 	case api.Stale:
 		return nil
 	case api.Default, "":
-		return r.read(ctx, &r.quorums)
+		return r.read(ctx, r.quorums)
 	case api.Strict:
-		return r.read(ctx, &r.barriers)
+		return r.read(ctx, r.barriers)
 	default:
 		return fmt.Errorf("consistency %q, must be %q, %q or %q: %w", c, api.Stale, api.Default, api.Strict, api.ErrInvalid)
 	}
 }
 
-// VerifyLeader returns nil if this node led at some moment after the call, as a majority confirmed.
-func (r *Registry) VerifyLeader(ctx context.Context) error { return r.read(ctx, &r.quorums) }
+// none is the answer of a round that has none.
+type none = struct{}
+
+// VerifyLeader returns nil if this node still led when it was called, as a majority has confirmed since.
+func (r *Registry) VerifyLeader(ctx context.Context) error { return r.read(ctx, r.quorums) }
 
 // read joins a round. A read has no effect, so whatever goes wrong, it was "not applied".
-func (r *Registry) read(ctx context.Context, rs *rounds) error {
+func (r *Registry) read(ctx context.Context, rs *rounds.Rounds[none]) error {
 	if r.readyTerm() == 0 {
 		return r.errNotLeader()
 	}
-	if err := rs.join(ctx, r.life); err != nil {
+	if _, err := rs.Join(ctx); err != nil {
 		return fmt.Errorf("%w: %v", api.ErrNoQuorum, err)
 	}
 	return nil
 }
 
 // barrier is a round of strict reads: what is applied before an entry that was proposed after the question is in the answer.
-func (r *Registry) barrier(ctx context.Context) error {
+func (r *Registry) barrier(ctx context.Context) (none, error) {
 	ctx, cancel := r.roundTimeout(ctx)
 	defer cancel()
 	_, err := r.Apply(ctx, Nothing{})
-	return err
+	return none{}, err
 }
 
 // quorum is a round of default reads. The order matters: a ready leader's commit index, then a majority's word, then the
 // same term, then that index applied.
-func (r *Registry) quorum(ctx context.Context) error {
+func (r *Registry) quorum(ctx context.Context) (none, error) {
 	ctx, cancel := r.roundTimeout(ctx)
 	defer cancel()
 	term := r.readyTerm()
 	if term == 0 {
-		return r.errNotLeader()
+		return none{}, r.errNotLeader()
 	}
 	// Every entry from the barrier on is one that the machine sees, so that it will reach this index.
 	index := r.raft.CommitIndex()
-	if err := r.await(ctx, r.raft.VerifyLeader()); err != nil {
-		return err
+	voters, err := r.voters()
+	if err != nil {
+		return none{}, err
+	}
+	if err := r.transport.Quorum(ctx, term, voters); err != nil {
+		return none{}, err
 	}
 	if r.readyTerm() != term {
-		return r.errNotLeader()
+		return none{}, r.errNotLeader()
 	}
-	return r.hub.wait(ctx, index)
+	return none{}, r.hub.wait(ctx, index)
 }
 
 // roundTimeout bounds a round: a leader that cannot finish one in that time has lost its majority and will find out.

@@ -15,14 +15,11 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry/internal/raftguard"
+	"github.com/grafnode/grafnode/registry/internal/rounds"
 )
 
-var (
-	// ErrRemoved says that this node was removed from the cluster. Terminal: a node that is to come back gets a new ID.
-	ErrRemoved = errors.New("this node was removed from the cluster")
-	// ErrClosed says that the registry is not open.
-	ErrClosed = errors.New("registry is closed")
-)
+// ErrClosed says that the registry is not open.
+var ErrClosed = errors.New("registry is closed")
 
 // Registry is one node's replica of the registry. All methods are safe for concurrent use, after Open.
 type Registry struct {
@@ -42,8 +39,8 @@ type Registry struct {
 	notify   chan bool     // raft's word on leadership; read by leadLoop alone
 	ready    atomic.Uint64 // term in which this node leads and has applied its barrier, else 0; stored by leadLoop's goroutines
 	leaders  leaders
-	barriers rounds // strict reads
-	quorums  rounds // default reads
+	barriers *rounds.Rounds[none] // strict reads
+	quorums  *rounds.Rounds[none] // default reads
 	transfer transferWatch
 
 	opened  time.Time
@@ -63,7 +60,7 @@ func New(cfg Config) (*Registry, error) {
 	}
 	r := &Registry{cfg: cfg, log: cfg.Logger.With("room", "registry"), hub: newHub(), notify: make(chan bool, 8)}
 	r.life, r.end = context.WithCancelCause(context.Background())
-	r.barriers.run, r.quorums.run = r.barrier, r.quorum
+	r.barriers, r.quorums = rounds.New(r.life, r.barrier), rounds.New(r.life, r.quorum)
 	r.machine = &machine{
 		hub: r.hub, logger: r.log, fatal: r.giveUp, state: NewState(),
 		applied: func(index, term uint64, c Command, result Result) {
@@ -106,7 +103,7 @@ func (r *Registry) open() (err error) {
 	if err != nil {
 		return err
 	}
-	r.transport = raftguard.NewTransport(r.cfg.Layer, r.cfg.Address, r.log)
+	r.transport = raftguard.NewTransport(r.cfg.Layer, raft.ServerID(r.cfg.NodeID), r.cfg.Address, r.log)
 	rc := r.cfg.raft()
 	rc.NotifyCh = r.notify
 	rc.Logger = raftguard.Logger(r.log)
@@ -131,8 +128,8 @@ func (r *Registry) close() error {
 		errs = append(errs, r.cfg.Layer.Close())
 	}
 	r.running.Wait()
-	r.barriers.wait()
-	r.quorums.wait()
+	r.barriers.Wait()
+	r.quorums.Wait()
 	r.leaders.close()
 	if r.store != nil {
 		errs = append(errs, r.store.Close()) // last: raft's goroutines write to it until they are gone

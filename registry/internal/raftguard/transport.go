@@ -1,6 +1,7 @@
 package raftguard
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -12,10 +13,11 @@ type Transport struct {
 	*raft.NetworkTransport // embedded, so that pre-votes and Close stay visible to raft
 	address                raft.ServerAddress
 	news                   *herald
+	pulse                  *pulse
 }
 
-// NewTransport starts a transport over inner. Peers reach this one at address, whatever inner listens on.
-func NewTransport(inner raft.StreamLayer, address string, logger *slog.Logger) *Transport {
+// NewTransport starts a transport of the node self over inner. Peers reach this one at address, whatever inner listens on.
+func NewTransport(inner raft.StreamLayer, self raft.ServerID, address string, logger *slog.Logger) *Transport {
 	t := &Transport{address: raft.ServerAddress(address)}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                  newLayer(inner),
@@ -26,6 +28,7 @@ func NewTransport(inner raft.StreamLayer, address string, logger *slog.Logger) *
 		MsgpackUseNewTimeFormat: true,
 	})
 	t.news = newHerald(t.NetworkTransport)
+	t.pulse = newPulse(self, t.EncodePeer(self, t.address), t.NetworkTransport)
 	return t
 }
 
@@ -50,12 +53,20 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 // followers that have the entry are told at once. It never blocks.
 func (t *Transport) Committed(index, term uint64) { t.news.committed(index, term) }
 
-// Close closes the listener and all connections, and waits for the goroutines that send news. Those that serve connections
-// end by themselves, since their connections are closed.
+// Quorum returns nil if this node, which leads or led in term, was not deposed when it was called: a majority of the voters has
+// confirmed the term since. Who asks at the same time shares the messages.
+func (t *Transport) Quorum(ctx context.Context, term uint64, voters []raft.Server) error {
+	return t.pulse.quorum(ctx, term, voters)
+}
+
+// Close closes the listener and all connections, and waits for the goroutines that send on the transport's own account. Those
+// that serve connections end by themselves, since their connections are closed.
 func (t *Transport) Close() error {
 	t.news.stop()
+	t.pulse.stop()
 	err := t.NetworkTransport.Close()
 	t.news.wait()
+	t.pulse.wait()
 	t.CloseStreams() // what is pooled; Close leaves it open
 	return err
 }
