@@ -30,8 +30,7 @@ type Split struct {
 // NewSplit returns a Split of l, which it owns from now on. Open starts it.
 func NewSplit(l *net.UnixListener, log *slog.Logger) *Split {
 	s := &Split{listener: l, log: log, unsorted: make(chan struct{}, unsortedMax), done: make(chan struct{})}
-	s.sessions = &queue{s, make(chan net.Conn)}
-	s.http = &queue{s, make(chan net.Conn)}
+	s.sessions, s.http = newQueue(s), newQueue(s)
 	return s
 }
 
@@ -103,6 +102,8 @@ func (s *Split) sort(conn *net.UnixConn) {
 	}
 	select {
 	case to.conns <- out:
+	case <-to.done:
+		conn.Close()
 	case <-s.done:
 		conn.Close()
 	}
@@ -145,6 +146,12 @@ func (r *replay) Read(b []byte) (int, error) {
 type queue struct {
 	split *Split
 	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newQueue(s *Split) *queue {
+	return &queue{split: s, conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
 // Accept waits for the next connection of this protocol.
@@ -152,13 +159,17 @@ func (q *queue) Accept() (net.Conn, error) {
 	select {
 	case c := <-q.conns:
 		return c, nil
+	case <-q.done:
 	case <-q.split.done:
-		return nil, net.ErrClosed
 	}
+	return nil, net.ErrClosed
 }
 
-// Close does nothing: the Split owns the socket.
-func (q *queue) Close() error { return nil }
+// Close ends Accept; later connections of this protocol are closed at once. The socket stays the Split's.
+func (q *queue) Close() error {
+	q.once.Do(func() { close(q.done) })
+	return nil
+}
 
 // Addr returns the socket's address.
 func (q *queue) Addr() net.Addr { return q.split.listener.Addr() }

@@ -1,0 +1,142 @@
+package host_test
+
+import (
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/internal/fdconn"
+)
+
+// raw is a session connection without a client.
+func raw(t testing.TB, socket string) *fdconn.Conn {
+	c, err := net.Dial("unix", socket)
+	require.NoError(t, err)
+	_, err = io.WriteString(c, api.PrefaceSession)
+	require.NoError(t, err)
+	conn := fdconn.New(c.(*net.UnixConn), fdconn.Config{FrameMax: api.SessionFrameMax})
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func ask(t testing.TB, c *fdconn.Conn, m api.SessionMessage, files ...*os.File) (api.SessionMessage, error) {
+	require.NoError(t, c.Send(m, files...))
+	var answer api.SessionMessage
+	got, err := c.Receive(&answer)
+	fdconn.CloseFiles(got)
+	return answer, err
+}
+
+func TestBadHellos(t *testing.T) {
+	c := newCluster()
+	n := startNode(t, c, socketPath(t), 1)
+	s := session(t, dial(t, n.socket, "a"))
+	for name, hello := range map[string]*api.Hello{
+		"none":               nil,
+		"no stage":           {TTL: ttl},
+		"stage with a slash": {Stage: "a/b", TTL: ttl},
+		"no term":            {Stage: "a"},
+		"somebody's session": {Stage: "a", TTL: ttl, Session: s.ID, Token: "guess"},
+		"unknown session":    {Stage: "a", TTL: ttl, Session: "none", Token: "guess"},
+	} {
+		answer, err := ask(t, raw(t, n.socket), api.SessionMessage{Seq: 1, Hello: hello})
+		require.NoError(t, err, name)
+		require.NotNil(t, answer.Error, name)
+		require.EqualValues(t, 1, answer.Seq, name)
+	}
+	select {
+	case <-s.Lost:
+		t.Fatal("somebody else's bad hello ended a session")
+	default:
+	}
+}
+
+// What a session says about rings that it does not have does nothing.
+func TestRequestsAboutForeignRings(t *testing.T) {
+	c := newCluster()
+	n := startNode(t, c, socketPath(t), 1)
+	a, b := dial(t, n.socket, "a"), dial(t, n.socket, "b")
+	e := c.grant("e", 1, 1, session(t, a).ID, session(t, b).ID)
+	ring := attach(t, a, b, e)
+	thief := raw(t, n.socket)
+	answer, err := ask(t, thief, api.SessionMessage{Seq: 1, Hello: &api.Hello{Stage: "thief", TTL: ttl}})
+	require.NoError(t, err)
+	require.NotNil(t, answer.Welcome)
+
+	role, arena := fabric.RoleProducer, e.Locator.Arena
+	for _, m := range []api.SessionMessage{
+		{Attach: &api.Attach{Edge: "e", Generation: 1, Arena: arena, Role: role}},
+		{Attach: &api.Attach{Edge: "e", Generation: 1, Arena: arena, Role: "owner"}},
+		{Mapped: &api.Mapped{Arena: arena, Role: role}},
+		{HandBack: &api.HandBack{Edge: "e", Generation: 1, Arena: arena, Role: role, Capacity: capacity}},
+	} {
+		m.Seq = 2
+		answer, err := ask(t, thief, m)
+		require.NoError(t, err)
+		require.NotNil(t, answer.Error, "%+v", m)
+	}
+	require.NoError(t, thief.Send(api.SessionMessage{Seq: 3, Detach: &api.Detach{Arena: arena, Role: role}}))
+	answer, err = ask(t, thief, api.SessionMessage{Seq: 4, Beat: &api.Beat{}})
+	require.NoError(t, err)
+	require.NotNil(t, answer.Beat, "the session goes on")
+	require.Equal(t, 2, n.Rings()[0].Attached)
+	push(t, ring.producer, "unharmed")
+	require.Equal(t, "unharmed", pop(t, ring.consumer))
+}
+
+// Something else than the ring's memory, handed back, is refused and closed.
+func TestForgedHandBack(t *testing.T) {
+	c := newCluster()
+	n := startNode(t, c, socketPath(t), 2)
+	s := raw(t, n.socket)
+	answer, err := ask(t, s, api.SessionMessage{Seq: 1, Hello: &api.Hello{Stage: "a", TTL: ttl}})
+	require.NoError(t, err)
+	e := c.grant("e", 1, 1, answer.Welcome.Session, "other")
+	f, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer f.Close()
+	before := openFiles(t)
+	for range 3 {
+		answer, err = ask(t, s, api.SessionMessage{Seq: 2, HandBack: &api.HandBack{
+			Edge: "e", Generation: 1, Arena: e.Locator.Arena, Role: fabric.RoleProducer, Capacity: capacity,
+		}}, f, f, f, f, f)
+		require.NoError(t, err)
+		require.NotNil(t, answer.Error)
+	}
+	require.Eventually(t, func() bool { return openFiles(t) == before }, patience, time.Millisecond)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	require.Zero(t, c.adopted)
+}
+
+// Frames that are none end the connection, and the session with it.
+func TestUnknownRequestEndsTheSession(t *testing.T) {
+	c := newCluster()
+	n := startNode(t, c, socketPath(t), 1)
+	for _, m := range []any{
+		api.SessionMessage{Seq: 2},
+		api.SessionMessage{Seq: 2, Welcome: &api.Welcome{}},
+		map[string]any{"seq": 2, "future": true},
+	} {
+		s := raw(t, n.socket)
+		answer, err := ask(t, s, api.SessionMessage{Seq: 1, Hello: &api.Hello{Stage: "a", TTL: ttl}})
+		require.NoError(t, err)
+		require.NoError(t, s.Send(m))
+		_, err = s.Receive(new(api.SessionMessage))
+		require.ErrorIs(t, err, io.EOF)
+		require.Eventually(t, func() bool { _, alive := c.Session(answer.Welcome.Session); return !alive }, patience, time.Millisecond)
+	}
+}
+
+func openFiles(t testing.TB) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	return len(entries)
+}
