@@ -1,0 +1,53 @@
+// Accesslog reads a web server's access log into a SQLite database, through the pipeline of examples/accesslog.
+//
+//	grafnode agent --dev &
+//	GRAFNODE_SOCKET=... accesslog -store requests.db access.log
+//
+// With -stage it runs one stage only; other processes, on this or another host, run the others. All of them are given the same
+// pipeline; only ingest reads the log, and only parse and store open the database.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/examples/accesslog"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "accesslog:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	var c accesslog.Config
+	flag.StringVar(&c.Store, "store", "requests.db", "SQLite database")
+	flag.Float64Var(&c.Rate, "rate", 0, "lines per second; 0: as fast as they go")
+	stages := flag.String("stage", "", "stages to run, separated by commas: "+strings.Join(accesslog.Stages, ", ")+"; all if empty")
+	flag.Parse()
+	c.Input = flag.Arg(0)
+	if c.Input == "" || flag.NArg() > 1 {
+		return fmt.Errorf("want one access log, have %d", flag.NArg())
+	}
+	var only []string
+	if *stages != "" {
+		only = strings.Split(*stages, ",")
+	}
+	cl, err := client.Dial(ctx, client.Config{Stage: "accesslog"})
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	return accesslog.Run(ctx, cl, c, only)
+}

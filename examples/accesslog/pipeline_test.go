@@ -1,0 +1,124 @@
+package accesslog_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/grafnode/grafnode/durable"
+	"github.com/grafnode/grafnode/durable/durabletest"
+	"github.com/grafnode/grafnode/edge/edgetest"
+	"github.com/grafnode/grafnode/examples/accesslog"
+	"github.com/grafnode/grafnode/examples/accesslog/check"
+	"github.com/grafnode/grafnode/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// compare checks what a store has of an input.
+func compare(t *testing.T, input []byte, store string) check.Result {
+	t.Helper()
+	r, err := check.Compare(context.Background(), bytes.NewReader(input), store)
+	require.NoError(t, err)
+	return r
+}
+
+func generated(t *testing.T, lines int) (text []byte, path string) {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, accesslog.Generate(&b, 7, lines))
+	path = filepath.Join(t.TempDir(), "access.log")
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
+	return b.Bytes(), path
+}
+
+func cursors(r *durabletest.Registry) stream.Option {
+	return stream.CheckpointIn(func(key string) durable.Store { return durable.NewRegister(r, key) })
+}
+
+func TestRun(t *testing.T) {
+	text, path := generated(t, 3000)
+	for name, text := range map[string][]byte{
+		"generated": text, "empty": nil, "one line": []byte("x"), "blank lines": []byte("\n\r\n\n"),
+		"a great size": []byte(`h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 99999999999999999999999 "-" "-"`),
+		"NUL":          []byte("h - - [17/May/2015:10:05:03 +0000] \"GET /a\x00b HTTP/1.1\" 200 007 \"\x00\" \"a\x00\"\nde\x00ad\n"),
+	} {
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		cluster := edgetest.New()
+		defer cluster.Close()
+		rows, last := 0, uint64(0)
+		c := accesslog.Config{Input: path, Store: filepath.Join(t.TempDir(), "store.db"), Committed: func(n int, line uint64) {
+			rows, last = rows+n, line
+		}}
+		require.NoError(t, accesslog.Run(context.Background(), cluster.Client("all"), c, nil, cursors(&durabletest.Registry{})), name)
+		r := compare(t, text, c.Store)
+		require.True(t, r.OK(), "%s: %v", name, r)
+		require.EqualValues(t, r.Stored, rows, name)
+		require.LessOrEqual(t, last, r.Lines, name)
+	}
+}
+
+// TestRunThroughFailures runs each stage in a process of its own, and kills one after the other.
+func TestRunThroughFailures(t *testing.T) {
+	text, path := generated(t, 3000)
+	cluster, registry := edgetest.New(), &durabletest.Registry{}
+	defer cluster.Close()
+	commits := make(chan uint64, 10_000)
+	c := accesslog.Config{Input: path, Store: filepath.Join(t.TempDir(), "store.db"), Rate: 3000,
+		Committed: func(_ int, line uint64) { commits <- line }}
+
+	var processes sync.Map // by stage: the running one's kill
+	var all sync.WaitGroup
+	var ended atomic.Int32
+	for _, stage := range accesslog.Stages {
+		all.Go(func() {
+			for n := 1; ; n++ {
+				ctx, cancel := context.WithCancel(context.Background())
+				client := cluster.Client(fmt.Sprintf("%s-%d", stage, n))
+				processes.Store(stage, func() { client.Kill(); cancel() })
+				err := accesslog.Run(ctx, client, c, []string{stage}, cursors(registry), stream.Drain(time.Millisecond))
+				cancel()
+				client.EndSession()
+				if err == nil {
+					ended.Add(1)
+					return
+				}
+			}
+		})
+	}
+	for i, stage := range append(accesslog.Stages, accesslog.Stages...) {
+		for line := range commits {
+			if line > uint64(i+1)*300 {
+				break
+			}
+		}
+		cluster.LoseRing(accesslog.EdgeParse)
+		kill, _ := processes.Load(stage)
+		kill.(func())()
+	}
+	all.Wait()
+	require.EqualValues(t, len(accesslog.Stages), ended.Load())
+	r := compare(t, text, c.Store)
+	require.True(t, r.OK(), "%v", r)
+}
+
+func TestRunRefuses(t *testing.T) {
+	cluster := edgetest.New()
+	defer cluster.Close()
+	_, path := generated(t, 10)
+	ctx := context.Background()
+	err := accesslog.Run(ctx, cluster.Client("a"), accesslog.Config{Input: path, Store: t.TempDir()}, nil)
+	require.ErrorContains(t, err, "sqlitedb")
+	c := accesslog.Config{Input: filepath.Join(t.TempDir(), "none"), Store: filepath.Join(t.TempDir(), "db")}
+	err = accesslog.Run(ctx, cluster.Client("b"), c, nil, cursors(&durabletest.Registry{}))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
