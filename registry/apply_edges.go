@@ -56,9 +56,6 @@ func (c ChangeEdges) check() error {
 	if err := checkText("reason", string(c.Reason), idMax); err != nil {
 		return err
 	}
-	if err := checkText("detail", c.Detail, detailMax); err != nil {
-		return err
-	}
 	if err := lease.CheckTTL(c.TTL); err != nil {
 		return fmt.Errorf("%w: %w", err, api.ErrInvalid)
 	}

@@ -87,9 +87,6 @@ func (c ReleaseLease) apply(d *draft, _ Entry) (Result, error) {
 }
 
 func (c RevokeLease) apply(d *draft, e Entry) (Result, error) {
-	if err := checkText("detail", c.Detail, detailMax); err != nil {
-		return Result{}, err
-	}
 	l, err := d.activeLease(c.Lease)
 	if err != nil {
 		return Result{}, err

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
@@ -134,10 +135,12 @@ func (d *draft) loseLease(l Lease, status lease.Status, reason api.Reason, detai
 	return d.endLease(l, status)
 }
 
-// noted returns r with a new revision and one more entry of history. Past is copied: other states share the old one.
+// noted returns r with a new revision and one more entry of history. Past is copied: other states share the old one. A long
+// detail, often an error's text, is cut rather than refused.
 func noted(r Record, e Entry, reason api.Reason, actor lease.SessionID, detail string) Record {
 	r.Revision, r.Changed, r.Reason = api.Revision(e.Index), e.Proposed, reason
 	kept := r.Past[max(0, len(r.Past)-HistoryMax+1):]
+	detail = strings.ToValidUTF8(detail[:min(len(detail), detailMax)], "")
 	r.Past = append(slices.Clip(kept), Past{
 		Revision: r.Revision, Generation: r.Generation, Node: r.Node, Reason: reason, Actor: actor, Detail: detail, At: e.Proposed,
 	})

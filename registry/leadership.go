@@ -154,7 +154,11 @@ func (r *Registry) readyTerm() uint64 {
 
 // errNotLeader is the refusal of what only a leader can do.
 func (r *Registry) errNotLeader() error {
-	if leader, ok := r.Leader(); ok {
+	leader, ok := r.Leader()
+	if leader.ID == r.cfg.NodeID {
+		return fmt.Errorf("this node is leader, but has not applied its barrier yet: %w", api.ErrNoQuorum)
+	}
+	if ok {
 		return fmt.Errorf("the leader is %s at %s: %w", leader.ID, leader.Address, api.ErrNoQuorum)
 	}
 	return fmt.Errorf("no leader: %w", api.ErrNoQuorum)
