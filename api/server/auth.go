@@ -1,0 +1,42 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/registry"
+)
+
+// authorise returns the live session that r's headers name and prove. A session that this node has not heard of may merely
+// be newer than its state, and "your session has ended" is terminal for who hears it: look again behind a quorum round
+// before saying so.
+func (s *Server) authorise(r *http.Request) (registry.Session, error) {
+	id, token := lease.SessionID(r.Header.Get(api.HeaderSession)), r.Header.Get(api.HeaderToken)
+	if id == "" || token == "" {
+		return registry.Session{}, api.Errorf(api.KindInvalid, "headers %s and %s are required: only a stage's session may ask this",
+			api.HeaderSession, api.HeaderToken)
+	}
+	session, ok := s.c.Registry.State().Session(id)
+	if !ok {
+		if err := s.catchUp(r.Context()); err != nil {
+			return registry.Session{}, err
+		}
+		if session, ok = s.c.Registry.State().Session(id); !ok {
+			return registry.Session{}, api.Errorf(api.KindSession, "session %s has ended", id)
+		}
+	}
+	sum := sha256.Sum256([]byte(token))
+	if subtle.ConstantTimeCompare(sum[:], session.Token[:]) != 1 {
+		return registry.Session{}, api.Errorf(api.KindSession, "the token is not that of session %s", id)
+	}
+	return session, nil
+}
+
+// catchUp makes this node's state as fresh as a default read.
+func (s *Server) catchUp(ctx context.Context) error {
+	return s.c.Registry.Read(ctx, api.Default)
+}

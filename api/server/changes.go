@@ -1,0 +1,128 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/registry"
+)
+
+const (
+	// capacityDefault is the ring of an edge whose creator did not say, in bytes.
+	capacityDefault = 1 << 20
+	// relocateTries bounds how often a planned move is tried against stages that change the edge meanwhile.
+	relocateTries = 5
+)
+
+// change gives edges new rings for a stage: one command for all of them (protocol rules 1 to 4). What the state says is
+// checked when the command is applied; here only what the state cannot know is done, the choice of places.
+func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
+	var want api.ChangeRequest
+	if err := decode(r, &want); err != nil {
+		return err
+	}
+	session, err := s.authorise(r)
+	if err != nil {
+		return err
+	}
+	if err := checkChange(want, session); err != nil {
+		return err
+	}
+	command := registry.ChangeEdges{
+		Op: want.OpID, Session: session.ID, Reason: want.Reason, Detail: want.Detail, TTL: s.c.RingTTL,
+	}
+	places := s.newPlaces(s.c.Registry.State())
+	for _, edge := range want.Edges {
+		places.release(edge.Name)
+	}
+	for _, edge := range want.Edges {
+		placed, err := places.edge(edge, session)
+		if err != nil {
+			return err
+		}
+		command.Edges = append(command.Edges, placed)
+	}
+	result, err := s.c.Registry.Apply(r.Context(), command)
+	if err != nil {
+		return err
+	}
+	state := s.c.Registry.State()
+	s.setHeaders(w, state)
+	answered := api.ChangeResponse{Revision: result.Revision}
+	for _, record := range result.Edges {
+		answered.Edges = append(answered.Edges, record.API(state))
+	}
+	return answer(w, answered)
+}
+
+// checkChange looks for what would otherwise become a bad placement or a misleading history. The rest is the registry's.
+func checkChange(r api.ChangeRequest, session registry.Session) error {
+	if r.Session != session.ID {
+		return api.Errorf(api.KindInvalid, "the body asks for session %q, the headers for %q", r.Session, session.ID)
+	}
+	if r.OpID == "" {
+		return api.Errorf(api.KindInvalid, "op_id is empty: without one, an unknown outcome could not be resolved")
+	}
+	if reasonLabel(r.Reason) == other {
+		return api.Errorf(api.KindInvalid, "reason %q is none of the known ones", r.Reason)
+	}
+	if len(r.Edges) == 0 || len(r.Edges) > registry.ChangeEdgesMax {
+		return api.Errorf(api.KindInvalid, "%d edges in one change, must be 1 to %d", len(r.Edges), registry.ChangeEdgesMax)
+	}
+	for _, e := range r.Edges {
+		if err := api.CheckEdgeName(e.Name); err != nil {
+			return api.Errorf(api.KindInvalid, "edge: %v", err)
+		}
+		if c := e.Capacity; c != 0 && (c < fabric.CapacityMin || c > fabric.CapacityMax || c&(c-1) != 0) {
+			return api.Errorf(api.KindInvalid, "edge %s: capacity %d: must be a power of two from %d to %d",
+				e.Name, c, fabric.CapacityMin, fabric.CapacityMax)
+		}
+	}
+	return nil
+}
+
+// relocate is an operator's planned move: nobody's role changes. An edge that changes meanwhile is read again, a few times.
+func (s *Server) relocate(w http.ResponseWriter, r *http.Request) error {
+	var want api.RelocateRequest
+	if r.ContentLength != 0 {
+		if err := decode(r, &want); err != nil {
+			return err
+		}
+	}
+	var err error
+	for range relocateTries {
+		var moved api.Edge
+		if moved, err = s.relocateOnce(r.Context(), r, want.Avoid); err == nil {
+			return answer(w, moved)
+		}
+		if !errors.Is(err, api.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *Server) relocateOnce(ctx context.Context, r *http.Request, avoid []locator.NodeID) (api.Edge, error) {
+	state := s.c.Registry.State()
+	record, err := edgeOf(state, r)
+	if err != nil {
+		return api.Edge{}, err
+	}
+	places := s.newPlaces(state)
+	places.release(record.Name)
+	placed, err := places.edge(api.EdgeChange{Name: record.Name, Expect: record.Revision, AvoidNodes: avoid}, registry.Session{})
+	if err != nil {
+		return api.Edge{}, err
+	}
+	result, err := s.c.Registry.Apply(ctx, registry.ChangeEdges{
+		Reason: api.ReasonRequested, TTL: s.c.RingTTL, Edges: []registry.EdgeChange{placed},
+	})
+	if err != nil {
+		return api.Edge{}, err
+	}
+	return result.Edges[0].API(s.c.Registry.State()), nil
+}

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/registry"
+)
+
+func (s *Server) listEdges(state *registry.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+	prefix := q.text("prefix")
+	if err := q.check(); err != nil {
+		return err
+	}
+	edges := []api.Edge{}
+	for record := range state.Edges(prefix) {
+		edges = append(edges, record.API(state))
+	}
+	return answer(w, edges)
+}
+
+func (s *Server) getEdge(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+	if err := q.check(); err != nil {
+		return err
+	}
+	record, err := edgeOf(state, r)
+	if err != nil {
+		return err
+	}
+	return answer(w, record.API(state))
+}
+
+func (s *Server) getHistory(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+	if err := q.check(); err != nil {
+		return err
+	}
+	record, err := edgeOf(state, r)
+	if err != nil {
+		return err
+	}
+	return answer(w, state.History(record.Name))
+}
+
+// edgeOf returns the record that the request's path names.
+func edgeOf(state *registry.State, r *http.Request) (registry.Record, error) {
+	name := r.PathValue("name")
+	if err := api.CheckEdgeName(name); err != nil {
+		return registry.Record{}, api.Errorf(api.KindInvalid, "edge: %v", err)
+	}
+	record, ok := state.Edge(name)
+	if !ok {
+		return registry.Record{}, api.Errorf(api.KindNotFound, "no edge %s", name)
+	}
+	return record, nil
+}
+
+func (s *Server) deleteEdge(w http.ResponseWriter, r *http.Request) error {
+	q := queryOf(r)
+	expect := q.number("expect", true)
+	if err := q.check(); err != nil {
+		return err
+	}
+	name := r.PathValue("name")
+	if err := api.CheckEdgeName(name); err != nil {
+		return api.Errorf(api.KindInvalid, "edge: %v", err)
+	}
+	if _, err := s.c.Registry.Apply(r.Context(), registry.DeleteEdge{Name: name, Expect: api.Revision(expect)}); err != nil {
+		return err
+	}
+	return s.done(w)
+}
+
+// done answers a write that has nothing to show.
+func (s *Server) done(w http.ResponseWriter) error {
+	s.setHeaders(w, s.c.Registry.State())
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// listLeases answers with all leases, rings' and others.
+func (s *Server) listLeases(state *registry.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+	if err := q.check(); err != nil {
+		return err
+	}
+	leases := []api.Lease{}
+	for l := range state.Leases() {
+		leases = append(leases, l.API())
+	}
+	return answer(w, leases)
+}
+
+func leaseID(r *http.Request) lease.ID { return lease.ID(r.PathValue("id")) }

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+// headerForwarded marks a request that another node has passed on, with that node's ID. It is not passed on again: two
+// nodes that each take the other for the leader would send it round for ever.
+const headerForwarded = "Grafnode-Forwarded"
+
+// forwarder passes requests on to the leader.
+type forwarder struct {
+	self      string
+	transport *http.Transport
+	proxy     httputil.ReverseProxy
+}
+
+type leaderKey struct{}
+
+func newForwarder(self string, dial func(ctx context.Context, network, address string) (net.Conn, error)) *forwarder {
+	f := &forwarder{self: self}
+	f.transport = &http.Transport{
+		DialContext:           dial,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       30 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+		DisableCompression:    true,
+	}
+	f.proxy = httputil.ReverseProxy{
+		Transport:    f.transport,
+		Rewrite:      f.rewrite,
+		ErrorHandler: forwardFailed,
+	}
+	return f
+}
+
+func (f *forwarder) rewrite(r *httputil.ProxyRequest) {
+	leader, _ := r.In.Context().Value(leaderKey{}).(string)
+	r.Out.URL.Scheme, r.Out.URL.Host = "http", leader
+	r.Out.Host = leader
+	r.Out.Header.Set(headerForwarded, f.self)
+}
+
+// forward has the leader at address answer r.
+func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, leader string) error {
+	if from := r.Header.Get(headerForwarded); from != "" {
+		return api.Errorf(api.KindNoQuorum, "node %s took this node for the leader, which it is not: an election is going on", from)
+	}
+	for _, h := range []string{api.HeaderCluster, api.HeaderRevision, api.HeaderLeader} {
+		w.Header().Del(h) // the leader's answer carries its own
+	}
+	f.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), leaderKey{}, leader)))
+	return nil
+}
+
+// forwardFailed answers for a leader that did not. A connection that was never made has carried nothing, so the request was
+// not done. Past that point a read is merely unanswered, but a write may have been done.
+func forwardFailed(w http.ResponseWriter, r *http.Request, err error) {
+	var op *net.OpError
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		err = api.Errorf(api.KindTooLarge, "request body is over %d bytes", large.Limit)
+	case errors.As(err, &op) && op.Op == "dial":
+		err = api.Errorf(api.KindNoQuorum, "the leader cannot be reached: %v", err)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		err = api.Errorf(api.KindUnavailable, "the leader did not answer: %v", err)
+	default:
+		err = api.Errorf(api.KindUnknown, "the leader went away while it was asked: %v", err)
+	}
+	answerError(w, err)
+}
+
+func (f *forwarder) close() { f.transport.CloseIdleConnections() }

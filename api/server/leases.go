@@ -1,0 +1,243 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/registry"
+)
+
+// acquire places and grants a lease outside an edge to the asking session.
+func (s *Server) acquire(w http.ResponseWriter, r *http.Request) error {
+	var want lease.Request
+	if err := decode(r, &want); err != nil {
+		return err
+	}
+	if err := want.Validate(); err != nil {
+		return api.Errorf(api.KindInvalid, "%v", err)
+	}
+	session, err := s.authorise(r)
+	if err != nil {
+		return err
+	}
+	node, err := s.placeLease(want, session)
+	if err != nil {
+		return err
+	}
+	result, err := s.c.Registry.Apply(r.Context(), registry.GrantLease{
+		Lease: lease.NewID(), Kind: want.Kind, Node: node, Session: session.ID, Name: want.Name, Bytes: want.Bytes, TTL: want.TTL,
+	})
+	if err != nil {
+		return err
+	}
+	state := s.c.Registry.State()
+	s.setHeaders(w, state)
+	return answer(w, result.Leases[0].Grant(state))
+}
+
+func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
+	session, err := s.authorise(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.c.Registry.Apply(r.Context(), registry.ReleaseLease{Lease: leaseID(r), Session: session.ID}); err != nil {
+		return err
+	}
+	return s.done(w)
+}
+
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
+	q := queryOf(r)
+	detail := q.text("detail")
+	if err := q.check(); err != nil {
+		return err
+	}
+	if _, err := s.c.Registry.Apply(r.Context(), registry.RevokeLease{Lease: leaseID(r), Detail: detail}); err != nil {
+		return err
+	}
+	return s.done(w)
+}
+
+// adopt moves a ring's lease to a new incarnation of its node.
+func (s *Server) adopt(w http.ResponseWriter, r *http.Request) error {
+	var want api.AdoptRequest
+	if err := decode(r, &want); err != nil {
+		return err
+	}
+	if l, ok := s.c.Registry.State().Lease(leaseID(r)); ok && l.Epoch != want.Generation {
+		return api.Errorf(api.KindInvalid, "lease %s is of generation %d, not %d", l.ID, l.Epoch, want.Generation)
+	}
+	if _, err := s.c.Registry.Apply(r.Context(), registry.AdoptLease{
+		Lease: leaseID(r), Node: want.Node, Incarnation: want.Incarnation,
+	}); err != nil {
+		return err
+	}
+	return s.done(w)
+}
+
+// renew renews a node's leases and sessions in one batch. What has ended is said with how.
+func (s *Server) renew(w http.ResponseWriter, r *http.Request) error {
+	var want api.RenewRequest
+	if err := decode(r, &want); err != nil {
+		return err
+	}
+	own, err := s.ownOf(r.Context(), want)
+	if err != nil {
+		return err
+	}
+	renewed, err := s.c.Keeper.Renew(r.Context(), own)
+	if err != nil {
+		return err
+	}
+	state := s.c.Registry.State()
+	renewed.Ended = map[string]lease.Status{}
+	for _, id := range want.Leases {
+		if status, ok := state.Ended(string(id)); ok {
+			renewed.Ended[string(id)] = status
+		}
+	}
+	for _, id := range want.Sessions {
+		if status, ok := state.Ended(string(id)); ok {
+			renewed.Ended[string(id)] = status
+		}
+	}
+	return answer(w, renewed)
+}
+
+// ownOf leaves of a renewal what belongs to the asking incarnation of the node: an earlier run of it, or a confused one, must
+// not keep anything alive. A lease that is not known may merely be newer than this node's state.
+func (s *Server) ownOf(ctx context.Context, r api.RenewRequest) (api.RenewRequest, error) {
+	if !s.knowsAll(r) {
+		if err := s.catchUp(ctx); err != nil {
+			return r, err
+		}
+	}
+	state := s.c.Registry.State()
+	if n, ok := state.Node(r.Node); !ok || n.Incarnation != r.Incarnation {
+		return r, api.Errorf(api.KindFenced, "node %s asks as incarnation %d, it is %d now", r.Node, r.Incarnation, n.Incarnation)
+	}
+	r.Leases = slices.DeleteFunc(slices.Clone(r.Leases), func(id lease.ID) bool {
+		l, ok := state.Lease(id)
+		return !ok || l.Node != r.Node || l.Incarnation != r.Incarnation
+	})
+	r.Sessions = slices.DeleteFunc(slices.Clone(r.Sessions), func(id lease.SessionID) bool {
+		session, ok := state.Session(id)
+		return !ok || session.Node != r.Node || session.Incarnation != r.Incarnation
+	})
+	return r, nil
+}
+
+func (s *Server) knowsAll(r api.RenewRequest) bool {
+	state := s.c.Registry.State()
+	n, ok := state.Node(r.Node)
+	for _, id := range r.Leases {
+		_, known := state.Lease(id)
+		ok = ok && known
+	}
+	for _, id := range r.Sessions {
+		_, known := state.Session(id)
+		ok = ok && known
+	}
+	return ok && n.Incarnation >= r.Incarnation
+}
+
+func (s *Server) getCheckpoint(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+	if err := q.check(); err != nil {
+		return err
+	}
+	checkpoint, ok := state.Checkpoint(r.PathValue("key"))
+	if !ok {
+		return api.Errorf(api.KindNotFound, "no checkpoint %s", r.PathValue("key"))
+	}
+	return answer(w, checkpoint.API())
+}
+
+// putCheckpoint fences a checkpoint and perhaps writes it. It needs no session: the epoch is the right to write.
+func (s *Server) putCheckpoint(w http.ResponseWriter, r *http.Request) error {
+	var want api.CheckpointRequest
+	if err := decode(r, &want); err != nil {
+		return err
+	}
+	key := r.PathValue("key")
+	if len(want.Value) > api.CheckpointBytesMax {
+		return api.Errorf(api.KindTooLarge, "checkpoint %s: %d bytes, at most %d; larger state belongs in leased blocks",
+			key, len(want.Value), api.CheckpointBytesMax)
+	}
+	result, err := s.c.Registry.Apply(r.Context(), registry.PutCheckpoint{
+		Key: key, Epoch: want.Epoch, Write: want.Write, Expect: want.Expect, Value: want.Value, Sum: want.Sum,
+	})
+	if err != nil {
+		return err
+	}
+	s.setHeaders(w, s.c.Registry.State())
+	return answer(w, result.Checkpoint.API())
+}
+
+// session carries out a node's word about one of its sessions.
+func (s *Server) session(w http.ResponseWriter, r *http.Request) error {
+	var want api.SessionRequest
+	if err := decode(r, &want); err != nil {
+		return err
+	}
+	command, err := sessionCommand(want)
+	if err != nil {
+		return err
+	}
+	result, err := s.c.Registry.Apply(r.Context(), command)
+	if want.End != nil && errors.Is(err, api.ErrSessionLost) {
+		err, result.Revision = nil, s.c.Registry.State().Revision() // it has ended, which is what was asked for
+	}
+	if err != nil {
+		return err
+	}
+	s.setHeaders(w, s.c.Registry.State())
+	return answer(w, api.SessionResponse{Revision: result.Revision})
+}
+
+func sessionCommand(r api.SessionRequest) (registry.Command, error) {
+	var commands []registry.Command
+	var sums [][]byte
+	if o := r.Open; o != nil {
+		commands, sums = append(commands, registry.OpenSession{Session: o.Session, Stage: o.Stage, Node: o.Node,
+			Incarnation: o.Incarnation, PID: o.PID, TTL: o.TTL, Token: tokenSum(o.TokenSum)}), append(sums, o.TokenSum)
+	}
+	if a := r.Adopt; a != nil {
+		commands, sums = append(commands, registry.AdoptSession{Session: a.Session, Node: a.Node,
+			Incarnation: a.Incarnation, Token: tokenSum(a.TokenSum)}), append(sums, a.TokenSum)
+	}
+	if e := r.End; e != nil {
+		commands = append(commands, registry.EndSession{Session: e.Session, Incarnation: e.Incarnation})
+	}
+	if len(commands) != 1 {
+		return nil, api.Errorf(api.KindInvalid, "exactly one of open, adopt and end must be given, not %d", len(commands))
+	}
+	for _, sum := range sums {
+		if len(sum) != len(registry.Session{}.Token) {
+			return nil, api.Errorf(api.KindInvalid, "token_sum has %d bytes, must be a SHA-256", len(sum))
+		}
+	}
+	return commands[0], nil
+}
+
+// tokenSum copies what it can; the caller checks the length.
+func tokenSum(b []byte) (sum [32]byte) {
+	copy(sum[:], b)
+	return sum
+}
+
+// found makes this node's promise to a founder. See package node.
+func (s *Server) found(w http.ResponseWriter, r *http.Request) error {
+	var want api.FoundRequest
+	if err := decode(r, &want); err != nil {
+		return err
+	}
+	if err := s.c.Founding.Promise(want); err != nil {
+		return err
+	}
+	return answer(w, json.RawMessage(`{}`))
+}

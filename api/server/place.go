@@ -1,0 +1,109 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/leasebroker"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/membership"
+	"github.com/grafnode/grafnode/registry"
+)
+
+// places chooses nodes for one request, one edge after the other: what one edge has been given is no longer free for the
+// next. The state decides again when the command is applied.
+type places struct {
+	state  *registry.State
+	health map[locator.NodeID]membership.Health
+	leased map[locator.NodeID]uint64 // bytes, as they will be when what was placed so far is applied
+}
+
+func (s *Server) newPlaces(state *registry.State) *places {
+	p := &places{state: state, health: map[locator.NodeID]membership.Health{}, leased: map[locator.NodeID]uint64{}}
+	for _, m := range s.c.Gossip.Members() {
+		p.health[m.ID] = m.Health
+	}
+	for n := range state.Nodes() {
+		p.leased[n.ID] = state.Leased(n.ID)
+	}
+	return p
+}
+
+// release counts out the ring that an edge has now: the change gives its memory back before it takes any.
+func (p *places) release(edge string) {
+	if record, ok := p.state.Edge(edge); ok {
+		if l, ok := p.state.Lease(record.Lease); ok {
+			p.leased[l.Node] -= l.Bytes
+		}
+	}
+}
+
+// edge fills in a place for e's next ring: close to the stages that hold its sides after the change.
+func (p *places) edge(e api.EdgeChange, actor registry.Session) (registry.EdgeChange, error) {
+	record, exists := p.state.Edge(e.Name)
+	switch {
+	case e.Capacity != 0:
+	case exists:
+		e.Capacity = record.Capacity
+	default:
+		e.Capacity = capacityDefault
+	}
+	r := leasebroker.Request{
+		Bytes: e.Capacity, Avoid: e.AvoidNodes,
+		Producer: p.side(record.Producer, e.TakeProducer, actor), Consumer: p.side(record.Consumer, e.TakeConsumer, actor),
+	}
+	node, err := p.place(r)
+	if err != nil {
+		return registry.EdgeChange{}, fmt.Errorf("edge %s: %w", e.Name, err)
+	}
+	return registry.EdgeChange{
+		Name: e.Name, Expect: e.Expect, TakeProducer: e.TakeProducer, TakeConsumer: e.TakeConsumer,
+		ProducerStage: e.ProducerStage, ConsumerStage: e.ConsumerStage, Codec: e.Codec, Capacity: e.Capacity,
+		Lease: lease.NewID(), Node: node,
+	}, nil
+}
+
+// side is where a role will be: with the actor if it takes it, else where it is.
+func (p *places) side(now api.Side, taken bool, actor registry.Session) leasebroker.Side {
+	node := now.Node
+	switch {
+	case taken:
+		node = actor.Node
+	case now.Free():
+		return leasebroker.Side{}
+	}
+	n, _ := p.state.Node(node) // none: the zero side, which is nowhere
+	return leasebroker.Side{Node: n.ID, Zone: n.Zone}
+}
+
+func (p *places) place(r leasebroker.Request) (locator.NodeID, error) {
+	var candidates []leasebroker.Candidate
+	for n := range p.state.Nodes() {
+		candidates = append(candidates, leasebroker.Candidate{
+			ID: n.ID, Zone: n.Zone, Health: string(p.health[n.ID]), Memory: n.Memory, Leased: p.leased[n.ID],
+		})
+	}
+	node, err := leasebroker.Place(r, candidates)
+	if err == nil {
+		p.leased[node] += r.Bytes
+	}
+	return node, err
+}
+
+// placeLease chooses a node for a lease outside an edge. A named region that exists stays where it is. Storage is not
+// counted as memory is: it asks for none.
+func (s *Server) placeLease(want lease.Request, session registry.Session) (locator.NodeID, error) {
+	state := s.c.Registry.State()
+	if want.Name != "" {
+		if had, ok := state.Region(want.Name); ok {
+			return had.Node, nil
+		}
+	}
+	places := s.newPlaces(state)
+	r := leasebroker.Request{Zone: want.Zone, Producer: places.side(api.Side{}, true, session)}
+	if want.Kind == lease.KindMemory {
+		r.Bytes = want.Bytes
+	}
+	return places.place(r)
+}

@@ -1,0 +1,204 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/lease"
+)
+
+const (
+	// seriesMax bounds how many edges, and how many stages, get series of their own; later ones share the label "other".
+	seriesMax = 1000
+	other     = "other"
+)
+
+var reasons = []api.Reason{
+	api.ReasonCreated, api.ReasonTakeover, api.ReasonRingLost, api.ReasonExpired, api.ReasonRevoked, api.ReasonCorrupt,
+	api.ReasonRequested, api.ReasonGone, api.ReasonRecovered,
+}
+
+// Stages adds up what this node's stages report over their sessions, into series that go on when a session ends and its
+// successor counts from zero again. All methods are safe for concurrent use.
+type Stages struct {
+	items, bytes, repeats, rebinds, fenced *prometheus.CounterVec
+	retained, retainedBytes                *prometheus.GaugeVec
+	rewire, gap                            *prometheus.HistogramVec
+	commits, stored, restarts              *prometheus.CounterVec
+	sessions                               *prometheus.GaugeVec
+
+	mu     sync.Mutex
+	live   map[lease.SessionID]*stageSession
+	began  map[string]bool // stages that have had a session here
+	edges  names
+	stages names
+}
+
+type stageSession struct {
+	stage string // label
+	edges map[edgeSide]api.EdgeReport
+	sink  api.SinkReport
+}
+
+type edgeSide struct {
+	edge string
+	role fabric.Role
+}
+
+// names hands out label values, a bounded number of them.
+type names map[string]bool
+
+func (n names) label(s string) string {
+	if !n[s] && len(n) >= seriesMax {
+		return other
+	}
+	n[s] = true
+	return s
+}
+
+// seconds spans a wake-up to a node's death; the buckets of both histograms.
+var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+// NewStages registers the stages' series with reg.
+func NewStages(reg prometheus.Registerer) *Stages {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "grafnode", Name: name, Help: help}, labels)
+		reg.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "grafnode", Name: name, Help: help}, labels)
+		reg.MustRegister(v)
+		return v
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "grafnode", Name: name, Help: help, Buckets: seconds}, labels)
+		reg.MustRegister(v)
+		return v
+	}
+	return &Stages{
+		items:         counter("edge_items_total", "Items pushed (role producer) or accepted (role consumer).", "edge", "role"),
+		bytes:         counter("edge_bytes_total", "The same in encoded bytes.", "edge", "role"),
+		repeats:       counter("edge_repeats_dropped_total", "Items that came again after a rebind and were dropped.", "edge"),
+		rebinds:       counter("edge_rebinds_total", "Rings bound after the first, by reason.", "edge", "role", "reason"),
+		fenced:        counter("edge_fenced_writes_total", "Writes refused because a newer epoch has taken over.", "edge", "role"),
+		retained:      gauge("edge_retained_items", "Items held by the producer until their ack.", "edge"),
+		retainedBytes: gauge("edge_retained_bytes", "The same in encoded bytes.", "edge"),
+		rewire:        histogram("edge_rewire_seconds", "From the loss of a ring to the first new item in the next.", "edge", "role"),
+		gap:           histogram("sink_gap_seconds", "Between two commits while items were under way: the throughput dip.", "stage"),
+		commits:       counter("sink_commits_total", "Transactions committed by the stage's sink.", "stage"),
+		stored:        counter("sink_items_total", "Items in those transactions.", "stage"),
+		restarts:      counter("stage_restarts_total", "Sessions of a stage begun on this node after its first.", "stage"),
+		sessions:      gauge("stage_sessions", "Sessions of a stage on this node now.", "stage"),
+		live:          map[lease.SessionID]*stageSession{},
+		began:         map[string]bool{},
+		edges:         names{},
+		stages:        names{},
+	}
+}
+
+// Began counts a session that has begun on this node. A second call for the same session counts nothing.
+func (s *Stages) Began(id lease.SessionID, stage string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session(id, stage)
+}
+
+func (s *Stages) session(id lease.SessionID, stage string) *stageSession {
+	if had := s.live[id]; had != nil {
+		return had
+	}
+	new := &stageSession{stage: s.stages.label(stage), edges: map[edgeSide]api.EdgeReport{}}
+	s.live[id] = new
+	s.sessions.WithLabelValues(new.stage).Inc()
+	restarts := s.restarts.WithLabelValues(new.stage) // shown from the start, so that the first restart is an increase
+	if s.began[new.stage] {
+		restarts.Inc()
+	}
+	s.began[new.stage] = true
+	return new
+}
+
+// Report takes a session's counters, which count from its start.
+func (s *Stages) Report(id lease.SessionID, r api.StageReport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.session(id, r.Stage)
+	for _, now := range r.Edges {
+		side := edgeSide{now.Edge, now.Role}
+		s.addEdge(s.edges.label(now.Edge), roleLabel(now.Role), session.edges[side], now)
+		session.edges[side] = now
+	}
+	if r.Sink != nil {
+		s.commits.WithLabelValues(session.stage).Add(delta(session.sink.Commits, r.Sink.Commits))
+		s.stored.WithLabelValues(session.stage).Add(delta(session.sink.Items, r.Sink.Items))
+		for _, gap := range r.Sink.Gaps {
+			s.gap.WithLabelValues(session.stage).Observe(gap)
+		}
+		session.sink = *r.Sink
+	}
+}
+
+func (s *Stages) addEdge(edge, role string, was, now api.EdgeReport) {
+	s.items.WithLabelValues(edge, role).Add(delta(was.Items, now.Items))
+	s.bytes.WithLabelValues(edge, role).Add(delta(was.Bytes, now.Bytes))
+	s.fenced.WithLabelValues(edge, role).Add(delta(was.Fenced, now.Fenced))
+	for cause, n := range now.Causes {
+		s.rebinds.WithLabelValues(edge, role, reasonLabel(api.Reason(cause))).Add(delta(was.Causes[cause], n))
+	}
+	for _, took := range now.Rewires {
+		s.rewire.WithLabelValues(edge, role).Observe(took)
+	}
+	if now.Role == fabric.RoleProducer {
+		s.retained.WithLabelValues(edge).Set(float64(now.Retained))
+		s.retainedBytes.WithLabelValues(edge).Set(float64(now.RetainBytes))
+	} else {
+		s.repeats.WithLabelValues(edge).Add(delta(was.Repeats, now.Repeats))
+	}
+}
+
+// Ended forgets a session. What it counted stays; what it held is gone.
+func (s *Stages) Ended(id lease.SessionID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.live[id]
+	if session == nil {
+		return
+	}
+	delete(s.live, id)
+	s.sessions.WithLabelValues(session.stage).Dec()
+	for side := range session.edges {
+		if side.role == fabric.RoleProducer {
+			s.retained.DeleteLabelValues(s.edges.label(side.edge))
+			s.retainedBytes.DeleteLabelValues(s.edges.label(side.edge))
+		}
+	}
+}
+
+// delta is what a counter has gained. One that fell has started over.
+func delta(was, now uint64) float64 {
+	if now < was {
+		return float64(now)
+	}
+	return float64(now - was)
+}
+
+func roleLabel(r fabric.Role) string {
+	if r == fabric.RoleProducer || r == fabric.RoleConsumer {
+		return string(r)
+	}
+	return other
+}
+
+// reasonLabel keeps a reason that a newer node or a confused stage invented from becoming a series.
+func reasonLabel(r api.Reason) string {
+	for _, known := range reasons {
+		if r == known {
+			return string(r)
+		}
+	}
+	return other
+}
