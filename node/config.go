@@ -1,0 +1,173 @@
+package node
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+// Defaults of Config.
+const (
+	BindDefault      = "127.0.0.1:7400"
+	MemoryDefault    = 256 << 20
+	ZoneDefault      = "default"
+	HeartbeatDefault = time.Second
+
+	portDefault = 7400
+	// socketPathMax is what the smallest of the systems we run on takes as a socket's path, bytes.
+	socketPathMax = 103
+)
+
+// ConfigError says that a setting cannot be used: a value, an address, a file or a directory. Setting is its name on the
+// command line, without dashes.
+type ConfigError struct {
+	Setting string
+	Err     error
+}
+
+// Error returns one line.
+func (e *ConfigError) Error() string { return "--" + e.Setting + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong with the setting.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Config is what a node is told. Zero values mean the defaults.
+type Config struct {
+	// DataDir holds the node's identity, its registry and its block regions. Required; made if it is missing.
+	DataDir string
+	// Bind is IP[:port] of this host by which the other nodes reach this one; default BindDefault. Gossip takes the port after it.
+	Bind string
+	// Join are addresses, host[:port] as in Bind, of nodes to find the others by. Some may be away, and the node itself may be
+	// among them. Nodes once seen are remembered in DataDir.
+	Join []string
+	// BootstrapExpect is how many nodes found the cluster together; each of them must be told the same number. Zero: this
+	// node founds none, it waits to be taken in. A node that belongs to a cluster pays no attention to it.
+	BootstrapExpect int
+	// Name is for people; default the host's name.
+	Name string
+	// Zone is the part of the world that fails together with this node; default ZoneDefault.
+	Zone string
+	// Memory is how many bytes the node lends for rings; default MemoryDefault. Block regions come on top, on its disk.
+	Memory uint64
+	// Socket is the path of the Unix socket for stages; default grafnode.sock in DataDir.
+	Socket string
+	// Heartbeat and Election are how long Raft followers wait for a word of the leader, and candidates for votes; default
+	// HeartbeatDefault, and Election as Heartbeat. Shorter finds a dead leader sooner, and a slow one dead.
+	Heartbeat time.Duration
+	Election  time.Duration
+	// Version is shown to people and told the other nodes.
+	Version string
+	// Logger gets what operators should know. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	c.Bind = cmp.Or(c.Bind, BindDefault)
+	bind, err := address(c.Bind)
+	if err != nil {
+		return c, &ConfigError{"bind", err}
+	}
+	c.Bind = bind
+	if c.Name == "" {
+		if c.Name, err = os.Hostname(); err != nil {
+			c.Name = "node"
+		}
+	}
+	c.Zone = cmp.Or(c.Zone, ZoneDefault)
+	c.Memory = cmp.Or(c.Memory, MemoryDefault)
+	c.Socket = cmp.Or(c.Socket, filepath.Join(c.DataDir, fileSocket))
+	c.Heartbeat = cmp.Or(c.Heartbeat, HeartbeatDefault)
+	c.Election = cmp.Or(c.Election, c.Heartbeat)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	return c, nil
+}
+
+// Validate reports the first setting that cannot be used, as a *ConfigError. It looks at values only, not at the disk.
+func (c Config) Validate() error {
+	c, err := c.withDefaults()
+	if err != nil {
+		return err
+	}
+	bind := netip.MustParseAddrPort(c.Bind)
+	wrong := func(setting string, format string, args ...any) error {
+		return &ConfigError{setting, fmt.Errorf(format, args...)}
+	}
+	switch {
+	case c.DataDir == "":
+		return wrong("data-dir", "is required: a directory of this node's own")
+	case bind.Addr().IsUnspecified():
+		return wrong("bind", "%s is every address of the host; give the one by which the other nodes reach it", bind.Addr())
+	case bind.Port() == 0 || bind.Port() == 65535:
+		return wrong("bind", "port %d: must be 1 to 65534, gossip takes the next one", bind.Port())
+	case c.BootstrapExpect < 0:
+		return wrong("bootstrap-expect", "%d: must be how many nodes found the cluster, or 0", c.BootstrapExpect)
+	case len(c.Socket) > socketPathMax:
+		return wrong("socket", "%s: the path is over %d bytes, which is what the system takes", c.Socket, socketPathMax)
+	case c.Heartbeat < 50*time.Millisecond || c.Heartbeat > time.Minute:
+		return wrong("raft-heartbeat", "%v: must be 50ms to 1m", c.Heartbeat)
+	case c.Election < c.Heartbeat || c.Election > time.Minute:
+		return wrong("raft-election", "%v: must be the heartbeat's %v to 1m", c.Election, c.Heartbeat)
+	}
+	for setting, name := range map[string]string{"name": c.Name, "zone": c.Zone} {
+		if err := api.CheckEdgeName(name); err != nil {
+			return wrong(setting, "%w", err)
+		}
+	}
+	if _, err := c.seeds(); err != nil {
+		return &ConfigError{"join", err}
+	}
+	return nil
+}
+
+// address completes IP[:port].
+func address(s string) (string, error) {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return netip.AddrPortFrom(ip, portDefault).String(), nil
+	}
+	a, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return "", fmt.Errorf("%q is no address: give IP or IP:port, such as %s", s, BindDefault)
+	}
+	return a.String(), nil
+}
+
+// seeds returns the gossip addresses of the nodes to join.
+func (c Config) seeds() ([]string, error) {
+	seeds := make([]string, 0, len(c.Join))
+	for _, s := range c.Join {
+		seed, err := gossipAddress(s)
+		if err != nil {
+			return nil, err
+		}
+		seeds = append(seeds, seed)
+	}
+	return seeds, nil
+}
+
+// gossipAddress turns a node's address, host[:port], into that of its gossip. Host names stay names: they may come to mean
+// something else.
+func gossipAddress(s string) (string, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = s, strconv.Itoa(portDefault)
+		if ip, perr := netip.ParseAddr(s); perr == nil {
+			host = ip.String()
+		} else if aerr := new(net.AddrError); errors.As(err, &aerr) && aerr.Err != "missing port in address" {
+			return "", fmt.Errorf("%q is no address: give host or host:port, such as %s", s, BindDefault)
+		}
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if host == "" || err != nil || n == 0 || n == 65535 {
+		return "", fmt.Errorf("%q is no address: give host or host:port, such as %s", s, BindDefault)
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(n+1, 10)), nil
+}

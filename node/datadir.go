@@ -1,0 +1,154 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/grafnode/grafnode/locator"
+)
+
+// What lies in a data directory. The registry and the block regions have directories of their own beside these.
+const (
+	fileNodeID    = "node-id"
+	fileClusterID = "cluster-id"
+	fileFounder   = "founder"
+	fileLock      = "lock"
+	filePeers     = "peers.json"
+	dirRegistry   = "registry"
+	dirBlocks     = "blocks"
+	fileSocket    = "grafnode.sock"
+)
+
+// ErrDataDir says that a data directory cannot be used; the text says why and what to do.
+var ErrDataDir = errors.New("data directory")
+
+// dataDir is a node's own directory, held against every other process for as long as it is open.
+type dataDir struct {
+	path string
+	lock *os.File
+	id   locator.NodeID
+}
+
+// openDataDir locks path, creating it if it is missing, and reads the node's identity, or makes one if the directory is
+// empty. A directory with other things in it and no identity is refused: it is more likely a slip than a wish.
+func openDataDir(path string) (*dataDir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrDataDir, path, err)
+	}
+	if err := refuseForeign(path); err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(filepath.Join(path, fileLock))
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrDataDir, path, err)
+	}
+	d := &dataDir{path: path, lock: lock}
+	if err := d.identify(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func refuseForeign(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("%w %s: %w", ErrDataDir, path, err)
+	}
+	foreign := ""
+	for _, entry := range entries {
+		switch name := entry.Name(); {
+		case name == fileNodeID:
+			return nil
+		case name == fileLock || name == "lost+found":
+		case strings.HasPrefix(name, fileNodeID): // an agent was killed while it made itself at home
+		default:
+			foreign = name
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("%w %s: has %s in it but no %s: not a grafnode data directory; give an empty one",
+			ErrDataDir, path, foreign, fileNodeID)
+	}
+	return nil
+}
+
+func (d *dataDir) identify() error {
+	b, err := os.ReadFile(d.file(fileNodeID))
+	if errors.Is(err, fs.ErrNotExist) {
+		id := uuid.NewString()
+		if err := writeFile(d.file(fileNodeID), []byte(id+"\n")); err != nil {
+			return fmt.Errorf("%w %s: %w", ErrDataDir, d.path, err)
+		}
+		d.id = locator.NodeID(id)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w %s: %w", ErrDataDir, d.path, err)
+	}
+	id, err := uuid.Parse(strings.TrimSpace(string(b)))
+	if err != nil {
+		return fmt.Errorf("%w %s: %s is damaged (%w); wipe the directory and join as a new node",
+			ErrDataDir, d.path, fileNodeID, err)
+	}
+	d.id = locator.NodeID(id.String())
+	return nil
+}
+
+// cluster returns the ID of the cluster that this directory belongs to, and "" while it belongs to none.
+func (d *dataDir) cluster() (string, error) {
+	b, err := os.ReadFile(d.file(fileClusterID))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w %s: %w", ErrDataDir, d.path, err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// bind ties the directory to a cluster, once: a directory of another cluster is refused.
+func (d *dataDir) bind(cluster string) error {
+	have, err := d.cluster()
+	switch {
+	case err != nil || have == cluster:
+		return err
+	case have != "":
+		return fmt.Errorf("%w %s: belongs to cluster %s, and the nodes found are of cluster %s; check --join, or give an empty one",
+			ErrDataDir, d.path, have, cluster)
+	}
+	if err := writeFile(d.file(fileClusterID), []byte(cluster+"\n")); err != nil {
+		return fmt.Errorf("%w %s: %w", ErrDataDir, d.path, err)
+	}
+	return nil
+}
+
+func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
+
+// close gives the lock back. The lock file stays: removing it would let two agents lock two files of one name.
+func (d *dataDir) close() error { return d.lock.Close() }
+
+// writeFile replaces path durably: after a crash it has the old content or the new, whole.
+func writeFile(path string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, werr := f.Write(b)
+	if err := errors.Join(werr, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,177 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/grafnode/grafnode/api/server"
+	"github.com/grafnode/grafnode/leasebroker"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/membership"
+	"github.com/grafnode/grafnode/node/blocks"
+	"github.com/grafnode/grafnode/node/host"
+	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/transport"
+)
+
+// Node is one running node. All methods are safe for concurrent use after Open.
+type Node struct {
+	cfg Config
+	log *slog.Logger
+
+	// Opened in this order, and closed in the other; see Open.
+	metrics  *prometheus.Registry
+	stages   *server.Stages
+	dir      *dataDir
+	blocks   *blocks.Store
+	mux      *transport.Mux
+	registry *registry.Registry
+	keeper   *leasebroker.Runner
+	leader   *leaderLine
+	gossip   *membership.Gossip
+	api      *server.Server
+	split    *host.Split
+	http     *http.Server
+	promises *promises
+	serving  atomic.Pointer[serving] // nil until the node is registered; stored once, by register
+
+	advertised membership.Self // what gossip was last told; tend's own
+	draining   atomic.Bool
+	fatal      chan error // capacity 1
+
+	life    context.Context // ends when Close begins
+	end     context.CancelFunc
+	tasks   sync.WaitGroup
+	undo    []func() error // of Open, oldest first
+	closing sync.Once
+	closed  error
+}
+
+// New returns a node that does nothing yet. A setting that cannot be used is a *ConfigError.
+func New(c Config) (*Node, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: c, log: c.Logger, metrics: prometheus.NewRegistry(), fatal: make(chan error, 1)}
+	n.stages = server.NewStages(n.metrics)
+	n.life, n.end = context.WithCancel(context.Background())
+	return n, nil
+}
+
+// Fatal delivers why the node cannot go on, at most once. The process should end then, without Close: what broke may never let go.
+func (n *Node) Fatal() <-chan error { return n.fatal }
+
+func (n *Node) fail(err error) {
+	select {
+	case n.fatal <- err:
+	default: // the first reason is the one
+	}
+}
+
+// ID returns the node's identity.
+func (n *Node) ID() locator.NodeID { return n.dir.id }
+
+// Address returns host:port of the node's port, for peers and clients.
+func (n *Node) Address() string { return n.mux.Addr().String() }
+
+// Socket returns the path of the node's Unix socket.
+func (n *Node) Socket() string { return n.cfg.Socket }
+
+// Notify tells systemd that the node has been started. It does not wait for a cluster: the first of three nodes would wait
+// for the start of the others, and they for its.
+func (n *Node) Notify() error {
+	return Notify("READY=1\nSTATUS=node " + string(n.dir.id) + " at " + n.Address())
+}
+
+// Problems returns why the node is not ready to serve what needs the cluster; nothing if it is. It does not block.
+func (n *Node) Problems() []string {
+	var problems []string
+	if n.draining.Load() {
+		problems = append(problems, "the node is going away")
+	}
+	if _, ok := n.registry.Leader(); !ok {
+		problems = append(problems, "no leader is known")
+	}
+	s := n.serving.Load()
+	if s == nil {
+		return append(problems, "the leader has not registered this node yet")
+	}
+	if self, _ := n.registry.State().Node(n.dir.id); self.Incarnation < s.incarnation {
+		problems = append(problems, "this node is behind: it has not applied its own registration")
+	}
+	return append(problems, foreigners(n.registry.State().Cluster(), n.gossip.Members())...)
+}
+
+// foreigners names the nodes of other clusters that gossip with this one.
+func foreigners(cluster string, members []membership.Member) []string {
+	var problems []string
+	for _, m := range members {
+		if m.Health == membership.Alive && cluster != "" && m.Cluster != "" && m.Cluster != cluster {
+			problems = append(problems, fmt.Sprintf("node %s (%s) gossips with this one but is of cluster %s: check --join", m.ID, m.Address, m.Cluster))
+		}
+	}
+	return problems
+}
+
+// addresses returns where other nodes are, alive ones first.
+func (n *Node) addresses() []string {
+	var alive, rest []string
+	for _, m := range n.gossip.Members() {
+		switch {
+		case m.ID == n.dir.id:
+		case m.Health == membership.Alive:
+			alive = append(alive, m.Address)
+		default:
+			rest = append(rest, m.Address)
+		}
+	}
+	return append(alive, rest...)
+}
+
+// Drain says good-bye before Close: leadership goes to another node and gossip is told, so that nobody has to find out. Rings and
+// sessions are left as they are: a node that is back within their terms, as after an upgrade, takes them over again
+// and nothing moves. Every step is tried; ctx bounds them all.
+func (n *Node) Drain(ctx context.Context) error {
+	n.draining.Store(true)
+	var errs []error
+	if servers, err := n.registry.Servers(); err == nil && len(servers) > 1 && n.registry.IsLeader() {
+		errs = append(errs, n.registry.Transfer(ctx))
+	}
+	errs = append(errs, n.gossip.Leave(ctx))
+	return errors.Join(errs...)
+}
+
+// Close stops the node and waits for all that it has started. What it held stays on the disk, and its rings in the hands of
+// those who have them mapped. Idempotent.
+func (n *Node) Close() error {
+	n.closing.Do(func() {
+		n.end()
+		var errs []error
+		for i := len(n.undo) - 1; i >= 0; i-- {
+			errs = append(errs, n.undo[i]())
+		}
+		n.closed = errors.Join(errs...)
+	})
+	return n.closed
+}
+
+// opened notes how to undo a step of Open.
+func (n *Node) opened(undo func() error) { n.undo = append(n.undo, undo) }
+
+// wake says that the state has changed. It does not block.
+func (n *Node) wake() {
+	if s := n.serving.Load(); s != nil {
+		s.wake()
+	}
+}

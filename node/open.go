@@ -1,0 +1,222 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/api/server"
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/internal/boottime"
+	"github.com/grafnode/grafnode/leasebroker"
+	"github.com/grafnode/grafnode/membership"
+	"github.com/grafnode/grafnode/node/blocks"
+	"github.com/grafnode/grafnode/node/host"
+	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/transport"
+)
+
+// Open starts the node. It returns when the node can be asked, not when it has found a cluster; see Problems. After an error,
+// Close. A setting that turns out unusable is a *ConfigError.
+func (n *Node) Open() error {
+	for _, step := range []func() error{
+		n.openDisk,     // first: nothing may be said in this node's name before its identity is known and locked
+		n.openPort,     // before Raft, which listens on it
+		n.openRegistry, // before gossip, which tells the others whether there is state
+		n.openGossip,
+		n.openAPI, // when all that it answers from is there
+		n.openTasks,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	n.log.Info("node is up", "node", n.dir.id, "address", n.Address(), "socket", n.cfg.Socket, "data_dir", n.cfg.DataDir)
+	return nil
+}
+
+func (n *Node) openDisk() (err error) {
+	if n.dir, err = openDataDir(n.cfg.DataDir); err != nil {
+		return &ConfigError{"data-dir", err}
+	}
+	n.opened(n.dir.close) // last of all: the lock outlives whatever writes
+	if n.blocks, err = blocks.Open(n.dir.file(dirBlocks)); err != nil {
+		return &ConfigError{"data-dir", err}
+	}
+	n.opened(n.blocks.Close)
+	return nil
+}
+
+func (n *Node) openPort() (err error) {
+	n.mux, err = transport.Listen(transport.Config{Address: n.cfg.Bind, Logger: n.log})
+	if err != nil {
+		return &ConfigError{"bind", err}
+	}
+	n.opened(n.mux.Close) // after Raft and the servers, which end before their listeners do
+	return nil
+}
+
+func (n *Node) openRegistry() (err error) {
+	n.registry, err = registry.New(registry.Config{
+		NodeID: n.dir.id, Address: n.Address(), DataDir: n.dir.file(dirRegistry), Layer: n.mux.Raft(),
+		Heartbeat: n.cfg.Heartbeat, Election: n.cfg.Election, Logger: n.log, Fatal: n.fail,
+	})
+	if err != nil {
+		return err
+	}
+	timed := &leaseTime{registry: n.registry}
+	n.keeper, err = leasebroker.New(leasebroker.Config{Registry: timed, Now: boottime.Now, Logger: n.log})
+	if err != nil {
+		return err
+	}
+	changes := server.NewChanges(n.metrics)
+	n.registry.OnApply(func(index, term uint64, c registry.Command, r registry.Result) {
+		n.keeper.Applied(applied(index, term, c, r))
+		timed.told.move(index)
+		changes.Applied(index, c, r)
+		n.wake()
+	})
+	n.registry.OnRestore(func(s *registry.State) {
+		timed.told.move(uint64(s.Revision()))
+		n.wake()
+	})
+	n.leader = &leaderLine{registry: n.registry}
+	n.opened(n.leader.close)
+	n.opened(n.keeper.Close) // after the registry, which calls it
+	n.opened(n.registry.Close)
+	if err := n.keeper.Open(); err != nil {
+		return err
+	}
+	if err := n.registry.Open(); err != nil {
+		return &ConfigError{"data-dir", err}
+	}
+	n.promises = &promises{self: n.dir.id, expect: n.cfg.BootstrapExpect, path: n.dir.file(fileFounder), taken: n.registry.HasState}
+	return nil
+}
+
+func (n *Node) openGossip() (err error) {
+	bind := netip.MustParseAddrPort(n.cfg.Bind) // validated
+	seeds, err := n.cfg.seeds()
+	if err != nil {
+		return &ConfigError{"join", err}
+	}
+	if n.advertised, err = n.self(); err != nil {
+		return err
+	}
+	n.gossip, err = membership.New(membership.Config{
+		NodeID: n.dir.id, Name: n.cfg.Name, Zone: n.cfg.Zone, BindAddr: bind.Addr().String(), BindPort: int(bind.Port()) + 1,
+		AdvertiseAddress: n.Address(), Join: seeds, Expect: n.cfg.BootstrapExpect, PeersFile: n.dir.file(filePeers),
+		Version: n.cfg.Version, Self: n.advertised, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.opened(n.gossip.Close)
+	if err := n.gossip.Open(); err != nil {
+		return &ConfigError{"bind", fmt.Errorf("gossip: %w", err)}
+	}
+	return nil
+}
+
+func (n *Node) openAPI() (err error) {
+	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	server.NewCluster(n.metrics, n.dir.id, n.registry, n.gossip, n.ringMetrics)
+	n.api, err = server.New(server.Config{
+		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Gossip: n.gossip, Keeper: n.keeper,
+		Blocks: n.blocks, Founding: n.promises, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.opened(n.api.Close)
+	socket, err := listenUnix(n.cfg.Socket)
+	if err != nil {
+		return &ConfigError{"socket", err}
+	}
+	n.split = host.NewSplit(socket, n.log)
+	n.http = &http.Server{
+		Handler: n.api.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		BaseContext: func(net.Listener) context.Context { return n.life }, // watches end with the node
+	}
+	return nil
+}
+
+// ringMetrics adds up the rings that have memory here.
+func (n *Node) ringMetrics() []server.Ring {
+	s := n.serving.Load()
+	if s == nil {
+		return nil
+	}
+	var out []server.Ring
+	for _, r := range s.host.Rings() {
+		out = append(out, server.Ring{Edge: r.Ring.Edge, Used: r.Usage.Bytes, Capacity: int(r.Ring.Capacity)})
+	}
+	return out
+}
+
+// openTasks starts what runs until the node closes.
+func (n *Node) openTasks() error {
+	n.opened(n.closeServing) // when register cannot begin it any more
+	n.opened(func() error {
+		n.tasks.Wait() // after the listeners that some of them accept from
+		return nil
+	})
+	n.split.Open()
+	n.opened(n.split.Close)
+	n.opened(n.http.Close) // first of all: nobody is promised anything any more
+	news := n.registry.Leadership()
+	n.tasks.Go(func() { n.lead(n.life, news) })
+	n.tasks.Go(func() { n.tend(n.life) })
+	n.tasks.Go(func() { n.register(n.life) })
+	n.tasks.Go(func() { n.serveHTTP(n.mux.HTTP()) })
+	n.tasks.Go(func() { n.serveHTTP(n.split.HTTP()) })
+	return nil
+}
+
+func (n *Node) serveHTTP(l net.Listener) {
+	if err := n.http.Serve(l); !errors.Is(err, http.ErrServerClosed) && n.life.Err() == nil {
+		n.fail(fmt.Errorf("API: %w", err))
+	}
+}
+
+// listenUnix makes the node's socket. One that a crash left behind is removed, one that somebody answers at is not.
+func listenUnix(path string) (*net.UnixListener, error) {
+	addr := &net.UnixAddr{Name: path, Net: "unix"}
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != fs.ModeSocket {
+			return nil, fmt.Errorf("%s is there and is no socket", path)
+		}
+		if conn, err := net.DialUnix("unix", nil, addr); err == nil {
+			return nil, errors.Join(fmt.Errorf("%s is in use by another agent", path), conn.Close())
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.ListenUnix("unix", addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func askPromise(ctx context.Context, address string, r api.FoundRequest) error {
+	a, err := client.NewAPI(address, client.APIConfig{})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return a.Found(ctx, r)
+}

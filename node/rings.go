@@ -1,0 +1,69 @@
+package node
+
+import (
+	"context"
+	"iter"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/node/host"
+	"github.com/grafnode/grafnode/registry"
+)
+
+// rings is what the host sees of the registry: this node's own, from its own replica.
+type rings struct {
+	self     locator.NodeID
+	registry *registry.Registry
+}
+
+// WaitApplied blocks until this replica has applied r.
+func (s rings) WaitApplied(ctx context.Context, r api.Revision) error {
+	return s.registry.WaitApplied(ctx, r)
+}
+
+// Ring returns the ring in an arena of this node, or why there is none.
+func (s rings) Ring(id locator.ArenaID) (host.Ring, lease.Status) {
+	state := s.registry.State()
+	l, ok := state.Lease(lease.ID(id))
+	if !ok {
+		if status, ended := state.Ended(string(id)); ended {
+			return host.Ring{}, status
+		}
+		return host.Ring{}, lease.Released
+	}
+	if r, ok := s.ring(state, l); ok {
+		return r, lease.Active
+	}
+	return host.Ring{}, lease.Released
+}
+
+// Rings yields this node's rings.
+func (s rings) Rings() iter.Seq[host.Ring] {
+	return func(yield func(host.Ring) bool) {
+		state := s.registry.State()
+		for l := range state.LeasesOn(s.self) {
+			if r, ok := s.ring(state, l); ok && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// ring is the ring that l grants, if its edge's record still points at it.
+func (s rings) ring(state *registry.State, l registry.Lease) (host.Ring, bool) {
+	record, ok := state.Edge(l.Edge)
+	if l.Edge == "" || l.Node != s.self || !ok || record.Lease != l.ID {
+		return host.Ring{}, false
+	}
+	return host.Ring{
+		Lease: l.ID, Edge: record.Name, Generation: record.Generation, Capacity: record.Capacity, Incarnation: l.Incarnation,
+		Producer: record.Producer, Consumer: record.Consumer,
+	}, true
+}
+
+// Session returns the hash of a live session's token.
+func (s rings) Session(id lease.SessionID) ([32]byte, bool) {
+	session, ok := s.registry.State().Session(id)
+	return session.Token, ok
+}

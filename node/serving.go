@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/node/host"
+)
+
+// serving is what a node does from its registration on, under the incarnation that it got: sessions, rings, block regions,
+// and renewals for all of them.
+type serving struct {
+	node        *Node
+	incarnation uint64
+	host        *host.Host
+	regions     *regions
+	applied     chan struct{} // capacity 1: the state has changed
+	tasks       sync.WaitGroup
+}
+
+// register announces this start of the node to the leader until that is accepted, and then begins to serve.
+func (n *Node) register(ctx context.Context) {
+	const pauseMin, pauseMax = 50 * time.Millisecond, 400 * time.Millisecond
+	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
+		err := n.registerOnce(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		n.log.Debug("not registered yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (n *Node) registerOnce(ctx context.Context) error {
+	asking, cancel := context.WithTimeout(ctx, tendPatience)
+	defer cancel()
+	// An answer that got lost may have given an incarnation away. The next attempt gets a higher one; gaps are harmless.
+	registered, err := n.leader.Register(asking, api.RegisterRequest{Node: api.Node{
+		ID: n.dir.id, Name: n.cfg.Name, Zone: n.cfg.Zone, Address: n.mux.Addr().String(), Memory: n.cfg.Memory, Version: n.cfg.Version,
+	}})
+	if err != nil {
+		return err
+	}
+	if err := n.dir.bind(registered.Cluster); err != nil {
+		n.fail(err)
+		return nil
+	}
+	if err := n.serve(ctx, registered); err != nil {
+		n.fail(err)
+	}
+	return nil
+}
+
+// serve opens what needs the registration. Stages that have come earlier wait at the socket.
+func (n *Node) serve(ctx context.Context, registered api.RegisterResponse) error {
+	h, err := host.New(host.Config{
+		Node: n.dir.id, Incarnation: registered.Incarnation, Cluster: registered.Cluster, Zone: n.cfg.Zone, Memory: n.cfg.Memory,
+		State: rings{n.dir.id, n.registry}, Leader: n.leader, Addresses: n.addresses, Observer: n.stages, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	s := &serving{node: n, incarnation: registered.Incarnation, host: h, applied: make(chan struct{}, 1),
+		regions: &regions{n.dir.id, registered.Incarnation, n.registry, n.leader, n.blocks, n.log}}
+	if err := h.Open(); err != nil {
+		return errors.Join(err, h.Close())
+	}
+	s.tasks.Go(func() { s.renew(ctx) })
+	s.tasks.Go(func() { s.follow(ctx) })
+	s.tasks.Go(func() { s.accept(n.mux.Data()) })
+	s.tasks.Go(func() {
+		if err := h.Serve(n.split.Sessions()); err != nil {
+			n.fail(fmt.Errorf("stages cannot connect any more: %w", err))
+		}
+	})
+	n.serving.Store(s)
+	s.wake()
+	n.log.Info("serving", "cluster", registered.Cluster, "incarnation", registered.Incarnation)
+	return nil
+}
+
+// wake says that the state has changed. It does not block.
+func (s *serving) wake() {
+	s.host.Applied()
+	select {
+	case s.applied <- struct{}{}:
+	default:
+	}
+}
+
+// follow keeps the block regions in line with the state until ctx ends. A lease that could not be adopted is tried again.
+func (s *serving) follow(ctx context.Context) {
+	again := time.NewTicker(tendEvery)
+	defer again.Stop()
+	for {
+		s.regions.reconcile(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.applied:
+		case <-again.C:
+		}
+	}
+}
+
+// accept serves data connections until the listener closes. The host knows who may attach to what.
+func (s *serving) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return // closed: Mux accepts again after everything else by itself
+		}
+		s.tasks.Go(func() { s.serveData(conn) })
+	}
+}
+
+// closeServing ends what serve began, if it did.
+func (n *Node) closeServing() error {
+	s := n.serving.Load()
+	if s == nil {
+		return nil
+	}
+	err := errors.Join(n.mux.Data().Close(), s.host.Close())
+	s.tasks.Wait()
+	return err
+}
+
+// serveData serves one side of a ring for a session elsewhere.
+func (s *serving) serveData(conn net.Conn) {
+	if err := s.host.ServeData(conn); err != nil {
+		s.node.log.Debug("data connection ended", "remote", conn.RemoteAddr(), "error", err)
+	}
+}
