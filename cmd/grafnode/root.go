@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grafnode/grafnode/demo"
+	"github.com/grafnode/grafnode/node"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is the user's to mend: exit status 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// run is the whole command: it returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(singleDash(args))
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	// One line, whatever was joined or quoted into it.
+	fmt.Fprintln(stderr, "grafnode: "+strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; "))
+	var config *node.ConfigError
+	if errors.As(err, new(usageError)) || errors.As(err, &config) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// singleDash accepts -dev, as agents of this kind have always been started.
+func singleDash(args []string) []string {
+	out := make([]string, len(args))
+	for i, arg := range args {
+		if arg == "-dev" || strings.HasPrefix(arg, "-dev=") {
+			arg = "-" + arg
+		}
+		out[i] = arg
+	}
+	return out
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "grafnode",
+		Short: "Typed queues between pipeline stages that rewire around failures",
+		Long: `Grafnode runs on every host of a cluster. Stage programs exchange items over edges: typed queues in memory that
+the nodes lend. When memory, a node or a stage fails, the edge gets a new ring elsewhere and both sides go on where
+they were.
+
+Start with the demo, which needs nothing else:
+
+  grafnode demo`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              unknownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
+	})
+	root.AddCommand(newAgent(), newEdge(), newMembers(), newLeases(), newStatus(), newVersion(), demo.Command())
+	return root
+}
+
+// unknownCommand is the Args of a command that only has children.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return usagef("%s: no command %q%s (see %q)", cmd.CommandPath(), args[0], hint, cmd.CommandPath()+" --help")
+}
+
+// exactly is cobra.ExactArgs with a line that says what is wanted.
+func exactly(names ...string) cobra.PositionalArgs {
+	return between(len(names), names...)
+}
+
+// between wants at least the given number of the named arguments, and no more than all.
+func between(least int, names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least {
+			return usagef("%s: %s is missing (see %q)", cmd.CommandPath(), names[len(args)], cmd.CommandPath()+" --help")
+		}
+		if len(args) > len(names) {
+			return usagef("%s: %q is one argument too many", cmd.CommandPath(), args[len(names)])
+		}
+		return nil
+	}
+}
+
+func envOr(name, fallback string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}

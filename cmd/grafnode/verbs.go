@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/node"
+)
+
+// remote is what the verbs have in common that ask a node.
+type remote struct {
+	address string
+	json    bool
+	stale   bool
+	timeout time.Duration
+}
+
+// flags adds the common flags to cmd and gives it the paragraph that explains them.
+func (r *remote) flags(cmd *cobra.Command) *cobra.Command {
+	f := cmd.Flags()
+	f.StringVar(&r.address, "address", "", "node to ask: host:port, or the path of its socket")
+	f.BoolVar(&r.json, "json", false, "print JSON, one value a line where there are many")
+	f.DurationVar(&r.timeout, "timeout", 10*time.Second, "give up after this long")
+	cmd.Long += `
+
+Any node can be asked: --address, else $GRAFNODE_ADDRESS, else the socket in $GRAFNODE_SOCKET, else ` + node.BindDefault + `.`
+	return cmd
+}
+
+// staleFlag adds --stale to a verb that reads.
+func (r *remote) staleFlag(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&r.stale, "stale", false, "answer from that node's own state, even without a quorum")
+	return cmd
+}
+
+func (r *remote) consistency() api.Consistency {
+	if r.stale {
+		return api.Stale
+	}
+	return api.Default
+}
+
+// ask calls f with the API of the node to ask.
+func (r *remote) ask(cmd *cobra.Command, f func(ctx context.Context, a *client.API) error) error {
+	if r.timeout <= 0 {
+		return usagef("%s: --timeout %v: must be positive", cmd.CommandPath(), r.timeout)
+	}
+	address := r.address
+	if address == "" {
+		address = envOr("GRAFNODE_ADDRESS", envOr("GRAFNODE_SOCKET", node.BindDefault))
+	}
+	a, err := client.NewAPI(address, client.APIConfig{Timeout: r.timeout})
+	if err != nil {
+		return usagef("%s: --address: %v", cmd.CommandPath(), err)
+	}
+	return joinClose(f(cmd.Context(), a), a)
+}
+
+// joinClose closes c and prefers err.
+func joinClose(err error, c io.Closer) error {
+	if cerr := c.Close(); err == nil {
+		return cerr
+	}
+	return err
+}
+
+// show prints v as JSON, or the table that rows fill in, whose first line is head.
+func (r *remote) show(cmd *cobra.Command, v any, head string, rows func(w io.Writer)) error {
+	out := cmd.OutOrStdout()
+	if r.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	if head != "" {
+		fmt.Fprintln(w, head)
+	}
+	rows(w)
+	return w.Flush()
+}
+
+// dash stands for what is empty.
+func dash[T ~string](s T) string {
+	if s == "" {
+		return "-"
+	}
+	return string(s)
+}
+
+// short cuts an ID to what tells nodes and sessions apart on a screen.
+func short[T ~string](id T) string {
+	if len(id) > 8 {
+		id = id[:8]
+	}
+	return dash(id)
+}
+
+func when(t time.Time) string {
+	if t.IsZero() || t.Unix() == 0 {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05.000")
+}
+
+// size prints bytes as people say them.
+func size(n uint64) string {
+	const step = 1024
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	v, i := float64(n), 0
+	for v >= step && i < len(units)-1 {
+		v, i = v/step, i+1
+	}
+	return fmt.Sprintf("%.4g %s", v, units[i])
+}
