@@ -41,6 +41,22 @@ func TestSlots(t *testing.T) {
 	})
 }
 
+// A value that takes several transfers is as whole as any other.
+func TestLargeSlots(t *testing.T) {
+	region := durabletest.NewRegion(6 << 20)
+	s := newSlots(t, region)
+	_, _, err := s.Fence(t.Context(), 1)
+	require.NoError(t, err)
+	for _, fill := range []byte{1, 2} {
+		require.NoError(t, s.Put(t.Context(), 1, bytes.Repeat([]byte{fill}, s.BytesMax())))
+	}
+	region.Tear(100) // of the first part
+	require.ErrorIs(t, s.Put(t.Context(), 1, bytes.Repeat([]byte{3}, s.BytesMax())), api.ErrUnknown)
+	value, _, err := newSlots(t, region).Fence(t.Context(), 2)
+	require.NoError(t, err)
+	require.Equal(t, bytes.Repeat([]byte{2}, s.BytesMax()), value)
+}
+
 const slotMax = lease.BlockBytes - 48
 
 func TestSlotsInAFile(t *testing.T) {

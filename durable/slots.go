@@ -10,6 +10,9 @@ import (
 	"github.com/grafnode/grafnode/lease"
 )
 
+// transferBytes is how much one read or write of a region moves at most; nodes limit that.
+const transferBytes = 1 << 20
+
 // Slots is a Store in a Region: two slots, written in turn, so that the one before stays whole while one is written. A slot
 // that is torn or damaged is passed over for the other; if neither is good, that is an error that names both. A Put whose
 // outcome is unknown ends its epoch: a late write could otherwise undo the next.
@@ -76,7 +79,10 @@ func (s *Slots) read(ctx context.Context) (slot, error) {
 	var errs [2]error
 	for i := range slots {
 		b := make([]byte, s.slotBytes)
-		if err := s.region.ReadAt(ctx, b, int64(i)*s.slotBytes); err != nil {
+		err := inParts(b, int64(i)*s.slotBytes, func(part []byte, offset int64) error {
+			return s.region.ReadAt(ctx, part, offset)
+		})
+		if err != nil {
 			return slot{}, fmt.Errorf("durable: read slot %d: %w", i, err)
 		}
 		slots[i], errs[i] = decodeSlot(i, b)
@@ -105,7 +111,9 @@ func (s *Slots) write(ctx context.Context, epoch fence.Epoch, value []byte) erro
 }
 
 func (s *Slots) writeSlot(ctx context.Context, b []byte, offset int64) error {
-	err := s.region.WriteAt(ctx, s.epoch, b, offset)
+	err := inParts(b, offset, func(part []byte, offset int64) error {
+		return s.region.WriteAt(ctx, s.epoch, part, offset)
+	})
 	switch {
 	case err == nil:
 		return nil
@@ -114,4 +122,15 @@ func (s *Slots) writeSlot(ctx context.Context, b []byte, offset int64) error {
 	}
 	s.broken = fmt.Errorf("durable: write slot at %d: %w: %w; fence again under a higher epoch", offset, err, api.ErrUnknown)
 	return s.broken
+}
+
+// inParts does b, which lies at offset, part by part.
+func inParts(b []byte, offset int64, do func(part []byte, offset int64) error) error {
+	for start := 0; start < len(b); start += transferBytes {
+		part := b[start:min(start+transferBytes, len(b))]
+		if err := do(part, offset+int64(start)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -77,6 +77,13 @@ func (g *Registry) CatchUp() {
 	g.catchUp(0)
 }
 
+// Value returns what is stored under key, without fencing it.
+func (g *Registry) Value(key string) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]byte(nil), g.entries[key].Value...)
+}
+
 // Asked returns how many requests there were.
 func (g *Registry) Asked() int {
 	g.mu.Lock()

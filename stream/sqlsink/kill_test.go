@@ -20,7 +20,7 @@ import (
 const (
 	childEnv   = "GRAFNODE_SQLSINK_CHILD"
 	epochEnv   = "GRAFNODE_SQLSINK_EPOCH"
-	childItems = 2000
+	childItems = 600
 )
 
 // child claims the sink under the given epoch and commits numbers in small batches until all are there, saying so before
@@ -72,7 +72,7 @@ func TestKilledInTheMiddleOfCommits(t *testing.T) {
 		require.NoError(t, cmd.Start())
 		words := bufio.NewScanner(out)
 		killed := false
-		for n, last := 0, 1+rand.IntN(40); words.Scan(); n++ {
+		for n, last := 0, 1+rand.IntN(20); words.Scan(); n++ {
 			if n == last {
 				require.NoError(t, cmd.Process.Kill())
 				killed = true
