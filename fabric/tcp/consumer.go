@@ -12,11 +12,11 @@ import (
 	"github.com/grafnode/grafnode/fence"
 )
 
-// Consumer is the reading side of a ring on another node.
+// consumer is the reading side of a ring on another node.
 //
 // Records are sent here as they come, without asking, and lie in this process's memory until they are acked. Next and Ack do
-// not touch the connection; acks are sent by a goroutine of the Consumer's, the newest in place of those it had no time for.
-type Consumer struct {
+// not touch the connection; acks are sent by a goroutine of the consumer's, the newest in place of those it had no time for.
+type consumer struct {
 	l     *link
 	in    inbox
 	slabs *slabs
@@ -42,8 +42,8 @@ type Consumer struct {
 	unsent bool // acked has changed
 }
 
-func newConsumer(l *link, capacity int) *Consumer {
-	c := &Consumer{
+func newConsumer(l *link, capacity int) *consumer {
+	c := &consumer{
 		l: l, slabs: newSlabs(capacity),
 		news: make(chan struct{}, 1), done: make(chan struct{}),
 		mail: make(chan struct{}, 1), reported: make(chan struct{}),
@@ -56,12 +56,12 @@ func newConsumer(l *link, capacity int) *Consumer {
 }
 
 // Generation returns the ring's generation.
-func (c *Consumer) Generation() fence.Epoch { return c.l.generation }
+func (c *consumer) Generation() fence.Epoch { return c.l.generation }
 
 var errResumed = errors.New("the resume note is written once, and has been")
 
 // SetResume implements fabric.Consumer.
-func (c *Consumer) SetResume(n []byte) error {
+func (c *consumer) SetResume(n []byte) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func checkNote(n []byte) error {
 }
 
 // Next implements fabric.Consumer.
-func (c *Consumer) Next() ([]byte, error) {
+func (c *consumer) Next() ([]byte, error) {
 	if c.closed.Load() {
 		return nil, fabric.ErrClosed
 	}
@@ -106,7 +106,7 @@ func (c *Consumer) Next() ([]byte, error) {
 }
 
 // Ack implements fabric.Consumer.
-func (c *Consumer) Ack(n uint64, stable []byte) error {
+func (c *consumer) Ack(n uint64, stable []byte) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (c *Consumer) Ack(n uint64, stable []byte) error {
 	return nil
 }
 
-func (c *Consumer) advance(n uint64, stable []byte) error {
+func (c *consumer) advance(n uint64, stable []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if taken := c.taken.Load(); n < c.acked || n > taken {
@@ -135,7 +135,7 @@ func (c *Consumer) advance(n uint64, stable []byte) error {
 }
 
 // Wait implements fabric.Consumer.
-func (c *Consumer) Wait(ctx context.Context) error {
+func (c *consumer) Wait(ctx context.Context) error {
 	for {
 		loss := c.l.err() // before looking at closed: Close ends the link too
 		switch {
@@ -161,7 +161,7 @@ func (c *Consumer) Wait(ctx context.Context) error {
 
 // Close implements fabric.Consumer. Acks given before it are sent first. It blocks until the owner has confirmed, at most
 // three heartbeats; an error says that it has not.
-func (c *Consumer) Close() error {
+func (c *consumer) Close() error {
 	c.closing.Do(func() {
 		c.closed.Store(true)
 		close(c.done)
@@ -172,7 +172,7 @@ func (c *Consumer) Close() error {
 }
 
 // check returns why this side can say nothing any more, or nil.
-func (c *Consumer) check() error {
+func (c *consumer) check() error {
 	loss := c.l.err() // before looking at closed: Close ends the link too
 	switch {
 	case c.closed.Load():
@@ -184,7 +184,7 @@ func (c *Consumer) check() error {
 }
 
 // receive takes in what the owner says, until the link ends.
-func (c *Consumer) receive() {
+func (c *consumer) receive() {
 	for {
 		f, err := c.l.next()
 		if err == nil {
@@ -197,7 +197,7 @@ func (c *Consumer) receive() {
 	}
 }
 
-func (c *Consumer) handle(f frame) error {
+func (c *consumer) handle(f frame) error {
 	switch f.kind {
 	case kindBeat:
 		return nil
@@ -218,7 +218,7 @@ func (c *Consumer) handle(f frame) error {
 }
 
 // report sends notes and acks until the link ends or Close is called; then what is left.
-func (c *Consumer) report() {
+func (c *consumer) report() {
 	defer close(c.reported)
 	for closing := false; !closing; {
 		select {
@@ -234,7 +234,7 @@ func (c *Consumer) report() {
 	}
 }
 
-func (c *Consumer) reportNow() error {
+func (c *consumer) reportNow() error {
 	c.mu.Lock()
 	resume, stable, acked, unsent := c.resume, c.stable, c.acked, c.unsent
 	c.resume.unread, c.stable.unread, c.unsent = false, false, false

@@ -45,7 +45,7 @@ func (e *consumerEnd) pump(ctx context.Context) error {
 		record, err := e.next()
 		switch {
 		case err == nil:
-			err = e.out.copyIn(record) // which stays as it is: nobody can ack what has not been sent
+			err = e.out.copyIn(record) // which stays as it is until its ack; who acks what it has not been sent gets rubbish
 		case errors.Is(err, fabric.ErrEmpty):
 			if err = e.out.flush(); err == nil {
 				err = e.ring.Wait(ctx)

@@ -25,7 +25,10 @@ const attachTimeout = resolveTimeout + 5*time.Second
 // DialProducer attaches the writing side of a ring on another node. It blocks until the node has answered or ctx ends, which
 // has no bearing on the Producer afterwards. An error for which fabric.Lost reports true means that this ring will never do;
 // any other is ctx's cause or a mistake in a.
-func DialProducer(ctx context.Context, a Attach) (*Producer, error) {
+//
+// Beyond the contract: Flush, and Commit when a frame is full, write to the connection and block while it is full. Close blocks
+// until the owner has confirmed that it has what was flushed, at most three heartbeats; an error says that it has not.
+func DialProducer(ctx context.Context, a Attach) (fabric.Producer, error) {
 	a.Role = fabric.RoleProducer
 	l, capacity, err := dial(ctx, a)
 	if err != nil {
@@ -35,7 +38,9 @@ func DialProducer(ctx context.Context, a Attach) (*Producer, error) {
 }
 
 // DialConsumer attaches the reading side of a ring on another node. See DialProducer.
-func DialConsumer(ctx context.Context, a Attach) (*Consumer, error) {
+//
+// Beyond the contract: Next and Ack do not touch the connection. Close sends the last ack and blocks like a producer's.
+func DialConsumer(ctx context.Context, a Attach) (fabric.Consumer, error) {
 	a.Role = fabric.RoleConsumer
 	l, capacity, err := dial(ctx, a)
 	if err != nil {
@@ -72,6 +77,7 @@ func connect(ctx context.Context, a Attach) (*link, int, error) {
 		return nil, 0, errors.Join(err, conn.Close())
 	}
 	l.attach(a.Hello)
+	l.name = fmt.Sprintf("%s, at %s", a.side(), a.Address)
 	return l, capacity, nil
 }
 

@@ -37,7 +37,7 @@ func newOwner(t *testing.T) *owner {
 }
 
 // both attaches both sides through proxy, with a heartbeat that makes silence short.
-func both(t *testing.T, o *owner, proxy *faultnet.Proxy) (*tcp.Producer, *tcp.Consumer) {
+func both(t *testing.T, o *owner, proxy *faultnet.Proxy) (fabric.Producer, fabric.Consumer) {
 	t.Helper()
 	a := o.attach(proxy.Addr())
 	a.Heartbeat = 200 * time.Millisecond

@@ -106,7 +106,10 @@ func readHello(r io.Reader) (Hello, error) {
 	if err := dec.Decode(&h); err != nil {
 		return Hello{}, fmt.Errorf("hello: %w", err)
 	}
-	return h, h.Validate()
+	if err := h.Validate(); err != nil {
+		return Hello{}, err
+	}
+	return h, nil
 }
 
 // readAnswer returns the ring's capacity. An error for which fabric.Lost reports false is the connection's, not the owner's word.

@@ -22,6 +22,7 @@ var errDeparted = errors.New("closed by this side")
 // write. Its user starts beat and the reader in tasks.
 type link struct {
 	conn       net.Conn
+	name       string // of the side and its owner, in errors; empty at the owner, where Serve names them
 	in         *bufio.Reader
 	generation fence.Epoch
 	beatEvery  time.Duration
@@ -54,6 +55,9 @@ func (l *link) attach(h Hello) {
 // fail ends the link for the reason err, unless it has ended already, and returns the reason that stands.
 func (l *link) fail(err error) error {
 	l.lossOnce.Do(func() {
+		if l.name != "" {
+			err = fmt.Errorf("%s: %w", l.name, err)
+		}
 		l.loss.Store(&err)
 		close(l.ended)
 		_ = l.conn.Close() // ends whoever is blocked on it; err says what happened
@@ -174,9 +178,9 @@ func (l *link) sendLast(k kind, payload []byte) error {
 	return nil
 }
 
-// beat shows life whenever nothing else has, until the link ends.
+// beat shows life whenever nothing else has for half a heartbeat, so that no silence lasts a whole one, until the link ends.
 func (l *link) beat() {
-	ticker := time.NewTicker(l.beatEvery)
+	ticker := time.NewTicker(l.beatEvery / 2)
 	defer ticker.Stop()
 	for {
 		select {

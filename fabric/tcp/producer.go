@@ -12,12 +12,12 @@ import (
 	"github.com/grafnode/grafnode/fence"
 )
 
-// Producer is the writing side of a ring on another node.
+// producer is the writing side of a ring on another node.
 //
 // Records are put together here and sent by Flush, or by Commit when a frame is full; both write to the connection and block
 // while it is full, which the owner's reading keeps short. Room is reckoned with the most that a record can take, so this
 // side may find a ring full that has a few bytes left.
-type Producer struct {
+type producer struct {
 	l         *link
 	recordMax int
 
@@ -50,8 +50,8 @@ type note struct {
 
 const none = -1
 
-func newProducer(l *link, capacity int) *Producer {
-	p := &Producer{
+func newProducer(l *link, capacity int) *producer {
+	p := &producer{
 		l: l, recordMax: fabric.RecordMax(capacity),
 		out: newOutbox(l), claimed: none,
 		news: make(chan struct{}, 1), lack: make(chan struct{}, 1), done: make(chan struct{}),
@@ -64,10 +64,10 @@ func newProducer(l *link, capacity int) *Producer {
 }
 
 // Generation returns the ring's generation.
-func (p *Producer) Generation() fence.Epoch { return p.l.generation }
+func (p *producer) Generation() fence.Epoch { return p.l.generation }
 
 // Claim implements fabric.Producer.
-func (p *Producer) Claim(n int) ([]byte, error) {
+func (p *producer) Claim(n int) ([]byte, error) {
 	switch err := p.check(); {
 	case err != nil:
 		return nil, err
@@ -95,7 +95,7 @@ var (
 )
 
 // Commit implements fabric.Producer.
-func (p *Producer) Commit() error {
+func (p *producer) Commit() error {
 	n := p.claimed
 	p.claimed = none
 	if err := p.check(); err != nil {
@@ -109,10 +109,10 @@ func (p *Producer) Commit() error {
 }
 
 // Abort implements fabric.Producer.
-func (p *Producer) Abort() { p.claimed = none }
+func (p *producer) Abort() { p.claimed = none }
 
 // Flush implements fabric.Producer.
-func (p *Producer) Flush() error {
+func (p *producer) Flush() error {
 	if err := p.check(); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (p *Producer) Flush() error {
 }
 
 // Resume implements fabric.Producer.
-func (p *Producer) Resume() ([]byte, bool, error) {
+func (p *producer) Resume() ([]byte, bool, error) {
 	if err := p.check(); err != nil {
 		return nil, false, err
 	}
@@ -131,7 +131,7 @@ func (p *Producer) Resume() ([]byte, bool, error) {
 }
 
 // Stable implements fabric.Producer.
-func (p *Producer) Stable() ([]byte, bool, error) {
+func (p *producer) Stable() ([]byte, bool, error) {
 	if err := p.check(); err != nil {
 		return nil, false, err
 	}
@@ -145,7 +145,7 @@ func (p *Producer) Stable() ([]byte, bool, error) {
 }
 
 // Wait implements fabric.Producer.
-func (p *Producer) Wait(ctx context.Context) error {
+func (p *producer) Wait(ctx context.Context) error {
 	for {
 		loss := p.l.err() // before looking at closed: Close ends the link too
 		switch {
@@ -167,7 +167,7 @@ func (p *Producer) Wait(ctx context.Context) error {
 	}
 }
 
-func (p *Producer) hasNews() bool {
+func (p *producer) hasNews() bool {
 	if short := p.short.Load(); short != 0 && p.credit.Load() >= short {
 		return true
 	}
@@ -178,7 +178,7 @@ func (p *Producer) hasNews() bool {
 
 // Close implements fabric.Producer. It blocks until the owner has confirmed that it has what was flushed, at most three
 // heartbeats; an error says that it has not.
-func (p *Producer) Close() error {
+func (p *producer) Close() error {
 	p.closing.Do(func() {
 		p.closed.Store(true)
 		close(p.done)
@@ -188,7 +188,7 @@ func (p *Producer) Close() error {
 }
 
 // check returns why this side is of no use any more, or nil.
-func (p *Producer) check() error {
+func (p *producer) check() error {
 	loss := p.l.err() // before looking at closed: Close ends the link too
 	switch {
 	case p.closed.Load():
@@ -200,7 +200,7 @@ func (p *Producer) check() error {
 }
 
 // checked turns an error of the link into the one to return.
-func (p *Producer) checked(err error) error {
+func (p *producer) checked(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -211,7 +211,7 @@ func (p *Producer) checked(err error) error {
 }
 
 // ask tells the owner what credit Claim lacks, until the link ends. It is a goroutine of its own because Claim may not block.
-func (p *Producer) ask() {
+func (p *producer) ask() {
 	for {
 		select {
 		case <-p.lack:
@@ -225,7 +225,7 @@ func (p *Producer) ask() {
 }
 
 // receive takes in what the owner says, until the link ends.
-func (p *Producer) receive() {
+func (p *producer) receive() {
 	for {
 		f, err := p.l.next()
 		if err == nil {
@@ -238,7 +238,7 @@ func (p *Producer) receive() {
 	}
 }
 
-func (p *Producer) handle(f frame) error {
+func (p *producer) handle(f frame) error {
 	switch f.kind {
 	case kindBeat:
 		return nil
@@ -263,7 +263,7 @@ func (p *Producer) handle(f frame) error {
 }
 
 // put sets n and reports whether that was the first time.
-func (p *Producer) put(n *note, b []byte) (first bool) {
+func (p *producer) put(n *note, b []byte) (first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first = !n.set

@@ -39,10 +39,13 @@ func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
 	if closing := conn.Close(); err == nil && !errors.Is(closing, net.ErrClosed) {
 		err = closing
 	}
-	if err != nil {
-		return fmt.Errorf("data connection from %s: %s: %w", conn.RemoteAddr(), h.side(), err)
+	switch {
+	case err == nil:
+		return nil
+	case h == Hello{}:
+		return fmt.Errorf("data connection from %s: %w", conn.RemoteAddr(), err)
 	}
-	return nil
+	return fmt.Errorf("data connection from %s: %s: %w", conn.RemoteAddr(), h.side(), err)
 }
 
 // receiveHello reads who is there and asks r for the ring. If it fails the other end has been told.

@@ -11,9 +11,6 @@ import (
 // slabBytes is the size in which a remote consumer's memory comes. A record larger than wholeMax gets a slab of its own.
 const slabBytes = 64 << 10
 
-// spareSlabs is how many slabs are kept when they are empty.
-const spareSlabs = 4
-
 // slab is a stretch of records in order, each a 4-byte length and its bytes.
 type slab struct {
 	buf   []byte // never moved, so that what was handed out stays
@@ -27,6 +24,7 @@ type slab struct {
 // fills it (claim, commit, publish), one reads it (look), any acks.
 type slabs struct {
 	bytesMax int
+	spareMax int // slabs kept when they are empty: half a ring's worth
 
 	// Of the filling goroutine.
 	claimed int
@@ -41,9 +39,14 @@ type slabs struct {
 }
 
 func newSlabs(capacity int) *slabs {
-	first := &slab{buf: make([]byte, 0)}
-	// Besides the ring's worth of records: the slab that is being read is counted even when all of it is acked.
-	return &slabs{bytesMax: capacity + max(fabric.RecordMax(capacity), slabBytes) + slabBytes, head: first, tail: first}
+	first := &slab{}
+	return &slabs{
+		// Besides the ring's worth of records: the slab that is being read is counted even when all of it is acked.
+		bytesMax: capacity + max(fabric.RecordMax(capacity), slabBytes) + slabBytes,
+		spareMax: max(1, capacity/slabBytes/2),
+		head:     first,
+		tail:     first,
+	}
 }
 
 // claim implements store.
@@ -141,7 +144,7 @@ func (s *slabs) release(n uint64, reading *slab) {
 		left := s.head
 		s.head = left.next
 		s.bytes -= left.ready
-		if len(left.buf) == slabBytes && len(s.spare) < spareSlabs {
+		if len(left.buf) == slabBytes && len(s.spare) < s.spareMax {
 			*left = slab{buf: left.buf}
 			s.spare = append(s.spare, left)
 		}

@@ -75,28 +75,11 @@ func (o *owner) attach(address string) tcp.Attach {
 }
 
 func (o *owner) producer(t testing.TB) (fabric.Producer, error) {
-	return dialProducer(t.Context(), o.attach(o.listener.Addr().String()))
+	return tcp.DialProducer(t.Context(), o.attach(o.listener.Addr().String()))
 }
 
 func (o *owner) consumer(t testing.TB) (fabric.Consumer, error) {
-	return dialConsumer(t.Context(), o.attach(o.listener.Addr().String()))
-}
-
-// dialProducer and dialConsumer keep a nil pointer from becoming an interface that is not nil.
-func dialProducer(ctx context.Context, a tcp.Attach) (fabric.Producer, error) {
-	p, err := tcp.DialProducer(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-func dialConsumer(ctx context.Context, a tcp.Attach) (fabric.Consumer, error) {
-	c, err := tcp.DialConsumer(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return tcp.DialConsumer(t.Context(), o.attach(o.listener.Addr().String()))
 }
 
 // over returns the factory of rings of newArena, of which the sides named are attached over TCP.
