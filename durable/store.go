@@ -10,7 +10,8 @@ import (
 	"github.com/grafnode/grafnode/fence"
 )
 
-// Store is one fenced value. All methods are safe for concurrent use and block until their outcome is known or ctx ends.
+// Store is one fenced value. All methods are safe for concurrent use and block until their outcome is known or ctx ends. An
+// epoch belongs to one Store: of two that fence under the same one, only the last may put.
 //
 // Errors: fence.ErrFenced is terminal for the epoch. api.ErrCorrupt says what is damaged; nothing but an operator, or a new
 // key, gets past it. An error that wraps api.ErrUnknown leaves open whether the value was or will be written; it is
