@@ -1,0 +1,117 @@
+package membership
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+const (
+	// aloneShare: a node that has found nobody yet looks that much more often.
+	aloneShare = 10
+	// announceEvery bounds how often this node says something new of itself: free memory changes with every lease.
+	announceEvery = time.Second
+	// announceWait is how long to wait for an announcement to be on its way. Gossip carries it on by itself.
+	announceWait = 10 * time.Millisecond
+)
+
+// rejoinLoop looks for all that are missing, for ever. memberlist does not: it probes, gossips and exchanges state with those
+// alone that it takes for alive, and forgets the dead; two halves of a healed partition would stay two clusters.
+func (g *Gossip) rejoinLoop() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-g.looping.Done():
+			return
+		case <-timer.C:
+		}
+		every := g.cfg.Timing.RejoinEvery
+		if g.rejoin() {
+			every /= aloneShare
+		}
+		timer.Reset(every/2 + rand.N(every)) // spread, so that a thousand nodes do not ask one seed at once
+	}
+}
+
+// rejoin asks each missing node once, and reports whether this one is still alone.
+func (g *Gossip) rejoin() (alone bool) {
+	list := g.opened()
+	addresses, _ := g.cache.missing(g.cfg.Join, g.cfg.Timing.Forget)
+	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	for _, address := range addresses {
+		if g.looping.Err() != nil {
+			return false
+		}
+		if _, err := list.Join([]string{address}); err != nil {
+			g.cfg.Logger.Debug("not found", "gossip", address, "error", err)
+		}
+	}
+	_, alone = g.cache.missing(nil, g.cfg.Timing.Forget)
+	return alone && len(addresses) > 0
+}
+
+// opened returns memberlist; loops run only after Open has set it.
+func (g *Gossip) opened() *memberlist.Memberlist {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.list
+}
+
+// announceLoop tells the others what Update has changed.
+func (g *Gossip) announceLoop() {
+	for {
+		select {
+		case <-g.looping.Done():
+			return
+		case <-g.announce:
+		}
+		// Not beside itself or in Leave, which waits for the loops: it reads memberlist's node without its lock. It fails
+		// only if the news are not on their way within the wait.
+		_ = g.opened().UpdateNode(announceWait)
+		select {
+		case <-g.looping.Done():
+			return
+		case <-time.After(announceEvery):
+		}
+	}
+}
+
+// rememberLoop keeps the peers file up to date. It is written by changes and once at the end.
+func (g *Gossip) rememberLoop() {
+	var written []peerAddress
+	save := func() {
+		now := g.cache.remembered()
+		if len(now) == 0 || sameAddresses(now, written) {
+			return
+		}
+		if err := savePeers(g.cfg.PeersFile, now); err != nil {
+			g.cfg.Logger.Warn("peers are not remembered", "error", err)
+			return
+		}
+		written = now
+	}
+	for {
+		select {
+		case <-g.looping.Done():
+			save()
+			return
+		case <-g.cache.dirty:
+			save()
+		}
+	}
+}
+
+// sameAddresses ignores the times: they change always, and matter in days.
+func sameAddresses(a, b []peerAddress) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].ID != b[i].ID || a[i].Address != b[i].Address {
+			return false
+		}
+	}
+	return true
+}
