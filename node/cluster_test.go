@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,11 +16,24 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/internal/testport"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/node"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for leaks for longer than goleak does by itself: a probe of memberlist's that is under way when it is shut down
+// ends when it times out.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	err := goleak.Find()
+	for began := time.Now(); err != nil && time.Since(began) < patience; err = goleak.Find() {
+	}
+	if code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // patience bounds what must happen in the end; nothing is judged by how fast it was.
 const patience = time.Minute
@@ -34,40 +45,12 @@ type cluster struct {
 	cfgs  []node.Config
 }
 
-// freePort finds a port that is free together with the next, for TCP and UDP, below where the system takes ports for
-// outgoing connections from.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 20000 + 2*rand.IntN(6000)
-		if free(port) && free(port+1) {
-			return port
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
-}
-
-func free(port int) bool {
-	address := "127.0.0.1:" + strconv.Itoa(port)
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return false
-	}
-	defer l.Close()
-	u, err := net.ListenPacket("udp", address)
-	if err != nil {
-		return false
-	}
-	return u.Close() == nil
-}
-
 func newCluster(t *testing.T, n int) *cluster {
 	t.Helper()
 	c := &cluster{t: t, nodes: make([]*node.Node, n)}
 	var join []string
 	for range n {
-		join = append(join, fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+		join = append(join, fmt.Sprintf("127.0.0.1:%d", testport.Pair(t)))
 	}
 	root, err := os.MkdirTemp("", "gn") // not t.TempDir: its paths are too long for a socket
 	require.NoError(t, err)
@@ -246,7 +229,7 @@ func TestANodeIsTakenInLater(t *testing.T) {
 	c := newCluster(t, 1)
 	c.ready()
 	late := c.cfgs[0]
-	late.DataDir, late.Bind = filepath.Join(filepath.Dir(late.DataDir), "late"), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	late.DataDir, late.Bind = filepath.Join(filepath.Dir(late.DataDir), "late"), fmt.Sprintf("127.0.0.1:%d", testport.Pair(t))
 	late.Join, late.BootstrapExpect, late.Name = []string{c.cfgs[0].Bind}, 0, "late"
 	c.cfgs, c.nodes = append(c.cfgs, late), append(c.nodes, nil)
 	c.start(1)
@@ -262,7 +245,7 @@ func TestWhatCannotBeOpenedIsAConfigError(t *testing.T) {
 		"data-dir": func(*node.Config) {}, // in use
 		"bind":     func(cfg *node.Config) { cfg.DataDir += "x" },
 		"socket": func(cfg *node.Config) {
-			cfg.DataDir, cfg.Bind = cfg.DataDir+"y", fmt.Sprintf("127.0.0.1:%d", freePort(t))
+			cfg.DataDir, cfg.Bind = cfg.DataDir+"y", fmt.Sprintf("127.0.0.1:%d", testport.Pair(t))
 			cfg.Socket = c.nodes[0].Socket()
 		},
 	} {

@@ -25,9 +25,6 @@ const (
 	fileSocket    = "grafnode.sock"
 )
 
-// ErrDataDir says that a data directory cannot be used; the text says why and what to do.
-var ErrDataDir = errors.New("data directory")
-
 // dataDir is a node's own directory, held against every other process for as long as it is open.
 type dataDir struct {
 	path string
@@ -39,14 +36,14 @@ type dataDir struct {
 // empty. A directory with other things in it and no identity is refused: it is more likely a slip than a wish.
 func openDataDir(path string) (*dataDir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("%w %s: %w", ErrDataDir, path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := refuseForeign(path); err != nil {
 		return nil, err
 	}
 	lock, err := lockFile(filepath.Join(path, fileLock))
 	if err != nil {
-		return nil, fmt.Errorf("%w %s: %w", ErrDataDir, path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	d := &dataDir{path: path, lock: lock}
 	if err := d.identify(); err != nil {
@@ -58,7 +55,7 @@ func openDataDir(path string) (*dataDir, error) {
 func refuseForeign(path string) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return fmt.Errorf("%w %s: %w", ErrDataDir, path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	foreign := ""
 	for _, entry := range entries {
@@ -72,8 +69,8 @@ func refuseForeign(path string) error {
 		}
 	}
 	if foreign != "" {
-		return fmt.Errorf("%w %s: has %s in it but no %s: not a grafnode data directory; give an empty one",
-			ErrDataDir, path, foreign, fileNodeID)
+		return fmt.Errorf("%s: has %s in it but no %s: not a grafnode data directory; give an empty one",
+			path, foreign, fileNodeID)
 	}
 	return nil
 }
@@ -83,18 +80,18 @@ func (d *dataDir) identify() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		id := uuid.NewString()
 		if err := writeFile(d.file(fileNodeID), []byte(id+"\n")); err != nil {
-			return fmt.Errorf("%w %s: %w", ErrDataDir, d.path, err)
+			return fmt.Errorf("%s: %w", d.path, err)
 		}
 		d.id = locator.NodeID(id)
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w %s: %w", ErrDataDir, d.path, err)
+		return fmt.Errorf("%s: %w", d.path, err)
 	}
 	id, err := uuid.Parse(strings.TrimSpace(string(b)))
 	if err != nil {
-		return fmt.Errorf("%w %s: %s is damaged (%w); wipe the directory and join as a new node",
-			ErrDataDir, d.path, fileNodeID, err)
+		return fmt.Errorf("%s: %s is damaged (%w); wipe the directory and join as a new node",
+			d.path, fileNodeID, err)
 	}
 	d.id = locator.NodeID(id.String())
 	return nil
@@ -107,7 +104,7 @@ func (d *dataDir) cluster() (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w %s: %w", ErrDataDir, d.path, err)
+		return "", fmt.Errorf("%s: %w", d.path, err)
 	}
 	return strings.TrimSpace(string(b)), nil
 }
@@ -119,11 +116,11 @@ func (d *dataDir) bind(cluster string) error {
 	case err != nil || have == cluster:
 		return err
 	case have != "":
-		return fmt.Errorf("%w %s: belongs to cluster %s, and the nodes found are of cluster %s; check --join, or give an empty one",
-			ErrDataDir, d.path, have, cluster)
+		return fmt.Errorf("%s: belongs to cluster %s, and the nodes found are of cluster %s; check --join, or give an empty one",
+			d.path, have, cluster)
 	}
 	if err := writeFile(d.file(fileClusterID), []byte(cluster+"\n")); err != nil {
-		return fmt.Errorf("%w %s: %w", ErrDataDir, d.path, err)
+		return fmt.Errorf("%s: %w", d.path, err)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (n *Node) registerOnce(ctx context.Context) error {
 		return err
 	}
 	if err := n.dir.bind(registered.Cluster); err != nil {
-		n.fail(err)
+		n.fail(&ConfigError{"data-dir", err})
 		return nil
 	}
 	if err := n.serve(ctx, registered); err != nil {

@@ -44,7 +44,7 @@ func (n *Node) tend(ctx context.Context) {
 func (n *Node) settle(ctx context.Context) error {
 	if cluster := n.registry.State().Cluster(); cluster != "" {
 		if err := n.dir.bind(cluster); err != nil {
-			n.fail(err)
+			n.fail(&ConfigError{"data-dir", err})
 		}
 		return nil
 	}

@@ -97,7 +97,7 @@ func serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
 	select {
 	case err := <-n.Fatal():
 		log.Error("the node cannot go on", "error", err)
-		return joinClose(err, n)
+		return err // without Close: it would wait for what broke, such as a disk that hangs
 	case <-ctx.Done():
 	}
 	log.Info("stopping")

@@ -38,8 +38,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	// One line, whatever was joined or quoted into it.
-	fmt.Fprintln(stderr, "grafnode: "+strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; "))
+	// One line, whatever was joined or quoted into it. Usage errors say already which command they are of.
+	line := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
+	if !strings.HasPrefix(line, "grafnode") {
+		line = "grafnode: " + line
+	}
+	fmt.Fprintln(stderr, line)
 	var config *node.ConfigError
 	if errors.As(err, new(usageError)) || errors.As(err, &config) {
 		return exitUsage
@@ -89,6 +93,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := ""
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = fmt.Sprintf("; did you mean %q?", near[0])
 	}

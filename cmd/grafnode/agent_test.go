@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/internal/testport"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// patience bounds what must happen in the end; nothing is judged by how fast it was.
+const patience = time.Minute
+
+// agents are processes of this command.
+type agents struct {
+	t    *testing.T
+	args [][]string
+	cmds []*exec.Cmd
+	bind []string
+	logs []*bytes.Buffer
+}
+
+func newAgents(t *testing.T, n int) *agents {
+	t.Helper()
+	root, err := os.MkdirTemp("", "gn") // not t.TempDir: its paths are too long for a socket
+	require.NoError(t, err)
+	a := &agents{t: t, cmds: make([]*exec.Cmd, n), logs: make([]*bytes.Buffer, n)}
+	join := ""
+	for range n {
+		a.bind = append(a.bind, fmt.Sprintf("127.0.0.1:%d", testport.Pair(t)))
+		join += "," + a.bind[len(a.bind)-1]
+	}
+	for i, bind := range a.bind {
+		a.args = append(a.args, []string{"agent", "--data-dir", filepath.Join(root, strconv.Itoa(i)), "--bind", bind, "--join", join[1:],
+			"--bootstrap-expect", strconv.Itoa(n), "--zone", "z" + strconv.Itoa(i), "--memory", "64MiB"})
+		a.logs[i] = &bytes.Buffer{}
+		a.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range a.cmds {
+			a.kill(i, syscall.SIGKILL)
+			if t.Failed() {
+				t.Logf("agent %d:\n%s", i, a.logs[i])
+			}
+		}
+		require.NoError(t, os.RemoveAll(root))
+	})
+	return a
+}
+
+func (a *agents) start(i int) {
+	a.t.Helper()
+	cmd := exec.Command(os.Args[0], a.args[i]...)
+	cmd.Env = append(os.Environ(), "GRAFNODE_TEST_COMMAND=1")
+	cmd.Stderr = a.logs[i]
+	require.NoError(a.t, cmd.Start())
+	a.cmds[i] = cmd
+}
+
+// kill ends a process and returns its exit status; -1 for one that a signal ended.
+func (a *agents) kill(i int, sig os.Signal) int {
+	a.t.Helper()
+	cmd := a.cmds[i]
+	if cmd == nil {
+		return 0
+	}
+	a.cmds[i] = nil
+	_ = cmd.Process.Signal(sig) // it may have ended by itself; Wait tells
+	err := cmd.Wait()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		require.NoError(a.t, err)
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+func (a *agents) api(i int, session lease.SessionID) *client.API {
+	a.t.Helper()
+	c, err := client.NewAPI(a.bind[i], client.APIConfig{Credentials: func() (lease.SessionID, string) { return session, "secret" }})
+	require.NoError(a.t, err)
+	a.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// ready waits until all agents that run are ready, and returns who leads.
+func (a *agents) ready() (leader int) {
+	a.t.Helper()
+	eventually(a.t, func(ctx context.Context) error {
+		for i, cmd := range a.cmds {
+			if cmd == nil {
+				continue
+			}
+			s, err := a.api(i, "").Status(ctx)
+			if err != nil {
+				return err
+			}
+			if !s.Ready {
+				return fmt.Errorf("agent %d: %v", i, s.Problems)
+			}
+			if s.State == "leader" {
+				leader = i
+			}
+		}
+		return nil
+	})
+	return leader
+}
+
+func eventually(t *testing.T, f func(ctx context.Context) error) {
+	t.Helper()
+	var last error
+	for began := time.Now(); time.Since(began) < patience; {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		last = f(ctx)
+		cancel()
+		if last == nil {
+			return
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-t.Context().Done():
+		}
+	}
+	require.NoError(t, last)
+}
+
+// session opens a session of no process on agent i.
+func (a *agents) session(i int, id lease.SessionID) {
+	a.t.Helper()
+	sum := sha256.Sum256([]byte("secret"))
+	eventually(a.t, func(ctx context.Context) error {
+		s, err := a.api(i, "").Status(ctx)
+		if err != nil {
+			return err
+		}
+		nodes, err := a.api(i, "").Nodes(ctx, api.Default)
+		for _, n := range nodes {
+			if n.ID == s.Node {
+				_, err = a.api(i, "").Sessions(ctx, api.SessionRequest{Open: &api.SessionOpen{
+					Session: id, Node: n.ID, Incarnation: n.Incarnation, Stage: "stage", TTL: lease.TTLMax, TokenSum: sum[:],
+				}})
+			}
+		}
+		return err
+	})
+}
+
+// change gives edge e its next generation, by agent i, whatever it takes.
+func (a *agents) change(i int, session lease.SessionID) (changed api.Edge) {
+	a.t.Helper()
+	eventually(a.t, func(ctx context.Context) error {
+		e, err := a.api(i, "").Edge(ctx, "e", api.Default)
+		if err != nil && !errors.Is(err, api.ErrNotFound) {
+			return err
+		}
+		resp, err := a.api(i, session).Change(ctx, api.ChangeRequest{
+			OpID: string(lease.NewID()), Session: session, Reason: api.ReasonTakeover, Edges: []api.EdgeChange{
+				{Name: "e", Expect: e.Revision, TakeProducer: true, ProducerStage: "stage"},
+			},
+		})
+		if err == nil {
+			changed = resp.Edges[0]
+		}
+		return err
+	})
+	return changed
+}
+
+// Every agent is killed once, the leader of the moment first, and started again; changes go on, and generations only rise.
+func TestAGroupSurvivesTheDeathOfEachAgent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	a := newAgents(t, 3)
+	leader := a.ready()
+	a.session(leader, "s1")
+	last := a.change(leader, "s1")
+	for n := range 3 {
+		victim := (leader + n) % 3
+		require.Equal(t, -1, a.kill(victim, syscall.SIGKILL))
+		next := a.change((victim+1)%3, "s1")
+		require.Greater(t, next.Generation, last.Generation)
+		a.start(victim)
+		a.ready()
+		last = a.change(victim, "s1")
+		require.Greater(t, last.Generation, next.Generation)
+	}
+	for i := range a.cmds {
+		require.Equal(t, exitOK, a.kill(i, syscall.SIGTERM), "a stop that was asked for is no failure")
+	}
+}
+
+func TestVerbsAskAnAgent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	a := newAgents(t, 1)
+	a.ready()
+	a.session(0, "s1")
+	a.change(0, "s1")
+	t.Setenv("GRAFNODE_ADDRESS", a.bind[0])
+	ask := func(args ...string) string {
+		var out, errs bytes.Buffer
+		require.Equal(t, exitOK, run(t.Context(), args, &out, &errs), "%v: %s", args, errs.String())
+		return out.String()
+	}
+	require.Contains(t, ask("status"), "ready     yes")
+	require.Contains(t, ask("members"), a.bind[0])
+	require.Contains(t, ask("leases"), "edge e")
+	require.Contains(t, ask("edge", "list"), "stage/1")
+	require.Contains(t, ask("edge", "get", "e"), "generation  1")
+	require.Contains(t, ask("edge", "relocate", "e"), "requested")
+	require.Contains(t, ask("edge", "history", "e"), "requested")
+	require.Contains(t, ask("edge", "get", "e", "--json"), `"generation": 2`)
+
+	var out, errs bytes.Buffer
+	require.Equal(t, exitFailed, run(t.Context(), []string{"edge", "get", "nope"}, &out, &errs))
+	require.Contains(t, errs.String(), "no edge nope")
+
+	// A watch goes on until it is interrupted.
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, []string{"edge", "watch"}, writer, io.Discard) }()
+	line := make([]byte, 256)
+	n, err := reader.Read(line)
+	require.NoError(t, err)
+	require.Contains(t, string(line[:n]), "generation 2")
+	cancel()
+	require.Equal(t, exitOK, <-done)
+}
+
+func TestDevAgentLeavesNothingBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	tmp, err := os.MkdirTemp("", "gn")
+	require.NoError(t, err)
+	defer os.RemoveAll(tmp)
+	bind := fmt.Sprintf("127.0.0.1:%d", testport.Pair(t))
+	cmd := exec.Command(os.Args[0], "agent", "-dev", "--bind", bind)
+	cmd.Env = append(os.Environ(), "GRAFNODE_TEST_COMMAND=1", "TMPDIR="+tmp)
+	require.NoError(t, cmd.Start())
+	a := &agents{t: t, cmds: []*exec.Cmd{cmd}, bind: []string{bind}}
+	a.ready()
+	require.Equal(t, exitOK, a.kill(0, os.Interrupt))
+	left, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain makes this test binary the command itself when it is told to: the processes of the tests are real ones.
+func TestMain(m *testing.M) {
+	if os.Getenv("GRAFNODE_TEST_COMMAND") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// command runs the command in this process.
+func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // an agent that starts by mistake stops at once
+	var out, err bytes.Buffer
+	code = run(ctx, args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
+	t.Setenv("GRAFNODE_ADDRESS", "")
+	t.Setenv("GRAFNODE_SOCKET", "")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, c := range []struct {
+		args string
+		says string
+	}{
+		{"agnet", `grafnode: no command "agnet"; did you mean "agent"? (see "grafnode --help")`},
+		{"edge lst", `grafnode edge: no command "lst"; did you mean "list"? (see "grafnode edge --help")`},
+		{"edge get", `grafnode edge get: NAME is missing (see "grafnode edge get --help")`},
+		{"edge get a b", `grafnode edge get: "b" is one argument too many`},
+		{"status now", `grafnode status: "now" is one argument too many`},
+		{"status --adress x", `grafnode status: unknown flag: --adress (see "grafnode status --help")`},
+		{"status --address nowhere", `grafnode status: --address: "nowhere" is no node: give host:port`},
+		{"status --timeout 0s", `grafnode status: --timeout 0s: must be positive`},
+		{"edge watch --from x", `grafnode edge watch: invalid argument "x" for "--from" flag`},
+		{"agent", `grafnode: --data-dir: is required`},
+		{"agent --data-dir " + dir, `grafnode: --data-dir: ` + dir + `: has file in it but no node-id: not a grafnode data directory; give an empty one`},
+		{"agent --data-dir " + file, `grafnode: --data-dir: `},
+		{"agent --data-dir /proc/none", `grafnode: --data-dir: `},
+		{"agent --data-dir D --bind localhost", `grafnode: --bind: "localhost" is no address: give IP or IP:port, such as 127.0.0.1:7400`},
+		{"agent --data-dir D --bind 127.0.0.1:99999", `grafnode: --bind: "127.0.0.1:99999" is no address`},
+		{"agent --data-dir D --bind 0.0.0.0", `grafnode: --bind: 0.0.0.0 is every address of the host`},
+		{"agent --data-dir D --bind 203.0.113.7", `grafnode: --bind: `}, // no address of this host
+		{"agent --data-dir D --join a:b", `grafnode: --join: "a:b" is no address`},
+		{"agent --data-dir D --bootstrap-expect -3", `grafnode: --bootstrap-expect: -3`},
+		{"agent --data-dir D --bootstrap-expect x", `grafnode agent: invalid argument "x" for "--bootstrap-expect" flag`},
+		{"agent --data-dir D --zone a/b", `grafnode: --zone: "a/b" is not a name`},
+		{"agent --data-dir D --memory lots", `grafnode: --memory: "lots": must be a positive whole number of bytes`},
+		{"agent --data-dir D --memory 0", `grafnode: --memory: "0": must be`},
+		{"agent --data-dir D --socket /" + strings.Repeat("x", 120), `grafnode: --socket: /xxx`},
+		{"agent --data-dir D --log-level loud", `grafnode: --log-level: "loud": must be debug, info, warn or error`},
+		{"agent --data-dir D --raft-heartbeat 1ms", `grafnode: --raft-heartbeat: 1ms: must be 50ms to 1m`},
+		{"agent -dev --data-dir D", `grafnode: --dev and --data-dir: one or the other`},
+		{"agent -dev --join 127.0.0.1", `grafnode: --dev is a cluster of one node`},
+	} {
+		args := strings.Fields(c.args)
+		for i, arg := range args {
+			if arg == "D" {
+				args[i] = filepath.Join(dir, "fresh")
+			}
+		}
+		code, stdout, stderr := command(t, args...)
+		require.Equal(t, exitUsage, code, "%s: %s", c.args, stderr)
+		require.Empty(t, stdout, c.args)
+		require.Equal(t, 1, strings.Count(stderr, "\n"), "%s: %s", c.args, stderr)
+		require.True(t, strings.HasPrefix(stderr, c.says), "%s:\n got %s want %s", c.args, stderr, c.says)
+		require.NoFileExists(t, filepath.Join(dir, "fresh", "registry", "raft", "log.db"), c.args)
+	}
+}
+
+func TestWhatFailsIsOneLineAndStatus1(t *testing.T) {
+	code, stdout, stderr := command(t, "status", "--address", filepath.Join(t.TempDir(), "no.sock"))
+	require.Equal(t, exitFailed, code)
+	require.Empty(t, stdout)
+	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+	require.Contains(t, stderr, "no.sock")
+}
+
+func TestHelpTeaches(t *testing.T) {
+	for _, verb := range []string{"agent", "edge list", "edge get", "edge watch", "edge history", "edge relocate", "members", "leases", "status"} {
+		code, stdout, stderr := command(t, append(strings.Fields(verb), "--help")...)
+		require.Equal(t, exitOK, code, stderr)
+		require.Contains(t, stdout, "Examples:", verb)
+		require.Contains(t, stdout, "grafnode "+verb, verb)
+	}
+	code, stdout, _ := command(t)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, stdout, "grafnode demo")
+}
+
+func TestVersion(t *testing.T) {
+	code, stdout, _ := command(t, "version")
+	require.Equal(t, exitOK, code)
+	require.True(t, strings.HasPrefix(stdout, "grafnode 0."), stdout)
+	code, stdout, _ = command(t, "version", "--json")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, stdout, `"release"`)
+}
+
+func TestParseSize(t *testing.T) {
+	for s, want := range map[string]uint64{"1": 1, "64KiB": 64 << 10, "3 MiB": 3 << 20, "4GiB": 4 << 30, "1GB": 1e9, "2T": 2 << 40, "7B": 7} {
+		got, err := parseSize(s)
+		require.NoError(t, err, s)
+		require.Equal(t, want, got, s)
+	}
+	for _, s := range []string{"", "0", "-1", "1.5GiB", "GiB", "9999999TiB", "1XB"} {
+		_, err := parseSize(s)
+		require.ErrorIs(t, err, errSize, s)
+	}
+}
