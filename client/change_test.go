@@ -1,0 +1,122 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// changes is a leader that answers changes by a script and notes what it was asked.
+type changes struct {
+	mu     sync.Mutex
+	script []func(http.ResponseWriter)
+	asked  []api.ChangeRequest
+}
+
+func (c *changes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var q api.ChangeRequest
+	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+		refuse(w, api.KindInvalid)
+		return
+	}
+	step := min(len(c.asked), len(c.script)-1)
+	c.asked = append(c.asked, q)
+	c.script[step](w)
+}
+
+func kind(k api.Kind) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) { refuse(w, k) }
+}
+
+func hangUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+
+func applied(w http.ResponseWriter) {
+	give(w, api.ChangeResponse{Revision: 7, Edges: []api.Edge{record("e", 2, 7)}})
+}
+
+func withChanges(t *testing.T, script ...func(http.ResponseWriter)) (*changes, *client.Client) {
+	own, socket := onSocket(t)
+	c := &changes{script: script}
+	own.mux.Handle("POST /v1/changes", c)
+	return c, dial(t, socket)
+}
+
+// Whatever becomes of the answers, the change is asked for under one name until it is known.
+func TestChangeResolvesUnknownOutcomes(t *testing.T) {
+	leader, c := withChanges(t, kind(api.KindNoQuorum), hangUp, kind(api.KindUnknown), kind(api.KindUnavailable), applied)
+	edges, err := c.Change(t.Context(), api.ChangeRequest{Reason: api.ReasonTakeover})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, edges[0].Generation)
+	require.Len(t, leader.asked, 5)
+	for _, q := range leader.asked {
+		require.Equal(t, leader.asked[0], q)
+		require.NotEmpty(t, q.OpID)
+		require.EqualValues(t, "session-1", q.Session)
+	}
+}
+
+func TestChangeReturnsTheRegistrysAnswer(t *testing.T) {
+	for k, want := range map[api.Kind]error{
+		api.KindConflict: api.ErrConflict, api.KindNoRoom: api.ErrNoRoom, api.KindCodec: api.ErrCodec, api.KindSession: api.ErrSessionLost,
+	} {
+		leader, c := withChanges(t, kind(k))
+		_, err := c.Change(t.Context(), api.ChangeRequest{})
+		require.ErrorIs(t, err, want)
+		require.Len(t, leader.asked, 1)
+	}
+}
+
+func TestChangeEndsWithItsContextOrSession(t *testing.T) {
+	_, c := withChanges(t, kind(api.KindNoQuorum))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := c.Change(ctx, api.ChangeRequest{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, api.ErrNoQuorum)
+
+	own, socket := onSocket(t)
+	own.mute = true
+	own.mux.HandleFunc("POST /v1/changes", func(w http.ResponseWriter, _ *http.Request) { refuse(w, api.KindNoQuorum) })
+	c = dial(t, socket)
+	s, err := c.Session(t.Context())
+	require.NoError(t, err)
+	_, err = c.Change(t.Context(), api.ChangeRequest{Session: s.ID})
+	require.ErrorIs(t, err, api.ErrSessionLost)
+}
+
+func TestCheckpointsAndLeases(t *testing.T) {
+	own, socket := onSocket(t)
+	own.mux.HandleFunc("POST /v1/checkpoints/{key}", func(w http.ResponseWriter, r *http.Request) {
+		var q api.CheckpointRequest
+		require.NoError(t, json.NewDecoder(r.Body).Decode(&q))
+		give(w, api.Checkpoint{Key: r.PathValue("key"), Epoch: q.Epoch, Value: q.Value})
+	})
+	own.mux.HandleFunc("POST /v1/leases", func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "session-1", r.Header.Get(api.HeaderSession))
+		give(w, lease.Grant{ID: "l", Kind: lease.KindMemory, Bytes: 5})
+	})
+	c := dial(t, socket)
+	const key = "p/stage?x" // keys are anybody's choice
+	p, err := c.UpdateCheckpoint(t.Context(), key, api.CheckpointRequest{Epoch: 3, Write: true, Value: []byte("v")})
+	require.NoError(t, err)
+	require.Equal(t, api.Checkpoint{Key: key, Epoch: 3, Value: []byte("v")}, p)
+	_, err = c.UpdateCheckpoint(t.Context(), key, api.CheckpointRequest{Value: make([]byte, api.CheckpointBytesMax+1)})
+	require.ErrorIs(t, err, api.ErrTooLarge)
+
+	g, err := lease.Memory().MinBytes(5).Acquire(t.Context(), c)
+	require.NoError(t, err)
+	require.EqualValues(t, "l", g.ID)
+	_, err = c.Blocks(g)
+	require.ErrorContains(t, err, "not a block region")
+}

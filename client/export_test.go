@@ -1,0 +1,4 @@
+package client
+
+// Elsewhere is elsewhere, for tests.
+var Elsewhere = elsewhere
