@@ -13,13 +13,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestFabric(t *testing.T) {
-	fabrictest.Run(t, func(t testing.TB, cfg fabric.Config) fabrictest.Pair {
-		a, err := inproc.New(cfg)
-		require.NoError(t, err)
-		return fabrictest.Local(a)
-	})
+func newPair(t testing.TB, cfg fabric.Config) fabrictest.Pair {
+	a, err := inproc.New(cfg)
+	require.NoError(t, err)
+	return fabrictest.Local(a)
 }
+
+func TestFabric(t *testing.T) { fabrictest.Run(t, newPair) }
+
+func BenchmarkFabric(b *testing.B) { fabrictest.Benchmarks(b, newPair) }
 
 func TestNewRefusesBadConfig(t *testing.T) {
 	for _, spoil := range []func(*fabric.Config){

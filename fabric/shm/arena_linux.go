@@ -17,7 +17,7 @@ type Arena struct {
 	header header
 
 	mu     sync.Mutex // of all below
-	parts  Parts      // Node for writing
+	parts  Parts      // without the events; Node for writing
 	maps   struct{ node, producer, consumer mapping }
 	bells  struct{ producer, consumer bell }
 	owner  ring.Owner
@@ -98,12 +98,13 @@ func writeNode(p Parts, c fabric.Config) (err error) {
 
 // newArena returns the node's hold on an arena whose parts exist. It owns p, also when it fails.
 func newArena(c fabric.Config, p Parts) (*Arena, error) {
-	a := &Arena{config: c, parts: p, over: make(chan struct{}), sides: map[fabric.Role]*attachment{
+	defer closeAll([]*os.File{p.WakeProducer, p.WakeConsumer}) // the bells have descriptors of their own
+	a := &Arena{config: c, parts: Parts{Node: p.Node, Producer: p.Producer, Consumer: p.Consumer}, over: make(chan struct{}), sides: map[fabric.Role]*attachment{
 		fabric.RoleProducer: {mapped: make(chan struct{})},
 		fabric.RoleConsumer: {mapped: make(chan struct{})},
 	}}
 	a.bells.producer, a.bells.consumer = noBell, noBell
-	if err := a.open(); err != nil {
+	if err := a.open(p); err != nil {
 		a.release()
 		return nil, err
 	}
@@ -120,20 +121,20 @@ func newArena(c fabric.Config, p Parts) (*Arena, error) {
 }
 
 // open maps what the node needs: its own part for writing, the words of the others.
-func (a *Arena) open() (err error) {
-	if a.header, a.maps.node, err = openNode(a.parts.Node, a.config, readWrite); err != nil {
+func (a *Arena) open(p Parts) (err error) {
+	if a.header, a.maps.node, err = openNode(p.Node, a.config, readWrite); err != nil {
 		return err
 	}
-	if a.maps.producer, err = mapBytes(a.parts.Producer, os.Getpagesize(), readOnly); err != nil {
+	if a.maps.producer, err = mapBytes(p.Producer, os.Getpagesize(), readOnly); err != nil {
 		return err
 	}
-	if a.maps.consumer, err = mapBytes(a.parts.Consumer, consumerBytes(), readOnly); err != nil {
+	if a.maps.consumer, err = mapBytes(p.Consumer, consumerBytes(), readOnly); err != nil {
 		return err
 	}
-	if a.bells.producer, err = newBell(a.parts.WakeProducer); err != nil {
+	if a.bells.producer, err = newBell(p.WakeProducer); err != nil {
 		return err
 	}
-	a.bells.consumer, err = newBell(a.parts.WakeConsumer)
+	a.bells.consumer, err = newBell(p.WakeConsumer)
 	return err
 }
 

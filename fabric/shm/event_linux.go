@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -63,7 +64,7 @@ func dup(f *os.File) (fd int, err error) {
 // Signal implements ring.Signaler. The caller makes sure that the bell is not closed meanwhile.
 func (b bell) Signal() {
 	for {
-		if _, err := unix.Write(b.fd, zero[:]); err != unix.EINTR {
+		if _, err := unix.Write(b.fd, zero[:]); !errors.Is(err, unix.EINTR) {
 			return // other errors mean a holder who broke its own event
 		}
 	}

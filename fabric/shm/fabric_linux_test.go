@@ -18,6 +18,14 @@ func TestFabric(t *testing.T) {
 	})
 }
 
+func BenchmarkFabric(b *testing.B) {
+	fabrictest.Benchmarks(b, func(t testing.TB, cfg fabric.Config) fabrictest.Pair {
+		a, err := New(cfg)
+		require.NoError(t, err)
+		return fabrictest.Local(a)
+	})
+}
+
 // spoiler has writable views of both sides' parts, taken before their holders sealed them: it plays a hostile side.
 type spoiler struct{ producer, consumer mapping }
 

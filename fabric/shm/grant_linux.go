@@ -36,9 +36,9 @@ func (a *Arena) grantLocked(role fabric.Role) (Files, error) {
 	var c copier
 	f := Files{Node: node}
 	if role == fabric.RoleProducer {
-		f.Own, f.Wake, f.WakePeer = c.file(a.parts.Producer), c.file(a.parts.WakeProducer), c.file(a.parts.WakeConsumer)
+		f.Own, f.Wake, f.WakePeer = c.file(a.parts.Producer), c.fd(a.bells.producer.fd), c.fd(a.bells.consumer.fd)
 	} else {
-		f.Own, f.Wake, f.WakePeer = c.file(a.parts.Consumer), c.file(a.parts.WakeConsumer), c.file(a.parts.WakeProducer)
+		f.Own, f.Wake, f.WakePeer = c.file(a.parts.Consumer), c.fd(a.bells.consumer.fd), c.fd(a.bells.producer.fd)
 	}
 	if c.err != nil {
 		f.Close()

@@ -180,8 +180,8 @@ func TestHostileEvent(t *testing.T) {
 	require.NoError(t, err)
 	spoil := func(do func(fd int) error) {
 		t.Helper()
-		require.NoError(t, control(a.parts.WakeProducer, do))
-		require.NoError(t, control(a.parts.WakeConsumer, do))
+		require.NoError(t, do(a.bells.producer.fd))
+		require.NoError(t, do(a.bells.consumer.fd))
 	}
 	waitEnds := func() {
 		t.Helper()

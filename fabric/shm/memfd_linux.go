@@ -49,13 +49,29 @@ func newPart(name string, size int) (*os.File, error) {
 		err = fmt.Errorf("chmod: %w", err)
 	} else if err = unix.Ftruncate(fd, int64(size)); err != nil {
 		err = fmt.Errorf("truncate to %d: %w", size, err)
-	} else if err = unix.Fallocate(fd, 0, 0, int64(size)); err != nil { // a truncate reserves nothing: a first touch may kill
+	} else if err = allocate(fd, size); err != nil {
 		err = fmt.Errorf("allocate %d bytes: %w", size, err)
 	} else if err = addSeals(f, sizeSeals); err == nil {
 		return f, nil
 	}
 	f.Close()
 	return nil, fmt.Errorf("shm: %s: %w", name, err)
+}
+
+// allocate makes all pages be there. A truncate reserves nothing, and a first touch without memory left kills. It goes in
+// steps because the kernel undoes the whole step when a signal arrives.
+func allocate(fd, size int) error {
+	const step = 16 << 20
+	for at := 0; at < size; {
+		err := unix.Fallocate(fd, 0, int64(at), int64(min(step, size-at)))
+		switch {
+		case err == nil:
+			at += step
+		case !errors.Is(err, unix.EINTR):
+			return err
+		}
+	}
+	return nil
 }
 
 func addSeals(f *os.File, seals int) error {

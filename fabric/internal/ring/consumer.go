@@ -15,16 +15,13 @@ type Consumer struct {
 	seed  uint32
 	peer  atomic.Pointer[source] // stored by BindConsumer; nil until the producer is there
 
-	// The calls' own. Cursors count bytes since the ring began.
-	read    uint64 // end of what Next has returned
-	tail    uint64 // copy of the peer's cursor, checked
-	freed   uint64 // what words.Acked says
-	unacked sizes  // of the records between freed and read
-	count   uint64 // records read
-	acked   uint64 // records acknowledged
-	stable  uint64 // what words.Stable says
-	resumed bool
-	over    error // what Next says for good
+	// The calls' own. Cursors count bytes, and records, since the ring began: acked <= read <= found <= published.
+	acked, read, found struct{ at, count uint64 }
+	tail               uint64  // copy of the peer's cursor, checked
+	lengths            lengths // of the records from acked to found
+	stable             uint64  // what words.Stable says
+	resumed            bool
+	over               error // what Next says for good
 
 	emptyAt atomic.Uint64 // the peer's cursor when Next found nothing; stored by the calls, loaded by a wait beside them
 }
@@ -95,25 +92,64 @@ func (c *Consumer) wakeProducer() {
 
 // Next is fabric's Next.
 func (c *Consumer) Next() ([]byte, error) {
-	if !c.enter() {
+	if c.isClosed() {
 		return nil, fabric.ErrClosed
 	}
-	defer c.exit()
-	if c.over != nil {
-		return nil, c.over
-	}
-	if c.read == c.tail {
-		if err := c.more(); err != nil {
+	if c.read.count == c.found.count {
+		if err := c.look(); err != nil {
 			return nil, err
 		}
 	}
-	return c.record(c.peer.Load())
+	n := uint64(c.lengths.at(c.read.count))
+	at := c.place(c.read.at) + headerBytes
+	c.read.at += sizeOf(int(n))
+	c.read.count++
+	data := c.peer.Load().data
+	return data[at : at+n : at+n], nil
+}
+
+// place is where in the data a cursor points.
+func (c *Consumer) place(cursor uint64) uint64 { return cursor & uint64(c.setup.Config.Capacity-1) }
+
+// lookAhead is how many records a look finds at most. Looking costs two atomic additions, whatever it finds.
+const lookAhead = 64
+
+// look finds the next records, one at least.
+func (c *Consumer) look() error {
+	if !c.enter() {
+		return fabric.ErrClosed
+	}
+	defer c.exit()
+	if c.over != nil {
+		return c.over
+	}
+	if c.found.at == c.tail {
+		if err := c.more(); err != nil {
+			return err
+		}
+	}
+	data := c.peer.Load().data
+	for i := 0; i < lookAhead && c.found.at < c.tail; i++ {
+		head := binary.LittleEndian.Uint64(data[c.place(c.found.at):]) // once: it may change under a hostile producer's hand
+		n := uint32(head)
+		size := sizeOf(int(n))
+		if head != header(c.seed, c.found.at, n) || int(n) > fabric.RecordMax(c.setup.Config.Capacity) || size > c.tail-c.found.at {
+			if i > 0 {
+				return nil // the intact ones first
+			}
+			return c.damaged("record %d at byte %d: bad header %016x, %d bytes published", c.found.count, c.found.at, head, c.tail-c.found.at)
+		}
+		c.lengths.push(n)
+		c.found.at += size
+		c.found.count++
+	}
+	return nil
 }
 
 // more looks for records behind the last one. The reason of a loss comes after them: so it is looked for first, and what was
 // published before it is seen by the look that follows.
 func (c *Consumer) more() error {
-	if err := c.refresh(); err != nil || c.read != c.tail {
+	if err := c.refresh(); err != nil || c.found.at != c.tail {
 		return err
 	}
 	reason := c.verdict(c.clock.passed)
@@ -124,7 +160,7 @@ func (c *Consumer) more() error {
 		c.emptyAt.Store(c.tail)
 		return fabric.ErrEmpty
 	}
-	if err := c.refresh(); err != nil || c.read != c.tail {
+	if err := c.refresh(); err != nil || c.found.at != c.tail {
 		return err
 	}
 	c.over = reason
@@ -138,8 +174,8 @@ func (c *Consumer) refresh() error {
 		return nil
 	}
 	tail := peer.words.Tail.Load()
-	if tail < c.tail || tail-c.freed > uint64(c.setup.Config.Capacity) || tail%headerBytes != 0 {
-		return c.damaged("the producer's cursor is %d after %d, with %d bytes freed of a ring of %d", tail, c.tail, c.freed, c.setup.Config.Capacity)
+	if tail < c.tail || tail-c.acked.at > uint64(c.setup.Config.Capacity) || tail%headerBytes != 0 {
+		return c.damaged("the producer's cursor is %d after %d, with %d bytes acked and a ring of %d", tail, c.tail, c.acked.at, c.setup.Config.Capacity)
 	}
 	c.tail = tail
 	return nil
@@ -151,30 +187,14 @@ func (c *Consumer) damaged(format string, args ...any) error {
 	return c.over
 }
 
-// record takes the record at the read cursor, of which at least the header lies before the tail.
-func (c *Consumer) record(peer *source) ([]byte, error) {
-	at := c.read & uint64(c.setup.Config.Capacity-1)
-	head := binary.LittleEndian.Uint64(peer.data[at:]) // once: it may change under a hostile producer's hand
-	n := uint32(head)
-	size := sizeOf(int(n))
-	if head != header(c.seed, c.read, n) || int(n) > fabric.RecordMax(c.setup.Config.Capacity) || size > c.tail-c.read {
-		return nil, c.damaged("record %d at byte %d: bad header %016x, %d bytes published", c.count, c.read, head, c.tail-c.read)
-	}
-	c.read += size
-	c.count++
-	c.unacked.push(uint32(size))
-	at += headerBytes
-	return peer.data[at : at+uint64(n) : at+uint64(n)], nil
-}
-
 // Ack is fabric's Ack.
 func (c *Consumer) Ack(n uint64, stable []byte) error {
 	if err := c.beginWrite(); err != nil {
 		return err
 	}
 	defer c.exit()
-	if n < c.acked || n > c.count {
-		return fmt.Errorf("ring: ack of %d records, after %d acked and %d read", n, c.acked, c.count)
+	if n < c.acked.count || n > c.read.count {
+		return fmt.Errorf("ring: ack of %d records, after %d acked and %d read", n, c.acked.count, c.read.count)
 	}
 	if err := checkNote(stable); err != nil {
 		return err
@@ -184,43 +204,46 @@ func (c *Consumer) Ack(n uint64, stable []byte) error {
 		c.words.StableNotes[c.stable%2].write(uint64(c.setup.Config.Generation), c.stable, stable)
 		c.words.Stable.Store(c.stable)
 	}
-	if n > c.acked {
-		c.freed += c.unacked.pop(n - c.acked)
-		c.acked = n
-		c.words.Count.Store(n)
-		c.words.Acked.Store(c.freed)
+	if n > c.acked.count {
+		for ; c.acked.count < n; c.acked.count++ {
+			c.acked.at += sizeOf(int(c.lengths.pop()))
+		}
+		c.words.Count.Store(c.acked.count)
+		c.words.Acked.Store(c.acked.at)
 	}
 	c.wakeProducer()
 	return nil
 }
 
-// sizes is a queue of what the unacked records take in the ring. It is kept apart from the ring because what the producer
-// has written is not read, or trusted, twice. It grows to at most one entry for 8 bytes of capacity.
-type sizes struct {
+// lengths is a queue of records' lengths, numbered as the records are. It is kept apart from the ring because what the
+// producer has written is not read, or trusted, twice. It grows to at most one entry for 8 bytes of capacity.
+type lengths struct {
 	queue       []uint32 // a power of two long
 	first, next uint64
 }
 
-func (s *sizes) push(size uint32) {
-	if s.next-s.first == uint64(len(s.queue)) {
-		s.grow()
+func (l *lengths) push(n uint32) {
+	if l.next-l.first == uint64(len(l.queue)) {
+		l.grow()
 	}
-	s.queue[s.next&uint64(len(s.queue)-1)] = size
-	s.next++
+	l.queue[l.next&uint64(len(l.queue)-1)] = n
+	l.next++
 }
 
-func (s *sizes) grow() {
-	bigger := make([]uint32, max(64, 2*len(s.queue)))
-	for i := s.first; i < s.next; i++ {
-		bigger[i&uint64(len(bigger)-1)] = s.queue[i&uint64(len(s.queue)-1)]
+func (l *lengths) grow() {
+	bigger := make([]uint32, max(2*lookAhead, 2*len(l.queue)))
+	for i := l.first; i < l.next; i++ {
+		bigger[i&uint64(len(bigger)-1)] = l.at(i)
 	}
-	s.queue = bigger
+	l.queue = bigger
 }
 
-// pop takes n entries and returns their sum.
-func (s *sizes) pop(n uint64) (sum uint64) {
-	for end := s.first + n; s.first < end; s.first++ {
-		sum += uint64(s.queue[s.first&uint64(len(s.queue)-1)])
-	}
-	return sum
+// at returns entry i, one of first to next-1.
+func (l *lengths) at(i uint64) uint32 { return l.queue[i&uint64(len(l.queue)-1)] }
+
+// pop takes the first entry.
+func (l *lengths) pop() uint32 {
+	n := l.at(l.first)
+	l.first++
+	return n
 }

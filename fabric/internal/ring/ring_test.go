@@ -1,0 +1,181 @@
+package ring
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/grafnode/grafnode/fabric"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// chanEvent is the least Event.
+type chanEvent chan struct{}
+
+func (e chanEvent) Signal() {
+	select {
+	case e <- struct{}{}:
+	default:
+	}
+}
+
+func (e chanEvent) Park(timeout time.Duration, ready func() bool) {
+	for !ready() {
+		<-e
+	}
+}
+
+// parts is a ring's memory, and what was called on it.
+type parts struct {
+	config   fabric.Config
+	control  Control
+	producer ProducerWords
+	consumer ConsumerWords
+	data     []byte
+	released int
+}
+
+func newParts() *parts {
+	return &parts{
+		config: fabric.Config{Arena: "a", Edge: "e", Generation: 7, Capacity: fabric.CapacityMin},
+		data:   make([]byte, DataBytes(fabric.CapacityMin)),
+	}
+}
+
+func (r *parts) setup() Setup {
+	return Setup{
+		Config:  r.config,
+		Control: &r.control,
+		Own:     make(chanEvent, 1),
+		Peer:    make(chanEvent, 1),
+		Release: func() { r.released++ },
+	}
+}
+
+// TestReleaseWaitsForClaim shows that the memory stays while a claim is open, and is given back once.
+func TestReleaseWaitsForClaim(t *testing.T) {
+	r := newParts()
+	p := NewProducer(r.setup(), &r.producer, r.data)
+	_, err := p.Claim(8)
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+	require.Zero(t, r.released)
+	p.Abort()
+	require.Equal(t, 1, r.released)
+	p.Abort()
+	require.NoError(t, p.Close())
+	_, err = p.Claim(8)
+	require.ErrorIs(t, err, fabric.ErrClosed)
+	require.Equal(t, 1, r.released)
+}
+
+// TestTwoWaits has the calls' own goroutine waiting beside the other one that may: news wake both.
+func TestTwoWaits(t *testing.T) {
+	r := newParts()
+	c := NewConsumer(r.setup(), &r.consumer)
+	BindConsumer(c, &r.producer, r.data)
+	_, err := c.Next()
+	require.ErrorIs(t, err, fabric.ErrEmpty)
+	ended := make(chan error)
+	for range 2 {
+		go func() { ended <- c.Wait(context.Background()) }()
+	}
+	r.producer.Tail.Store(8)
+	c.setup.Own.Signal()
+	require.NoError(t, <-ended)
+	require.NoError(t, <-ended)
+
+	// One that waits for its turn obeys its context too.
+	r.producer.Tail.Store(0)
+	go func() { ended <- c.Wait(context.Background()) }()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go func() { ended <- c.Wait(ctx) }()
+	why := errors.New("why")
+	cancel(why)
+	require.ErrorIs(t, <-ended, why)
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, <-ended, fabric.ErrClosed)
+}
+
+// TestWakesOncePerSleep counts the signals that a producer sends to a sleeping consumer.
+func TestWakesOncePerSleep(t *testing.T) {
+	r := newParts()
+	setup := r.setup()
+	signals := make(chanEvent, 10)
+	setup.Peer = signals
+	p := NewProducer(setup, &r.producer, r.data)
+	BindProducer(p, &r.consumer)
+	push := func() {
+		_, err := p.Claim(1)
+		require.NoError(t, err)
+		require.NoError(t, p.Commit())
+		require.NoError(t, p.Flush())
+	}
+	push()
+	require.Empty(t, signals, "nobody sleeps")
+	r.consumer.Waiting.Store(3)
+	push()
+	push()
+	require.Len(t, signals, 1)
+	r.consumer.Waiting.Store(5) // woken, looked, sleeps again
+	push()
+	require.Len(t, signals, 2)
+	r.consumer.Waiting.Store(6)
+	push()
+	require.Len(t, signals, 2)
+}
+
+func TestCommitPublishesByItself(t *testing.T) {
+	r := newParts()
+	p := NewProducer(r.setup(), &r.producer, r.data)
+	for range 100 {
+		_, err := p.Claim(1000)
+		if errors.Is(err, fabric.ErrFull) {
+			break
+		}
+		require.NoError(t, p.Commit())
+		require.Less(t, p.tail-r.producer.Tail.Load(), uint64(r.config.Capacity)/8)
+	}
+	require.Equal(t, p.tail, r.producer.Tail.Load(), "a full ring shows all there is")
+}
+
+// FuzzNext reads a ring that anybody may have written.
+func FuzzNext(f *testing.F) {
+	r := newParts()
+	p := NewProducer(r.setup(), &r.producer, r.data)
+	for n := range 5 {
+		if _, err := p.Claim(n * 10); err != nil {
+			f.Fatal(err)
+		}
+		if err := p.Commit(); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(p.tail, r.data[:p.tail])
+	f.Add(uint64(8), binary.LittleEndian.AppendUint64(nil, header(seed(7), 0, 1<<31)))
+	f.Add(uint64(1<<63), []byte("garbage"))
+	f.Fuzz(func(t *testing.T, tail uint64, content []byte) {
+		r := newParts()
+		copy(r.data, content)
+		r.producer.Tail.Store(tail)
+		c := NewConsumer(r.setup(), &r.consumer)
+		BindConsumer(c, &r.producer, r.data)
+		total := 0
+		for i := uint64(1); ; i++ {
+			b, err := c.Next()
+			if err != nil {
+				require.True(t, errors.Is(err, fabric.ErrEmpty) || errors.Is(err, fabric.ErrCorrupt), "%v", err)
+				return
+			}
+			total += len(b) + headerBytes
+			require.LessOrEqual(t, total, r.config.Capacity)
+			require.LessOrEqual(t, len(b), fabric.RecordMax(r.config.Capacity))
+		}
+	})
+}

@@ -1,0 +1,63 @@
+package ring
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/fabric"
+)
+
+// TestLayout holds the words against the tables in words.go: other processes, perhaps of another version, read them.
+func TestLayout(t *testing.T) {
+	var c Control
+	require.EqualValues(t, ControlBytes, unsafe.Sizeof(c))
+	require.EqualValues(t, 0, unsafe.Offsetof(c.Deadline))
+	require.EqualValues(t, 8, unsafe.Offsetof(c.Sealed))
+
+	var p ProducerWords
+	require.EqualValues(t, ProducerWordsBytes, unsafe.Sizeof(p))
+	require.EqualValues(t, 0, unsafe.Offsetof(p.Tail))
+	require.EqualValues(t, 8, unsafe.Offsetof(p.Count))
+	require.EqualValues(t, 128, unsafe.Offsetof(p.Waiting))
+
+	var w ConsumerWords
+	require.EqualValues(t, ConsumerWordsBytes, unsafe.Sizeof(w))
+	require.EqualValues(t, 0, unsafe.Offsetof(w.Acked))
+	require.EqualValues(t, 8, unsafe.Offsetof(w.Count))
+	require.EqualValues(t, 16, unsafe.Offsetof(w.Stable))
+	require.EqualValues(t, 24, unsafe.Offsetof(w.Resume))
+	require.EqualValues(t, 128, unsafe.Offsetof(w.Waiting))
+	require.EqualValues(t, 256, unsafe.Offsetof(w.ResumeNote))
+	require.EqualValues(t, 4264, unsafe.Offsetof(w.StableNotes))
+	require.EqualValues(t, 8+fabric.NoteBytesMax, unsafe.Sizeof(w.ResumeNote))
+}
+
+func TestRecordSizes(t *testing.T) {
+	for n := range 100 {
+		size := sizeOf(n)
+		require.Zero(t, size%8)
+		require.GreaterOrEqual(t, size, uint64(n+headerBytes))
+		require.LessOrEqual(t, size, uint64(n+fabric.RecordOverhead))
+	}
+	for capacity := fabric.CapacityMin; capacity <= fabric.CapacityMax; capacity *= 2 {
+		largest := sizeOf(fabric.RecordMax(capacity))
+		require.LessOrEqual(t, 4*largest, uint64(capacity))
+		require.LessOrEqual(t, uint64(capacity-8)+largest, uint64(DataBytes(capacity)), "a record that begins last")
+	}
+}
+
+func TestHeaderDependsOnPlaceLengthAndGeneration(t *testing.T) {
+	seen := map[uint64]bool{}
+	for generation := range uint64(4) {
+		for at := uint64(0); at < 64*8; at += 8 {
+			for n := range uint32(64) {
+				h := header(seed(generation), at, n)
+				require.Equal(t, n, uint32(h))
+				require.False(t, seen[h])
+				seen[h] = true
+			}
+		}
+	}
+}
