@@ -36,7 +36,8 @@ type Batch[T any] struct {
 	Upto position.Vector
 }
 
-// Sink is where a pipeline's items have their effect.
+// Sink is where a pipeline's items have their effect. It belongs to one stage of one pipeline in one cluster: another
+// cluster counts its epochs from the start, and would be refused as long out of date.
 type Sink[T any] interface {
 	// Claim refuses all batches of older epochs from now on, durably, and only then reads and returns what is done; or
 	// returns fence.ErrFenced. It may be called again under the same epoch, to learn how a Commit ended.

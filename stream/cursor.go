@@ -63,6 +63,19 @@ func (c *cursor) follow(
 	}
 }
 
+// leave saves acked for good, waiting for a registry that has no leader.
+func (c *cursor) leave(ctx context.Context, acked position.Vector) error {
+	for {
+		err := c.save(ctx, acked)
+		if !awayForNow(err) {
+			return err
+		}
+		if err := sleep(ctx, c.every); err != nil {
+			return err
+		}
+	}
+}
+
 func (c *cursor) save(ctx context.Context, acked position.Vector) error {
 	if acked.Len() == 0 || acked.Equal(c.saved) {
 		return nil

@@ -4,11 +4,14 @@ import (
 	"context"
 	"iter"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/durable"
+	"github.com/grafnode/grafnode/durable/durabletest"
 	"github.com/grafnode/grafnode/position"
 	"github.com/grafnode/grafnode/stream"
 	"github.com/grafnode/grafnode/stream/source"
@@ -132,4 +135,23 @@ func TestUpsertSinks(t *testing.T) {
 	require.NoError(t, p.Run(t.Context()))
 	require.Len(t, rows, 200)
 	require.Equal(t, 7, rows["0:7"])
+}
+
+// A registry without a leader delays the cursor and nothing else.
+func TestCursorWaitsForTheRegistry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.registry.Break = func(n int, _ api.CheckpointRequest) durabletest.Fault {
+			if n < 20 {
+				return durabletest.Fault(n % 3) // none, refused, unknown
+			}
+			return durabletest.None
+		}
+		var sink streamtest.Sink[int]
+		p := stream.New(w.client(), "p", w.cursors())
+		stream.To(stream.From(p, "ingest", numbers(50)), "store", &sink)
+		require.NoError(t, p.Run(t.Context()))
+		require.Equal(t, []int(numbers(50)), sink.Values())
+		require.True(t, w.cursor().Equal(sink.Done()))
+	})
 }

@@ -47,7 +47,7 @@ type result[A, B any] struct {
 }
 
 func (o *operator[A, B]) run(ctx, stop context.Context) error {
-	roles, opts, err := o.p.claim(stop, o.st, map[string]string{
+	_, opts, err := o.p.claim(stop, o.st, map[string]string{
 		o.st.in: codecID(o.inCodec), o.st.out: codecID(o.outCodec),
 	})
 	if err != nil {
@@ -67,7 +67,7 @@ func (o *operator[A, B]) run(ctx, stop context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.p.conf.events.started(o.p.fullName(o.st.name), roles.Epoch(o.st.in, fabric.RoleConsumer))
+	o.p.conf.events.started(o.p.fullName(o.st.name), in.Epoch())
 	r := &operation[A, B]{operator: o, in: in, out: out, letters: letters, lanes: newLaneEnds(o.st.lanes)}
 	return r.run(ctx, stop)
 }

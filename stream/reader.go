@@ -69,7 +69,7 @@ func (r *reading[T]) run(ctx, stop context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := r.cursor.save(ctx, r.out.Acked()); err != nil {
+	if err := r.cursor.leave(ctx, r.out.Acked()); err != nil {
 		return err
 	}
 	if !ended {

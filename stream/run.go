@@ -36,16 +36,18 @@ func Stages(names ...string) RunOption {
 }
 
 // Run runs the pipeline's stages, or those that Stages names, and blocks until they end. A stage whose role another live
-// session has waits as its standby.
+// session has waits as its standby. The roles stay with this process's session when Run has returned; a standby elsewhere
+// gets them when that session ends.
 //
-//   - nil: the source has ended, and all of it is acknowledged by the stages that ran here. Running a pipeline that has
-//     ended passes the end through once more, so all its stages are to be run again, or none.
+//   - nil: the source has ended, and all of it is acknowledged by the stages that ran here.
 //   - ctx.Err(): ctx has ended. The sources stopped reading, what was under way was drained, for at most the time that
 //     Drain says, and the rest will be read again.
 //   - fence.ErrFenced: another process has taken a stage over. Running again makes this one its standby.
 //   - any other error names the stage that cannot go on. The other stages were given up.
 //
-// A stage that loses its session starts over in place.
+// A stage that loses its session starts over in place. A stage may end before those that feed it, and if one of them dies
+// then, its successor needs this stage once more: so keep all stages running, by running them again, until the source's
+// has ended. Running a pipeline that has ended passes its end through again and repeats nothing.
 func (p *Pipeline) Run(ctx context.Context, opts ...RunOption) error {
 	var o runOptions
 	for _, opt := range opts {

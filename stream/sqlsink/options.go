@@ -18,7 +18,8 @@ const PositionTableDefault = "grafnode_positions"
 // Options says what a Sink writes.
 type Options[T any] struct {
 	// Name is the sink's row in the table of positions: one name for each sink stage and each dead-letter sink, the same in
-	// every process and for ever, such as "access-log.store". Required.
+	// every process and for ever, such as "access-log.store". A new cluster needs a new name, since it counts its epochs from
+	// the start. Required.
 	Name string
 
 	// Insert has the items' effects in tx, which it must neither commit nor roll back. It is called with at least one
