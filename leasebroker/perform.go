@@ -75,7 +75,7 @@ func (r *Runner) proposeLocked(
 
 func outcome(err error) Outcome {
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, api.ErrConflict):
 		return OutcomeApplied
 	case errors.Is(err, api.ErrNoQuorum):
 		return OutcomeNotApplied

@@ -24,7 +24,10 @@ func everyEntry(m *machine, f func(key Key, e *entry)) {
 	}
 }
 
-// plants are the rules of lease time, each broken on its own.
+// plants are the rules of lease time, each broken on its own. Two more are tested in keeper_test.go, since a simulation seldom
+// meets them: that an allowance counts from its proposal, and from the oldest of unknown outcome. One is not needed as long as
+// all others hold, and stays as the second line: that the log compares the sequence. Within a Raft term only its leader moves
+// it, and not while an expiry is under way.
 var plants = map[string]plant{
 	"acknowledged before the quorum round": {from: 75, skipRound: true},
 

@@ -151,6 +151,7 @@ func (k *Keeper) ExpireDone(number uint64, o Outcome, at lease.Instant) Effects 
 		if e := k.entries[s.Key]; e != nil {
 			e.doubtful = o == OutcomeUnknown || o == OutcomeNotApplied && e.doubtful
 			e.expiring = e.doubtful
+			k.expire.retryAt = at.Add(retryAfter) // refused by the log: not again at once
 		}
 	}
 	k.tick(at, &out)

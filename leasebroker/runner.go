@@ -21,9 +21,9 @@ type Registry interface {
 	Confirm(ctx context.Context, term uint64) error
 
 	// ProposeAllowance appends an entry that counts up the allowance sequence of each of seen that is still at the sequence
-	// given, provided that the entry's own Raft term is term; in any other it does nothing. It returns nil once the
-	// entry has been applied here and passed to Runner.Applied; api.ErrNoQuorum if it is not and never will be in the log; any
-	// other error if that is not known.
+	// given, provided that the entry's own Raft term is term; in any other it does nothing. It returns nil, or
+	// api.ErrConflict if it did nothing, once the entry has been applied here and passed to Runner.Applied; api.ErrNoQuorum if
+	// it is not and never will be in the log; any other error if that is not known.
 	ProposeAllowance(ctx context.Context, term uint64, seen []Seen) error
 
 	// ProposeExpire appends an entry that ends each of seen, with the same conditions and errors.

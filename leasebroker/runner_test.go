@@ -209,18 +209,20 @@ func TestRenewFailsWithoutQuorumOrLeadership(t *testing.T) {
 
 // An expiry that cannot be recorded is tried again, not in a hurry, until it can.
 func TestExpiryIsRetried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r, f := open(t)
-		key := leasebroker.Key{Lease: "l1"}
-		f.grant(key)
-		f.set(func() { f.fail = api.ErrUnknown })
-		time.Sleep(lease.Allowance(ttl) + 10*time.Second)
-		require.InDelta(t, 40, r.Stats().Expiries, 5)
-		f.set(func() { f.fail = nil })
-		time.Sleep(time.Second)
-		f.set(func() { require.Contains(t, f.ended, key) })
-		require.Zero(t, r.Stats().Timed)
-	})
+	for _, failure := range []error{api.ErrUnknown, api.ErrNoQuorum, api.ErrConflict} {
+		synctest.Test(t, func(t *testing.T) {
+			r, f := open(t)
+			key := leasebroker.Key{Lease: "l1"}
+			f.grant(key)
+			f.set(func() { f.fail = failure })
+			time.Sleep(lease.Allowance(ttl) + 10*time.Second)
+			require.InDelta(t, 40, r.Stats().Expiries, 5)
+			f.set(func() { f.fail = nil })
+			time.Sleep(time.Second)
+			f.set(func() { require.Contains(t, f.ended, key) })
+			require.Zero(t, r.Stats().Timed)
+		})
+	}
 }
 
 // A follower counts from its own apply when it is called to lead; a leader that has closed does nothing.
