@@ -1,0 +1,165 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// patience bounds how long a test waits for something that must happen. It judges nothing: machines are slow at times.
+const patience = 90 * time.Second
+
+// cluster is a few nodes on 127.0.0.x, each a process, each in a zone of its own.
+type cluster struct {
+	t     *testing.T
+	dir   string
+	nodes []*node
+}
+
+type node struct {
+	*process
+	address string // of its TCP port
+	socket  string
+	data    string
+	api     *client.API
+}
+
+// newCluster starts n nodes and waits until they have a leader and all are ready.
+func newCluster(t *testing.T, n int) *cluster {
+	c := &cluster{t: t, dir: t.TempDir()}
+	port := freePort(t)
+	var join []string
+	for i := range n {
+		join = append(join, fmt.Sprintf("127.0.0.%d:%d", i+1, port))
+	}
+	for i := range n {
+		c.nodes = append(c.nodes, c.newNode(i, join))
+	}
+	for _, nd := range c.nodes {
+		nd.start()
+	}
+	for _, nd := range c.nodes {
+		nd.ready()
+	}
+	return c
+}
+
+func (c *cluster) newNode(i int, join []string) *node {
+	name := fmt.Sprintf("n%d", i+1)
+	nd := &node{address: join[i], data: filepath.Join(c.dir, name), socket: filepath.Join(c.dir, name+".sock")}
+	nd.process = &process{t: c.t, name: name, log: filepath.Join(c.dir, name+".log"), bin: grafnode, args: []string{
+		"agent", "--name", name, "--data-dir", nd.data, "--bind", nd.address, "--join", strings.Join(join, ","),
+		"--bootstrap-expect", fmt.Sprint(len(join)), "--zone", fmt.Sprintf("zone-%d", i+1), "--socket", nd.socket,
+		"--memory", "256MiB",
+	}}
+	var err error
+	nd.api, err = client.NewAPI(nd.address, client.APIConfig{})
+	require.NoError(c.t, err)
+	c.t.Cleanup(func() { nd.kill(); nd.tail(); nd.api.Close() })
+	return nd
+}
+
+// freePort returns a port that was free on 127.0.0.1 with the one above it, below the range that the kernel hands out.
+func freePort(t *testing.T) int {
+	for port := 17000 + int(time.Now().UnixNano()/1000%8000); port < 30000; port += 2 {
+		a, errA := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		b, errB := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
+		if errA == nil {
+			a.Close()
+		}
+		if errB == nil {
+			b.Close()
+		}
+		if errA == nil && errB == nil {
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+// eventually waits until f returns true.
+func eventually(t *testing.T, what string, f func(ctx context.Context) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for !f(ctx) {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("in %v it did not happen: %s", patience, what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// ready waits until the node says that it is.
+func (nd *node) ready() {
+	nd.t.Helper()
+	eventually(nd.t, nd.name+" is ready", func(ctx context.Context) bool {
+		s, err := nd.api.Status(ctx)
+		return err == nil && s.Ready
+	})
+}
+
+// edge returns an edge's record from whichever node answers.
+func (c *cluster) edge(name string) api.Edge {
+	c.t.Helper()
+	var e api.Edge
+	eventually(c.t, "a node answers for "+name, func(ctx context.Context) bool {
+		for _, nd := range c.nodes {
+			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+			got, err := nd.api.Edge(ctx, name, api.Default)
+			cancel()
+			if err == nil {
+				e = got
+				return true
+			}
+		}
+		return false
+	})
+	return e
+}
+
+// byID returns the node with an ID.
+func (c *cluster) byID(id locator.NodeID) *node {
+	c.t.Helper()
+	for _, nd := range c.nodes {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
+		s, err := nd.api.Status(ctx)
+		cancel()
+		if err == nil && s.Node == id {
+			return nd
+		}
+	}
+	c.t.Fatalf("no node has ID %s", id)
+	return nil
+}
+
+// leader returns the node that leads.
+func (c *cluster) leader() *node {
+	c.t.Helper()
+	var leader *node
+	eventually(c.t, "there is a leader", func(ctx context.Context) bool {
+		for _, nd := range c.nodes {
+			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+			s, err := nd.api.Status(ctx)
+			cancel()
+			if err == nil && s.State == "leader" {
+				leader = nd
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}

@@ -1,0 +1,31 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binaries are built once for all tests.
+var grafnode, accesslog string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "grafnode-integration-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	grafnode, accesslog = filepath.Join(dir, "grafnode"), filepath.Join(dir, "accesslog")
+	for bin, pkg := range map[string]string{grafnode: "../cmd/grafnode", accesslog: "../examples/accesslog/cmd/accesslog"} {
+		if out, err := exec.Command("go", "build", "-o", bin, pkg).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build %s: %v\n%s", pkg, err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}

@@ -1,0 +1,138 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite"
+
+	log "github.com/grafnode/grafnode/examples/accesslog"
+	"github.com/grafnode/grafnode/examples/accesslog/check"
+)
+
+// pipeline is the access-log pipeline as four processes, kept running like by an init system, and what it is to store.
+type pipeline struct {
+	c      *cluster
+	t      *testing.T
+	input  string
+	store  string
+	lines  int
+	stages map[string]*process
+
+	mu       sync.Mutex
+	finished bool // no more restarts
+	keepers  sync.WaitGroup
+}
+
+// stageNodes says which node each stage is attached to: two share one, so that one edge has both its sides on one host.
+var stageNodes = map[string]int{log.StageIngest: 0, log.StageParse: 0, log.StageEnrich: 1, log.StageStore: 2}
+
+// newPipeline starts the pipeline on generated lines, at a rate that leaves time to break things.
+func newPipeline(t *testing.T, c *cluster, lines int, rate float64) *pipeline {
+	p := &pipeline{c: c, t: t, lines: lines, input: filepath.Join(c.dir, "access.log"), store: filepath.Join(c.dir, "store.db"),
+		stages: map[string]*process{}}
+	f, err := os.Create(p.input)
+	require.NoError(t, err)
+	require.NoError(t, log.Generate(f, 7, lines))
+	require.NoError(t, f.Close())
+	for _, stage := range log.Stages {
+		p.stages[stage] = p.add(stage, stage, rate)
+	}
+	t.Cleanup(p.stop)
+	return p
+}
+
+// add starts a process of a stage and starts it again whenever it fails.
+func (p *pipeline) add(name, stage string, rate float64) *process {
+	nd := p.c.nodes[stageNodes[stage]%len(p.c.nodes)]
+	proc := &process{t: p.t, name: name, log: filepath.Join(p.c.dir, name+".log"), bin: accesslog,
+		args: []string{"-store", p.store, "-stage", stage, "-rate", fmt.Sprint(rate), p.input},
+		env:  []string{"GRAFNODE_SOCKET=" + nd.socket}}
+	proc.start()
+	p.keepers.Go(func() {
+		for proc.wait() != nil {
+			p.mu.Lock()
+			if !p.finished {
+				proc.start()
+			}
+			finished := p.finished
+			p.mu.Unlock()
+			if finished {
+				return
+			}
+		}
+	})
+	return proc
+}
+
+// stop ends all processes.
+func (p *pipeline) stop() {
+	p.mu.Lock()
+	p.finished = true
+	p.mu.Unlock()
+	for _, proc := range p.stages {
+		proc.kill()
+		proc.tail()
+	}
+	p.keepers.Wait()
+}
+
+// stored returns how many lines have had their effect.
+func (p *pipeline) stored(ctx context.Context) (n int) {
+	db, err := sql.Open("sqlite", "file:"+p.store+"?mode=ro&_pragma=busy_timeout(5000)")
+	require.NoError(p.t, err)
+	defer db.Close()
+	for _, table := range []string{"requests", "dead_letters"} {
+		var rows int
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&rows); err != nil {
+			return 0 // not made yet, or made at this moment
+		}
+		n += rows
+	}
+	return n
+}
+
+// flows waits until n more lines have been stored.
+func (p *pipeline) flows(n int) {
+	p.t.Helper()
+	until := min(p.stored(p.t.Context())+n, p.lines)
+	eventually(p.t, fmt.Sprintf("%d lines are stored", until), func(ctx context.Context) bool { return p.stored(ctx) >= until })
+}
+
+// finish waits until all stages have ended by themselves and compares the store with the input.
+func (p *pipeline) finish() {
+	p.t.Helper()
+	eventually(p.t, "all lines are stored", func(ctx context.Context) bool { return p.stored(ctx) >= p.lines })
+	for name, proc := range p.stages {
+		eventually(p.t, name+" ends", func(context.Context) bool {
+			select {
+			case <-proc.ended():
+				return proc.wait() == nil
+			default:
+				return false
+			}
+		})
+	}
+	p.check()
+}
+
+// check reads the store back.
+func (p *pipeline) check() {
+	p.t.Helper()
+	f, err := os.Open(p.input)
+	require.NoError(p.t, err)
+	defer f.Close()
+	r, err := check.Compare(p.t.Context(), f, p.store)
+	require.NoError(p.t, err)
+	require.EqualValues(p.t, p.lines, r.Lines)
+	require.Zero(p.t, r.Lost, "%+v", r)
+	require.Zero(p.t, r.Doubled, "%+v", r)
+	require.Zero(p.t, r.Wrong, "%+v", r)
+	require.EqualValues(p.t, p.lines, r.Stored+r.DeadLettered, "%+v", r)
+}
