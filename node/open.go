@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -145,6 +146,7 @@ func (n *Node) openAPI() (err error) {
 	n.split = host.NewSplit(socket, n.log)
 	n.http = &http.Server{
 		Handler: n.api.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog:    slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),  // about single connections
 		BaseContext: func(net.Listener) context.Context { return n.life }, // watches end with the node
 	}
 	return nil

@@ -53,11 +53,6 @@ func newArena(r Ring) *arena {
 	return a
 }
 
-// renewable reports whether the lease is to be renewed: it waits for its first deadline, or somebody uses it.
-func (a *arena) renewable() bool {
-	return a.ctx.Err() == nil && !a.adopting && (a.deadline == 0 || len(a.sides) > 0)
-}
-
 // confirm takes a deadline that the cluster has granted.
 func (a *arena) confirm(d lease.Instant) {
 	if a.deadline == 0 {

@@ -54,6 +54,20 @@ func (h *Host) addLocked(r Ring) *arena {
 	return a
 }
 
+// renewableLocked reports whether a ring's lease is to be renewed: it waits for its first deadline, or a session that has
+// not ended uses it. A stopped process keeps its memory but not the lease.
+func (h *Host) renewableLocked(a *arena) bool {
+	if a.reason() != nil || a.adopting {
+		return false
+	}
+	for _, side := range a.sides {
+		if s := h.sessions[side.session]; !side.local || s != nil && !s.lost {
+			return true
+		}
+	}
+	return a.deadline == 0
+}
+
 // endLocked seals a ring for reason and lets go of it. The first reason stands.
 func (h *Host) endLocked(a *arena, reason error) {
 	if a.ctx.Err() == nil {

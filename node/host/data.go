@@ -14,7 +14,7 @@ import (
 // ServeData serves one data connection, whose preface has been read: one side of a ring of this node's, for a session
 // elsewhere. It returns when the side detaches, the ring ends or the connection breaks, and closes conn.
 func (h *Host) ServeData(conn net.Conn) error {
-	if !h.enterData(conn) {
+	if !h.enterData() {
 		conn.Close()
 		return fmt.Errorf("host: data connection: %w", api.ErrUnavailable)
 	}
@@ -23,20 +23,19 @@ func (h *Host) ServeData(conn net.Conn) error {
 	err := tcp.Serve(h.ctx, conn, d)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.conns, conn)
 	if d.arena != nil {
 		h.releaseLocked(d.arena, d.role)
 	}
 	return err
 }
 
-func (h *Host) enterData(conn net.Conn) bool {
+// enterData has Close wait for a data connection, which h.ctx ends.
+func (h *Host) enterData() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.open || h.draining {
 		return false
 	}
-	h.conns[conn] = struct{}{}
 	h.running.Add(1)
 	return true
 }

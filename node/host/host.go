@@ -31,7 +31,7 @@ type Host struct {
 	mu       sync.Mutex // guards what follows; never held over I/O
 	open     bool
 	draining bool
-	conns    map[net.Conn]struct{}
+	conns    map[net.Conn]struct{} // of sessions
 	sessions map[lease.SessionID]*session
 	ending   map[lease.SessionID]struct{} // whose end the cluster has not confirmed yet
 	arenas   map[locator.ArenaID]*arena
@@ -169,7 +169,7 @@ func (h *Host) Renewable() (leases []lease.ID, sessions []lease.SessionID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, a := range h.arenas {
-		if a.renewable() {
+		if h.renewableLocked(a) {
 			leases = append(leases, a.ring.Lease)
 		}
 	}

@@ -195,7 +195,7 @@ func (s *session) extend(d lease.Instant) {
 
 // loseLocked tells a session that the cluster has ended it. host.mu is held.
 func (h *Host) loseLocked(s *session) {
-	if s.lost {
+	if s.lost || h.ctx.Err() != nil {
 		return
 	}
 	s.lost = true
