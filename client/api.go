@@ -15,7 +15,7 @@ import (
 // Limits of one HTTP exchange.
 const (
 	// TryTimeoutDefault bounds one try of a request against one node.
-	TryTimeoutDefault = 5 * time.Second
+	TryTimeoutDefault = 3 * time.Second
 	responseMax       = 64 << 20
 	errorBodyMax      = 64 << 10
 	connectTimeout    = 2 * time.Second

@@ -11,8 +11,18 @@ import (
 	"github.com/grafnode/grafnode/api"
 )
 
-// penalty is how long a node that did not answer is asked last.
-const penalty = 2 * time.Second
+// A node that did not answer is asked last for a while: penaltyMin at first, doubled up to penaltyMax while it goes on so. A
+// stopped machine accepts connections and never answers, and would cost every request its time.
+const (
+	penaltyMin = time.Second
+	penaltyMax = 16 * time.Second
+)
+
+// rest is a node's present penalty.
+type rest struct {
+	until time.Time
+	span  time.Duration
+}
 
 // route is the nodes that a client may ask: its own by its socket, the others by their addresses.
 type route struct {
@@ -21,8 +31,8 @@ type route struct {
 
 	mu      sync.Mutex
 	others  map[string]*API
-	apart   map[string]*API    // asked by address only: nodes that hold a block region
-	resting map[*API]time.Time // until when
+	apart   map[string]*API // asked by address only: nodes that hold a block region
+	resting map[*API]rest   // by node that did not answer when last asked
 }
 
 func newRoute(socket string, c APIConfig) (*route, error) {
@@ -30,7 +40,7 @@ func newRoute(socket string, c APIConfig) (*route, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &route{own: own, config: c, others: map[string]*API{}, apart: map[string]*API{}, resting: map[*API]time.Time{}}, nil
+	return &route{own: own, config: c, others: map[string]*API{}, apart: map[string]*API{}, resting: map[*API]rest{}}, nil
 }
 
 // learn replaces the others by the nodes at addresses. An empty list changes nothing: somebody did not know.
@@ -71,7 +81,7 @@ func (r *route) order() []*API {
 	now := time.Now()
 	var rested, resting []*API
 	for _, node := range nodes {
-		if now.Before(r.resting[node]) {
+		if now.Before(r.resting[node].until) {
 			resting = append(resting, node)
 		} else {
 			rested = append(rested, node)
@@ -85,7 +95,8 @@ func (r *route) report(node *API, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrUnknown) {
-		r.resting[node] = time.Now().Add(penalty)
+		span := min(max(2*r.resting[node].span, penaltyMin), penaltyMax)
+		r.resting[node] = rest{time.Now().Add(span), span}
 	} else {
 		delete(r.resting, node)
 	}

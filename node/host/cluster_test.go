@@ -30,6 +30,7 @@ const (
 	nodeID   = locator.NodeID("node-1")
 	capacity = fabric.CapacityMin
 	ttl      = lease.TTLMin
+	patience = 30 * time.Second // for what must happen, however slow the machine
 )
 
 // cluster is the rest of the cluster in memory: the state that the host reads and the leader that it asks.

@@ -14,8 +14,6 @@ import (
 	"github.com/grafnode/grafnode/lease"
 )
 
-const patience = 30 * time.Second
-
 // pair is the two sides of a ring, attached by two clients.
 type pair struct {
 	producer fabric.Producer
@@ -306,4 +304,27 @@ func TestSessionEndsAtItsDeadlineWithoutNode(t *testing.T) {
 		t.Fatal("the session outlived its deadline")
 	}
 	require.ErrorIs(t, lossOf(t, ring.producer), fabric.ErrLeaseExpired)
+}
+
+// A ring that only ended sessions have mapped is not renewed, though its memory counts.
+func TestRingOfEndedSessionsIsNotRenewed(t *testing.T) {
+	c := newCluster()
+	n := startNode(t, c, socketPath(t), 1)
+	a, b := dial(t, n.socket, "a"), dial(t, n.socket, "b")
+	sa, sb := session(t, a), session(t, b)
+	ring := attach(t, a, b, c.grant("e", 1, 1, sa.ID, sb.ID))
+	renewable := func() bool {
+		leases, _ := n.Renewable()
+		return len(leases) == 1
+	}
+	require.True(t, renewable())
+	c.edit(func() { delete(c.sessions, sa.ID) })
+	<-sa.Lost
+	require.True(t, renewable(), "the other side goes on")
+	c.edit(func() { delete(c.sessions, sb.ID) })
+	<-sb.Lost
+	require.Eventually(t, func() bool { return !renewable() }, patience, time.Millisecond)
+	require.Equal(t, 2, n.Rings()[0].Attached)
+	ring.producer.Close()
+	ring.consumer.Close()
 }

@@ -1,0 +1,37 @@
+package client
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+// A node that does not answer goes to the end of the line, for longer each time, and back to its place once it does.
+func TestUnansweringNodesAreAskedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := newRoute("/socket", APIConfig{})
+		require.NoError(t, err)
+		r.learn([]string{"10.0.0.1:1", "10.0.0.2:1", "no address"})
+		require.Len(t, r.order(), 3)
+		require.Same(t, r.own, r.order()[0])
+		for _, span := range []time.Duration{penaltyMin, 2 * penaltyMin, 4 * penaltyMin} {
+			r.report(r.own, api.ErrUnavailable)
+			require.Same(t, r.own, r.order()[2])
+			time.Sleep(span)
+			require.Same(t, r.own, r.order()[0])
+		}
+		r.report(r.own, api.ErrConflict) // an answer
+		r.report(r.own, api.ErrUnknown)
+		time.Sleep(penaltyMin)
+		require.Same(t, r.own, r.order()[0])
+
+		r.learn(nil) // somebody did not know
+		require.Len(t, r.order(), 3)
+		r.learn([]string{"10.0.0.2:1"})
+		require.Len(t, r.order(), 2)
+	})
+}
