@@ -44,8 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		line = "grafnode: " + line
 	}
 	fmt.Fprintln(stderr, line)
-	var config *node.ConfigError
-	if errors.As(err, new(usageError)) || errors.As(err, &config) {
+	if errors.As(err, new(usageError)) || errors.As(err, new(*node.ConfigError)) || errors.As(err, new(*demo.InputError)) {
 		return exitUsage
 	}
 	return exitFailed
@@ -83,7 +82,8 @@ Start with the demo, which needs nothing else:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newAgent(), newEdge(), newMembers(), newLeases(), newStatus(), newVersion(), demo.Command())
+	root.AddCommand(newAgent(), newEdge(), newMembers(), newLeases(), newStatus(), newVersion(), demo.Command(),
+		demo.StageCommand())
 	return root
 }
 

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/grafnode/grafnode/stream"
 	"github.com/grafnode/grafnode/stream/sqlsink"
+	"github.com/grafnode/grafnode/stream/sqlsink/sqlitedb"
 )
 
 // The tables have no UNIQUE constraint on the line, on purpose: each line is there once because of the transactions that put it
@@ -23,6 +25,16 @@ var (
 	schemaDeadLetters  = `CREATE TABLE IF NOT EXISTS dead_letters (line INTEGER NOT NULL, reason TEXT NOT NULL, raw TEXT NOT NULL)`
 	columnsDeadLetters = []string{"line", "reason", "raw"}
 )
+
+// Tidy leaves the database at path as one file, whatever became of the processes that wrote it: SQLite moves what stands in
+// the log beside it into it.
+func Tidy(ctx context.Context, path string) error {
+	db, err := sqlitedb.Open(ctx, path)
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
 
 // sinks returns the pipeline's two sinks in db, which may be nil in a process that runs neither of their stages.
 func sinks(db *sql.DB) (stream.Sink[Row], stream.Sink[stream.Rejected], error) {
