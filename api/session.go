@@ -105,7 +105,8 @@ type HandBack struct {
 	Capacity   int             `json:"capacity"` // of the ring, bytes
 }
 
-// Beat shows life, and asks how long the session is good. The reply is a Beat with Deadline.
+// Beat shows life, and asks how long the session is good. The reply is a Beat with Deadline; the node also sends one, with
+// Seq zero, when it has renewed the session. An Error with Seq zero says that the cluster has ended the session.
 type Beat struct {
 	Deadline lease.Instant `json:"deadline,omitempty"`
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/internal/boottime"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -160,7 +159,7 @@ func (c *Client) open(ctx context.Context) (*session, error) {
 		s.end()
 		return nil, ErrClosed
 	}
-	c.log.Info("session opened", "session", s.id, "node", s.node, "good_for", s.deadline.Sub(boottime.Now()))
+	c.log.Info("session opened", "session", s.id, "node", s.node, "good_for", s.left())
 	return s, nil
 }
 

@@ -144,3 +144,30 @@ func TestRefusalsKeepTheirKind(t *testing.T) {
 		require.ErrorIs(t, err, want)
 	}
 }
+
+// A node that accepts and says nothing is not waited for: the next one is asked as well, and first from then on.
+func TestSilentNodeDelaysLittle(t *testing.T) {
+	other := onTCP(t)
+	other.mux.HandleFunc("GET /v1/edges/e", func(w http.ResponseWriter, _ *http.Request) { give(w, record("e", 4, 9)) })
+	own, socket := onSocket(t, other)
+	asked := 0
+	own.mux.HandleFunc("GET /v1/edges/e", func(_ http.ResponseWriter, r *http.Request) {
+		asked++
+		<-r.Context().Done() // which is when the answer came from elsewhere
+	})
+	c := dial(t, socket)
+	for range 5 {
+		e, err := c.Edge(t.Context(), "e")
+		require.NoError(t, err)
+		require.EqualValues(t, 4, e.Generation)
+	}
+	require.Equal(t, 1, asked)
+}
+
+func TestEndedContextsAskNobody(t *testing.T) {
+	_, socket := onSocket(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := dial(t, socket).Edge(ctx, "e")
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/fdconn"
+	"github.com/grafnode/grafnode/lease"
 )
 
 // sendTimeout is how long a node may take no bytes before the line counts as broken.
@@ -22,8 +23,9 @@ var errHungUp = errors.New("the node closed the line")
 // goroutine reads until the connection breaks.
 type line struct {
 	conn *fdconn.Conn
-	done chan struct{} // closed when the connection is broken and the reader has ended
-	over chan struct{} // closed when the node has said, unasked, that the session has ended
+	done chan struct{}      // closed when the connection is broken and the reader has ended
+	over chan struct{}      // closed when the node has said, unasked, that the session has ended
+	good chan lease.Instant // the newest deadline that it has told unasked
 
 	mu      sync.Mutex
 	last    uint64
@@ -55,6 +57,7 @@ func dialLine(ctx context.Context, socket string) (*line, error) {
 		conn:    fdconn.New(conn.(*net.UnixConn), fdconn.Config{FrameMax: api.SessionFrameMax, SendTimeout: sendTimeout}),
 		done:    make(chan struct{}),
 		over:    make(chan struct{}),
+		good:    make(chan lease.Instant, 1),
 		waiting: map[uint64]chan reply{},
 	}, nil
 }
@@ -140,9 +143,17 @@ func (l *line) read() {
 			l.mu.Unlock()
 			return
 		}
-		if m.Seq == 0 && m.Error != nil && !told {
+		switch {
+		case m.Seq != 0:
+		case m.Error != nil && !told:
 			told = true
 			close(l.over)
+		case m.Beat != nil:
+			select {
+			case <-l.good: // an older one that nobody has looked at
+			default:
+			}
+			l.good <- m.Beat.Deadline // has room: there is no other sender
 		}
 		l.deliver(reply{m, files})
 	}

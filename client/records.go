@@ -11,33 +11,19 @@ import (
 	"github.com/grafnode/grafnode/locator"
 )
 
-// readTours is how many times a read asks all nodes round before it says that none can answer.
-const readTours = 2
-
 // Edge returns an edge's record as of now or later; api.ErrNotFound if there is none, api.ErrUnavailable or
 // api.ErrNoQuorum if no node could say.
 func (c *Client) Edge(ctx context.Context, name string) (api.Edge, error) {
 	ctx, cancel := c.until(ctx)
 	defer cancel()
-	e, err := read(ctx, c.route, func(ctx context.Context, a *API) (api.Edge, error) { return a.Edge(ctx, name, api.Default) })
+	t := tour[api.Edge]{route: c.route, hedge: true, ask: func(ctx context.Context, a *API) (api.Edge, error) {
+		return a.Edge(ctx, name, api.Default)
+	}}
+	e, err := t.several(ctx)
 	if err == nil {
 		c.remember(e)
 	}
 	return e, err
-}
-
-// read asks round, a few times.
-func read[T any](ctx context.Context, r *route, ask func(context.Context, *API) (T, error)) (T, error) {
-	wait := new(backoff)
-	for i := 1; ; i++ {
-		answer, err := tour(ctx, r, ask)
-		if i == readTours || !elsewhere(err) {
-			return answer, err
-		}
-		if cause := wait.sleep(ctx); cause != nil {
-			return answer, fmt.Errorf("%w; last: %w", cause, err)
-		}
-	}
 }
 
 // Locator returns where an edge's ring lies. While no node can be asked it is the last place known here, and nil error:
@@ -118,13 +104,14 @@ func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, e
 		}
 		r.Session = s.id
 	}
+	t := tour[api.ChangeResponse]{route: c.route, hedge: true, ask: func(ctx context.Context, a *API) (api.ChangeResponse, error) {
+		if c.lostIs(r.Session) {
+			return api.ChangeResponse{}, fmt.Errorf("client: session %s: %w", r.Session, api.ErrSessionLost)
+		}
+		return a.Change(ctx, r)
+	}}
 	for wait := new(backoff); ; {
-		resp, err := tour(ctx, c.route, func(ctx context.Context, a *API) (api.ChangeResponse, error) {
-			if c.lostIs(r.Session) {
-				return api.ChangeResponse{}, fmt.Errorf("client: session %s: %w", r.Session, api.ErrSessionLost)
-			}
-			return a.Change(ctx, r)
-		})
+		resp, err := t.once(ctx)
 		if err == nil {
 			for _, e := range resp.Edges {
 				c.remember(e)

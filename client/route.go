@@ -137,23 +137,6 @@ func elsewhere(err error) bool {
 	return errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrNoQuorum)
 }
 
-// tour asks one node after the other until one gives an answer that is not "not here, not now", and returns it.
-func tour[T any](ctx context.Context, r *route, ask func(context.Context, *API) (T, error)) (T, error) {
-	var answer T
-	var err error
-	for _, node := range r.order() {
-		answer, err = ask(ctx, node)
-		if ctx.Err() != nil {
-			return answer, err
-		}
-		r.report(node, err)
-		if !elsewhere(err) {
-			return answer, err
-		}
-	}
-	return answer, err
-}
-
 // backoff spaces retries: from 10 ms, doubled up to 500 ms, each with a random half on top so that the stages of a dead node do
 // not march in step.
 type backoff struct{ next time.Duration }

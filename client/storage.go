@@ -21,16 +21,20 @@ func (c *Client) AcquireLease(ctx context.Context, r lease.Request) (lease.Grant
 	if _, err := c.live(ctx); err != nil {
 		return lease.Grant{}, err
 	}
-	return read(ctx, c.route, func(ctx context.Context, a *API) (lease.Grant, error) { return a.AcquireLease(ctx, r) })
+	t := tour[lease.Grant]{route: c.route, ask: func(ctx context.Context, a *API) (lease.Grant, error) {
+		return a.AcquireLease(ctx, r)
+	}}
+	return t.several(ctx)
 }
 
 // ReleaseLease gives a lease back. Releasing one that has ended is no error.
 func (c *Client) ReleaseLease(ctx context.Context, id lease.ID) error {
 	ctx, cancel := c.until(ctx)
 	defer cancel()
-	_, err := read(ctx, c.route, func(ctx context.Context, a *API) (struct{}, error) {
+	t := tour[struct{}]{route: c.route, ask: func(ctx context.Context, a *API) (struct{}, error) {
 		return struct{}{}, a.ReleaseLease(ctx, id)
-	})
+	}}
+	_, err := t.several(ctx)
 	return err
 }
 
@@ -44,7 +48,10 @@ func (c *Client) UpdateCheckpoint(ctx context.Context, key string, r api.Checkpo
 	}
 	ctx, cancel := c.until(ctx)
 	defer cancel()
-	return read(ctx, c.route, func(ctx context.Context, a *API) (api.Checkpoint, error) { return a.PutCheckpoint(ctx, key, r) })
+	t := tour[api.Checkpoint]{route: c.route, ask: func(ctx context.Context, a *API) (api.Checkpoint, error) {
+		return a.PutCheckpoint(ctx, key, r)
+	}}
+	return t.several(ctx)
 }
 
 // Report gives the stage's counters to the own node, over the session. It does not wait: without a session or a node there

@@ -77,8 +77,11 @@ func (c *Client) tend(s *session, l *line) {
 func (c *Client) attend(s *session, l *line) {
 	beat := time.NewTicker(lease.RenewEvery(s.ttl))
 	defer beat.Stop()
-	for beats := 1; ; beats++ {
+	for beats := 0; ; {
 		select {
+		case d := <-l.good:
+			s.extend(d)
+			continue
 		case <-l.over:
 			s.end()
 			return
@@ -93,7 +96,7 @@ func (c *Client) attend(s *session, l *line) {
 		if err := s.beat(c.ctx, l); errors.Is(err, api.ErrSessionLost) {
 			s.end()
 		}
-		if beats%relearnEvery == 0 {
+		if beats++; beats%relearnEvery == 0 {
 			c.learnNodes(c.ctx, c.route.own)
 		}
 	}

@@ -60,6 +60,7 @@ func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, pid int) (*session, 
 	}
 	token, err := hello.Token, error(nil)
 	if s.id == "" {
+		close(s.renewed) // its first deadline is known
 		token, err = h.begin(s)
 	} else {
 		err = h.takeUp(s, token)

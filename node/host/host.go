@@ -193,7 +193,7 @@ func (h *Host) Renewed(asked lease.Instant, r api.RenewResponse) {
 	}
 	for id, d := range r.Sessions {
 		if s, ok := h.sessions[id]; ok {
-			s.extend(lease.HolderDeadline(asked, d))
+			h.extendLocked(s, lease.HolderDeadline(asked, d))
 		}
 	}
 	for id, status := range r.Ended {

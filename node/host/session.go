@@ -183,11 +183,19 @@ func (h *Host) depart(s *session, why error) {
 	}
 }
 
-// extend takes a deadline that a renewal has confirmed. host.mu is held.
-func (s *session) extend(d lease.Instant) {
-	s.deadline = max(s.deadline, d)
+// extendLocked takes a deadline that a renewal has confirmed, and tells the stage: its next beat may be a third of a term
+// away, which would be missing if the node went away now. host.mu is held.
+func (h *Host) extendLocked(s *session, d lease.Instant) {
+	if d <= s.deadline || h.ctx.Err() != nil {
+		return
+	}
+	s.deadline = d
 	select {
 	case <-s.renewed:
+		h.running.Go(func() {
+			// If it cannot be told, its connection is broken, which serve sees.
+			_ = s.answer(0, api.SessionMessage{Beat: &api.Beat{Deadline: d}})
+		})
 	default:
 		close(s.renewed)
 	}

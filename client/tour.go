@@ -1,0 +1,120 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+)
+
+// hedgeAfter is how long a node is waited for before the next one is asked as well. A node that is stopped, or that forwards
+// to a leader that is, would otherwise cost the whole of a try's time.
+const hedgeAfter = 500 * time.Millisecond
+
+// tour asks one node after the other until one gives an answer that is not "not here, not now", and returns it. With
+// hedging, a node that is slow is not waited for before asking the next, so only what may be carried out twice may be
+// hedged; without it, an unknown outcome is an answer.
+type tour[T any] struct {
+	route *route
+	hedge bool
+	ask   func(context.Context, *API) (T, error)
+
+	answers chan answer[T]
+	asking  map[*API]struct{}
+	failure error // the last, an unknown outcome before all others
+}
+
+type answer[T any] struct {
+	node  *API
+	value T
+	err   error
+}
+
+// once asks each node once.
+func (t *tour[T]) once(ctx context.Context) (T, error) {
+	asking, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	nodes := t.route.order()
+	t.answers, t.asking, t.failure = make(chan answer[T], len(nodes)), map[*API]struct{}{}, nil
+	for ctx.Err() == nil && len(nodes) > 0 {
+		node := nodes[0]
+		nodes = nodes[1:]
+		t.asking[node] = struct{}{}
+		running.Go(func() {
+			value, err := t.ask(asking, node)
+			t.answers <- answer[T]{node, value, err}
+		})
+		if a, final := t.wait(ctx, len(nodes) > 0); final {
+			return a.value, a.err
+		}
+	}
+	var none T
+	if t.failure == nil {
+		t.failure = context.Cause(ctx)
+	}
+	return none, t.failure
+}
+
+// wait returns a final answer, or false when it is time to ask the next node or, if there is no more, all have failed.
+func (t *tour[T]) wait(ctx context.Context, more bool) (answer[T], bool) {
+	var slow <-chan time.Time
+	if t.hedge && more {
+		timer := time.NewTimer(hedgeAfter)
+		defer timer.Stop()
+		slow = timer.C
+	}
+	for len(t.asking) > 0 {
+		select {
+		case <-slow:
+			return answer[T]{}, false
+		case a := <-t.answers: // comes soon after ctx ends, too
+			delete(t.asking, a.node)
+			if t.final(ctx, a) {
+				return a, true
+			}
+			if more {
+				return answer[T]{}, false
+			}
+		}
+	}
+	return answer[T]{}, false
+}
+
+// final takes an answer in, and reports whether it is one that counts.
+func (t *tour[T]) final(ctx context.Context, a answer[T]) bool {
+	if ctx.Err() == nil {
+		t.route.report(a.node, a.err)
+	}
+	if elsewhere(a.err) || t.hedge && errors.Is(a.err, api.ErrUnknown) {
+		if !errors.Is(t.failure, api.ErrUnknown) {
+			t.failure = a.err
+		}
+		return false
+	}
+	for node := range t.asking { // overtaken: it has had its time
+		t.route.report(node, api.ErrUnavailable)
+	}
+	return true
+}
+
+// rounds is how many times a request goes round all nodes before it is said that none can answer.
+const rounds = 2
+
+// several asks round a few times. An unknown outcome is not asked again.
+func (t *tour[T]) several(ctx context.Context) (T, error) {
+	wait := new(backoff)
+	for i := 1; ; i++ {
+		value, err := t.once(ctx)
+		if i == rounds || !elsewhere(err) {
+			return value, err
+		}
+		if cause := wait.sleep(ctx); cause != nil {
+			return value, fmt.Errorf("%w; last: %w", cause, err)
+		}
+	}
+}
