@@ -180,8 +180,8 @@ func (d *director) isCalm() bool {
 	if !d.begun || len(d.down) > 0 {
 		return false
 	}
-	failures := d.t.Failures()
-	return len(failures) == 0 || failures[len(failures)-1].Recovered()
+	last, any := d.t.Last()
+	return !any || last.Recovered()
 }
 
 // due reports whether the store has got far enough for a kill, but not to the end, and the pause is over.

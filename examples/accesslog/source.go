@@ -42,6 +42,9 @@ func (f logFile) read(ctx context.Context, skip uint64, yield func(stream.Item[L
 		return err
 	}
 	pace := pacer{rate: f.rate}
+	if skip > 0 {
+		pace.free = int(f.rate * again.Seconds())
+	}
 	for pace.wait(ctx) {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
@@ -57,6 +60,10 @@ func (f logFile) read(ctx context.Context, skip uint64, yield func(stream.Item[L
 	return nil // ctx has ended: the caller knows
 }
 
+// again is how much of the input, in time at its rate, a restarted source reads unheld: what was on its way when its predecessor
+// died comes first, and is not new.
+const again = 500 * time.Millisecond
+
 // slack is how far a pacer may run ahead between two sleeps, and how much of a delay it makes up for: timers are not exact
 // enough to sleep before every line.
 const slack = 2 * time.Millisecond
@@ -64,12 +71,14 @@ const slack = 2 * time.Millisecond
 // pacer holds its caller to a rate.
 type pacer struct {
 	rate float64
+	free int // lines that are let through
 	next time.Time
 }
 
 // wait returns when the next line is due, or false when ctx has ended.
 func (p *pacer) wait(ctx context.Context) bool {
-	if p.rate <= 0 {
+	if p.rate <= 0 || p.free > 0 {
+		p.free = max(p.free-1, 0)
 		return ctx.Err() == nil
 	}
 	now := time.Now()

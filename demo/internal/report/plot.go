@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,7 @@ type plot struct {
 	Line, Area               string // SVG paths
 	X, Y                     []tick
 	Marks                    []mark
+	Cut                      string // the highest rate, if it was cut off
 }
 
 // tick is a labelled grid line.
@@ -57,10 +59,13 @@ func newPlot(r Report) plot {
 		peak = math.Max(peak, s.PerSecond)
 		seconds = math.Max(seconds, s.AtSeconds+step)
 	}
+	if most := cutAbove * median(r.Throughput); most > 0 && peak > most {
+		p.Cut, peak = number(math.Round(peak)), most
+	}
 	gridY := niceStep(peak / ticksY)
 	peak = math.Ceil(peak/gridY) * gridY
 	x := func(s float64) float64 { return left + (right-left)*s/seconds }
-	y := func(v float64) float64 { return bottom - (bottom-top)*v/peak }
+	y := func(v float64) float64 { return bottom - (bottom-top)*min(v, peak)/peak }
 
 	for v := 0.0; v <= peak+gridY/2; v += gridY {
 		p.Y = append(p.Y, tick{y(v), number(v)})
@@ -77,6 +82,25 @@ func newPlot(r Report) plot {
 		p.Marks = append(p.Marks, newMark(i, f, x))
 	}
 	return p
+}
+
+// cutAbove is the multiple of the usual rate above which the plot is cut off. What piled up during a failure is stored in one
+// burst; drawn to its full height it would leave no room for the dips.
+const cutAbove = 2.5
+
+// median returns the median of the samples in which something was stored, 0 if there is none.
+func median(samples []Sample) float64 {
+	var rates []float64
+	for _, s := range samples {
+		if s.PerSecond > 0 {
+			rates = append(rates, s.PerSecond)
+		}
+	}
+	if len(rates) == 0 {
+		return 0
+	}
+	slices.Sort(rates)
+	return rates[len(rates)/2]
 }
 
 // steps returns the path of the samples as a staircase: each holds for its whole stretch.

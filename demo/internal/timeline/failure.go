@@ -89,6 +89,17 @@ func first(t *time.Time, at time.Time) {
 	}
 }
 
+// Last returns the last kill, without its gap.
+func (t *Timeline) Last() (f Failure, ok bool) {
+	if len(t.failures) == 0 {
+		return Failure{}, false
+	}
+	return *t.failures[len(t.failures)-1], true
+}
+
+// Kills returns how many kills there were.
+func (t *Timeline) Kills() int { return len(t.failures) }
+
 // Failures returns the kills so far, in order, with the sink's gap of each.
 func (t *Timeline) Failures() []Failure {
 	out := make([]Failure, len(t.failures))

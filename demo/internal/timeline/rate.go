@@ -28,19 +28,20 @@ func (r *rate) add(at time.Time, total uint64) {
 	r.samples = slices.Delete(r.samples, 0, old)
 }
 
-// at returns the counter's growth per second over the span that ends now.
+// stale is how old the newest sample may be before its silence counts: stages report once a second.
+const stale = 3 * rateOver / 2
+
+// at returns the counter's growth per second over about the span that ends now.
 func (r *rate) at(now time.Time) float64 {
-	if len(r.samples) == 0 {
+	if len(r.samples) < 2 {
 		return 0
 	}
 	first, last := r.samples[0], r.samples[len(r.samples)-1]
-	for _, s := range r.samples {
-		if now.Sub(s.at) >= rateOver {
-			first = s
-		}
+	until := last.at
+	if now.Sub(until) > stale {
+		first, until = last, now
 	}
-	span := max(now.Sub(first.at), rateOver/10)
-	return float64(last.total-first.total) / span.Seconds()
+	return float64(last.total-first.total) / max(until.Sub(first.at), rateOver/10).Seconds()
 }
 
 // Point is a stretch of time and the items that the store committed in it.

@@ -147,7 +147,7 @@ func TestEdges(t *testing.T) {
 	require.Equal(t, "enrich-2", tl.Holder(parse, fabric.RoleConsumer))
 	require.Empty(t, tl.Holder(enrich, fabric.RoleConsumer))
 	require.Zero(t, tl.Edge(enrich).Items, "an edge's items are its consumer's")
-	require.InDelta(t, (144-10)/1.6, e.Rate(ms(1700)), 0.01)
+	require.InDelta(t, (144-10)/1.6, e.Rate(ms(2000)), 0.01)
 	require.Zero(t, e.Rate(ms(9000)))
 	require.Nil(t, tl.Edge("other"))
 }

@@ -17,7 +17,7 @@ func (v *View) picture(now time.Time) []string {
 		lines = append(lines, fmt.Sprintf("  %-20s %10.0f %11s  %s", e.Name, e.Rate(now), generation, orNone(e.Node)))
 	}
 	return append(lines, fmt.Sprintf("  leader %s, %d kills, %d repeats dropped",
-		orNone(v.t.Leader()), len(v.t.Failures()), v.t.Repeats()))
+		orNone(v.t.Leader()), v.t.Kills(), v.t.Repeats()))
 }
 
 // bar returns the progress bar, as wide as the terminal lets it be.

@@ -42,11 +42,15 @@ func New(w io.Writer, t *timeline.Timeline, lines uint64) *View {
 	return v
 }
 
-// Event shows an event, if it is of a kind to be shown.
+// Event shows an event that the timeline has taken, if it is of a kind to be shown.
 func (v *View) Event(e event.Event) {
 	what, rest, ok := words(e)
 	if !ok {
 		return
+	}
+	if last, any := v.t.Last(); any && e.Kind != event.Killed && last.Detected.Equal(e.At) {
+		rest = what + ": " + rest
+		what = "detected"
 	}
 	v.print(fmt.Sprintf("%s  %-10s  %s", stamp(e.At.Sub(v.t.Start())), what, rest))
 }

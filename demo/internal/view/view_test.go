@@ -45,22 +45,40 @@ func TestPlainLines(t *testing.T) {
 	v.Close()
 	require.Equal(t, ""+
 		"  1.500 s  killed      node-1 (ring-node), which log.parse needs\n"+
-		"  2.000 s   50 %        line 50 of 100; log.parse 0/s generation 6 on node-2; log.enrich 0/s generation 0 on -\n",
+		"  2.000 s   50 %        line 50 of 100; log.parse 400/s generation 6 on node-2; log.enrich 0/s generation 0 on -\n",
 		out.String())
+}
+
+func TestDetectionIsNamed(t *testing.T) {
+	var out bytes.Buffer
+	tl := halfway()
+	v := New(&out, tl, 100)
+	for _, e := range []event.Event{
+		{At: after(2 * time.Second), Kind: event.Killed, Process: "node-2", What: "ring-node", Edge: "log.parse"},
+		{At: after(2010 * time.Millisecond), Kind: event.Lost, Process: "parse", Edge: "log.parse", Cause: "reset"},
+		{At: after(2020 * time.Millisecond), Kind: event.Lost, Process: "enrich", Edge: "log.parse", Cause: "moved"},
+	} {
+		tl.Add(e)
+		v.Event(e)
+	}
+	require.Equal(t, ""+
+		"  2.000 s  killed      node-2 (ring-node), which log.parse needs\n"+
+		"  2.010 s  detected    ring lost: log.parse of parse: reset\n"+
+		"  2.020 s  ring lost   log.parse of enrich: moved\n", out.String())
 }
 
 func TestWords(t *testing.T) {
 	for want, e := range map[string]event.Event{
-		"finished|ingest":                       {Kind: event.Exited, Process: "ingest"},
-		"gone|store: signal: killed":            {Kind: event.Exited, Process: "store", Cause: "signal: killed"},
-		"ready|node-1":                          {Kind: event.Ready, Process: "node-1"},
-		"leader|none":                           {Kind: event.Leading},
-		"detected|parse lost the ring of e: x":  {Kind: event.Lost, Process: "parse", Edge: "e", Cause: "x"},
-		"taken|consumer of e by parse, epoch 3": {Kind: event.Claimed, Process: "parse", Edge: "e", Role: fabric.RoleConsumer, Generation: 3},
+		"finished|ingest":                         {Kind: event.Exited, Process: "ingest"},
+		"gone|store: signal: killed":              {Kind: event.Exited, Process: "store", Cause: "signal: killed"},
+		"ready|node-1":                            {Kind: event.Ready, Process: "node-1"},
+		"leader|none":                             {Kind: event.Leading},
+		"ring lost|e of parse: y: z":              {Kind: event.Lost, Process: "parse", Edge: "e", Cause: "x: y: z"},
+		"claimed|consumer of e by parse, epoch 3": {Kind: event.Claimed, Process: "parse", Edge: "e", Role: fabric.RoleConsumer, Generation: 3},
 		"flowing|e, generation 3: first new item at parse": {Kind: event.FirstItem, Process: "parse", Edge: "e",
 			Role: fabric.RoleConsumer, Generation: 3},
 		"taken over|e, generation 3, ring on n": {Kind: event.Changed, Edge: "e", Generation: 3, Node: "n", Cause: "takeover"},
-		"detected|e: a role is free, its process has gone": {Kind: event.Changed, Edge: "e", Generation: 3, Node: "n",
+		"role free|e: its process has gone": {Kind: event.Changed, Edge: "e", Generation: 3, Node: "n",
 			Cause: "session-ended"},
 		"relocated|e, generation 3, ring on n (ring-lost)": {Kind: event.Changed, Edge: "e", Generation: 3, Node: "n",
 			Cause: "ring-lost"},
@@ -106,12 +124,12 @@ func TestTerminal(t *testing.T) {
 	v.Frame(after(time.Second))
 	v.Frame(after(1100 * time.Millisecond))
 	require.Equal(t, []string{
-		"  1.000 s  detected    parse lost the ring of log.parse: a…",
+		"  1.000 s  ring lost   log.parse of parse: a cause that is…",
 		"",
 		"  " + strings.Repeat("█", 13) + strings.Repeat("░", 14) + "  50 %  line 50 of 100  1.1 s",
 		"",
 		"  edge                    items/s  generation  ring on",
-		"  log.parse                   364           6  node-2",
+		"  log.parse                   400           6  node-2",
 		"  log.enrich                    0           -  -",
 		"  leader node-3, 0 kills, 3 repeats dropped",
 	}, screen(t, out.String()))

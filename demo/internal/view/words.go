@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -28,9 +29,9 @@ func words(e event.Event) (what, rest string, ok bool) {
 		}
 		return "leader", e.Process, true
 	case event.Lost:
-		return "detected", fmt.Sprintf("%s lost the ring of %s: %s", e.Process, e.Edge, e.Cause), true
+		return "ring lost", fmt.Sprintf("%s of %s: %s", e.Edge, e.Process, short(e.Cause)), true
 	case event.Claimed:
-		return "taken", fmt.Sprintf("%s by %s, epoch %d", role(e), e.Process, e.Generation), true
+		return "claimed", fmt.Sprintf("%s by %s, epoch %d", role(e), e.Process, e.Generation), true
 	case event.Bound:
 		return "bound", fmt.Sprintf("%s, generation %d: %s", role(e), e.Generation, e.Process), true
 	case event.FirstItem:
@@ -61,12 +62,18 @@ func changed(e event.Event) (what, rest string, ok bool) {
 	case api.ReasonTakeover:
 		return "taken over", where, true
 	case api.ReasonGone:
-		return "detected", fmt.Sprintf("%s: a role is free, its process has gone", e.Edge), true
+		return "role free", fmt.Sprintf("%s: its process has gone", e.Edge), true
 	case api.ReasonRecovered:
 		return "adopted", where, true
 	default:
 		return "relocated", fmt.Sprintf("%s (%s)", where, e.Cause), true
 	}
+}
+
+// short returns the end of an error's text, where its root stands.
+func short(cause string) string {
+	parts := strings.Split(cause, ": ")
+	return strings.Join(parts[max(len(parts)-2, 0):], ": ")
 }
 
 // stamp writes the time since the start.
