@@ -18,6 +18,7 @@ import (
 	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/internal/testport"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/node"
 )
 
@@ -57,7 +58,7 @@ func newCluster(t *testing.T, n int) *cluster {
 	for i, bind := range join {
 		c.cfgs = append(c.cfgs, node.Config{
 			DataDir: filepath.Join(root, strconv.Itoa(i)), Bind: bind, Join: join, BootstrapExpect: n, Name: "n" + strconv.Itoa(i),
-			Zone: "z" + strconv.Itoa(i), Memory: 64 << 20, Version: "test", Logger: slog.New(slog.DiscardHandler),
+			Zone: "z" + strconv.Itoa(i), Memory: 64 << 20, Socket: filepath.Join(root, strconv.Itoa(i)+".sock"), Version: "test", Logger: slog.New(slog.DiscardHandler),
 		})
 		c.start(i)
 	}
@@ -89,10 +90,12 @@ func (c *cluster) stop(i int) {
 // eventually waits until f returns no error.
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
-	var last error
-	ok := func() bool { last = f(); return last == nil }
-	if !ok() {
-		require.Eventually(t, ok, patience, 20*time.Millisecond, "the last error is below")
+	last := f()
+	for began := time.Now(); last != nil && time.Since(began) < patience; last = f() {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-t.Context().Done():
+		}
 	}
 	require.NoError(t, last)
 }
@@ -230,6 +233,7 @@ func TestANodeIsTakenInLater(t *testing.T) {
 	c.ready()
 	late := c.cfgs[0]
 	late.DataDir, late.Bind = filepath.Join(filepath.Dir(late.DataDir), "late"), fmt.Sprintf("127.0.0.1:%d", testport.Pair(t))
+	late.Socket = late.DataDir + ".sock"
 	late.Join, late.BootstrapExpect, late.Name = []string{c.cfgs[0].Bind}, 0, "late"
 	c.cfgs, c.nodes = append(c.cfgs, late), append(c.nodes, nil)
 	c.start(1)
@@ -242,8 +246,8 @@ func TestANodeIsTakenInLater(t *testing.T) {
 func TestWhatCannotBeOpenedIsAConfigError(t *testing.T) {
 	c := newCluster(t, 1)
 	for setting, spoil := range map[string]func(*node.Config){
-		"data-dir": func(*node.Config) {}, // in use
-		"bind":     func(cfg *node.Config) { cfg.DataDir += "x" },
+		"data-dir": func(*node.Config) {},                         // in use
+		"bind":     func(cfg *node.Config) { cfg.DataDir += "x" }, // in use too
 		"socket": func(cfg *node.Config) {
 			cfg.DataDir, cfg.Bind = cfg.DataDir+"y", fmt.Sprintf("127.0.0.1:%d", testport.Pair(t))
 			cfg.Socket = c.nodes[0].Socket()
@@ -262,4 +266,11 @@ func TestWhatCannotBeOpenedIsAConfigError(t *testing.T) {
 		require.NoError(t, n.Close())
 	}
 	c.ready() // and the first one is none the worse
+}
+
+func ids(c *cluster, nodes ...int) (ids []locator.NodeID) {
+	for _, i := range nodes {
+		ids = append(ids, c.nodes[i].ID())
+	}
+	return ids
 }

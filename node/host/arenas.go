@@ -36,7 +36,7 @@ func (h *Host) reconcileArenas() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for r := range h.config.State.Rings() {
-		if r.Incarnation == h.config.Incarnation && h.arenas[r.Arena()] == nil {
+		if r.Incarnation == h.config.Incarnation && h.arenas[r.Arena()] == nil && !h.draining {
 			h.addLocked(r)
 		}
 	}

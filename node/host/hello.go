@@ -150,36 +150,39 @@ func (h *Host) enter(s *session, revision api.Revision) error {
 	return nil
 }
 
-// endSessionLocked has the cluster end a session, in the background, until it has. host.mu is held. There is at most one
-// such goroutine for each connection that was ever admitted and whose end is not confirmed; the state forgets sessions
-// that nobody renews, which ends the goroutine too.
+// endSessionLocked has the cluster end a session, in the background, until it has: at most one goroutine for each
+// session, and none for longer than the session is in the state. host.mu is held.
 func (h *Host) endSessionLocked(id lease.SessionID) {
 	if _, already := h.ending[id]; already || h.ctx.Err() != nil {
 		return
 	}
 	h.ending[id] = struct{}{}
 	h.running.Go(func() {
-		pause := 50 * time.Millisecond
-		for {
-			err := h.endSession(id)
-			if err == nil || h.ctx.Err() != nil {
-				break
-			}
-			h.log.Warn("session's end not confirmed yet", "session", id, "err", err)
-			select {
-			case <-time.After(pause):
-			case <-h.ctx.Done():
-			}
-			pause = min(2*pause, 2*time.Second)
-		}
+		h.endSession(id)
 		h.mu.Lock()
 		delete(h.ending, id)
 		h.mu.Unlock()
 	})
 }
 
-// endSession asks once. nil means that the session is no concern of this incarnation any more.
-func (h *Host) endSession(id lease.SessionID) error {
+func (h *Host) endSession(id lease.SessionID) {
+	const pauseMin, pauseMax = 50 * time.Millisecond, 2 * time.Second
+	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
+		err := h.askToEnd(id)
+		_, alive := h.config.State.Session(id)
+		if err == nil || !alive || h.ctx.Err() != nil {
+			return
+		}
+		h.log.Warn("session's end not confirmed yet", "session", id, "err", err)
+		select {
+		case <-time.After(pause):
+		case <-h.ctx.Done():
+		}
+	}
+}
+
+// askToEnd asks once. nil means that the session is no concern of this incarnation any more.
+func (h *Host) askToEnd(id lease.SessionID) error {
 	ctx, cancel := h.within(helloTimeout)
 	defer cancel()
 	_, err := h.config.Leader.Sessions(ctx, api.SessionRequest{End: &api.SessionEnd{

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/registry"
+)
+
+func report(items uint64, rewires ...float64) api.StageReport {
+	return api.StageReport{
+		Stage: "parse",
+		Edges: []api.EdgeReport{
+			{Edge: "e", Role: fabric.RoleProducer, Items: items, Retained: 7, Causes: map[string]uint64{"ring-lost": 1, "invented": 1}, Rewires: rewires},
+			{Edge: "e", Role: fabric.RoleConsumer, Items: items, Repeats: 2},
+		},
+		Sink: &api.SinkReport{Commits: items / 10, Items: items, Gaps: rewires},
+	}
+}
+
+func TestStagesAddUpOverSessions(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	s := NewStages(reg)
+	s.Began("s1", "parse")
+	s.Report("s1", report(10, 0.2))
+	s.Report("s1", report(30))
+	s.Ended("s1")
+	s.Ended("s1")
+	s.Began("s2", "parse")
+	s.Report("s2", report(5))
+	for _, line := range []string{
+		`grafnode_edge_items_total{edge="e",role="consumer"} 35`,
+		`grafnode_edge_items_total{edge="e",role="producer"} 35`,
+		`grafnode_edge_rebinds_total{edge="e",reason="other",role="producer"} 2`,
+		`grafnode_edge_rebinds_total{edge="e",reason="ring-lost",role="producer"} 2`,
+		`grafnode_edge_repeats_dropped_total{edge="e"} 4`,
+		`grafnode_edge_retained_items{edge="e"} 7`,
+		`grafnode_edge_rewire_seconds_count{edge="e",role="producer"} 1`,
+		`grafnode_sink_items_total{stage="parse"} 35`,
+		`grafnode_stage_restarts_total{stage="parse"} 1`,
+		`grafnode_stage_sessions{stage="parse"} 1`,
+	} {
+		require.Contains(t, scrape(reg), line+"\n")
+	}
+}
+
+// scrape returns what Prometheus would read.
+func scrape(reg *prometheus.Registry) string {
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
+}
+
+// Whatever names stages invent, there is a bounded number of series.
+func TestLabelsAreBounded(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	s := NewStages(reg)
+	for i := range seriesMax + 100 {
+		s.Report("s1", api.StageReport{Stage: "p", Edges: []api.EdgeReport{{Edge: fmt.Sprint("e", i), Role: fabric.RoleConsumer, Items: 1}}})
+	}
+	require.Equal(t, seriesMax+1, strings.Count(scrape(reg), "\ngrafnode_edge_items_total{"))
+	require.Contains(t, scrape(reg), `grafnode_edge_items_total{edge="other",role="consumer"} 100`)
+}
+
+func TestChangesAreCountedOnce(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	c := NewChanges(reg)
+	change := registry.ChangeEdges{Reason: api.ReasonRingLost}
+	c.Applied(7, change, registry.Result{Revision: 7, Edges: make([]registry.Record, 2), Ended: []registry.Ended{{Status: lease.Released}}})
+	c.Applied(8, change, registry.Result{Revision: 7, Edges: make([]registry.Record, 2)}) // asked again
+	c.Applied(9, change, registry.Result{Revision: 9, Err: api.ErrConflict, Edges: make([]registry.Record, 2)})
+	require.Contains(t, scrape(reg), `grafnode_edge_generation_changes_total{reason="ring-lost"} 2`)
+	require.Contains(t, scrape(reg), `grafnode_leases_ended_total{status="released"} 1`)
+}
+
+func TestMetricsFollowTheConventions(t *testing.T) {
+	f := newFixture(t)
+	reg := f.server.c.Metrics
+	NewStages(reg).Report("s1", report(10, 0.1))
+	NewChanges(reg)
+	NewCluster(reg, "n1", f.registry, f.server.c.Gossip, func() []Ring { return []Ring{{"e", 1, 2}, {"e", 3, 4}} })
+	f.ask(t, "POST", "/v1/changes", createParse)
+	status, _, body := f.ask(t, "GET", "/metrics", "")
+	require.Equal(t, 200, status, body)
+	require.Contains(t, body, `grafnode_ring_used_bytes{edge="e"} 4`)
+	require.Contains(t, body, `grafnode_edge_generation{edge="p.parse"} 1`)
+	require.Contains(t, body, `grafnode_http_request_seconds_count{code="200",route="POST /v1/changes"} 1`)
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
