@@ -122,12 +122,22 @@ func TestLeaderKilled(t *testing.T) {
 		p.flows(500)
 		leader := c.leader()
 		leader.kill()
-		p.stages[log.StageEnrich].kill()
+		p.stages[elsewhere(c, leader)].kill()
 		p.flows(500)
 		leader.start()
 		leader.ready()
 	}
 	p.finish()
+}
+
+// elsewhere returns a stage that is not attached to nd: one that can start again while nd is away.
+func elsewhere(c *cluster, nd *node) string {
+	for _, stage := range []string{log.StageEnrich, log.StageStore} {
+		if c.nodes[stageNodes[stage]] != nd {
+			return stage
+		}
+	}
+	panic("two stages share a node that should not")
 }
 
 // A ring's lease is taken back: the edge takes new memory.

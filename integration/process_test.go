@@ -3,12 +3,26 @@ package integration
 import (
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// starts runs functions on one thread that lives as long as the tests: "kill it when its parent dies" means, to the kernel,
+// the thread that started it.
+var starts = func() chan<- func() {
+	c := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range c {
+			f()
+		}
+	}()
+	return c
+}()
 
 // process is a child that can be killed, stopped and started again, as the same program with the same arguments.
 type process struct {
@@ -34,8 +48,10 @@ func (p *process) start() {
 	cmd := exec.Command(p.bin, p.args...)
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(p.t, cmd.Start())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	starts <- func() { started <- cmd.Start() }
+	require.NoError(p.t, <-started)
 	done := make(chan struct{})
 	p.mu.Lock()
 	p.cmd, p.done, p.err = cmd, done, nil
