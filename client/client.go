@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 
 	"github.com/grafnode/grafnode/api"
@@ -48,11 +49,12 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	if cl.route, err = newRoute(c.Socket, APIConfig{Timeout: c.TryTimeout, Credentials: cl.credentials}); err != nil {
 		return nil, err
 	}
-	l, err := dialLine(ctx, c.Socket)
+	var probe net.Dialer
+	conn, err := probe.DialContext(ctx, "unix", c.Socket)
 	if err != nil {
-		return nil, err
+		return nil, explain(c.Socket, err)
 	}
-	l.close()
+	conn.Close()
 	cl.ctx, cl.stop = context.WithCancelCause(context.Background())
 	cl.news = newNews(cl)
 	cl.learnNodes(ctx, cl.route.own)

@@ -97,7 +97,7 @@ func (c *Client) attend(s *session, l *line) {
 			s.end()
 		}
 		if beats++; beats%relearnEvery == 0 {
-			c.learnNodes(c.ctx, c.route.own)
+			c.start(func() { c.learnNodes(c.ctx, c.route.own) }) // beats do not wait for it
 		}
 	}
 }
