@@ -16,7 +16,7 @@ import (
 
 // BenchmarkFollowerLearns measures how long after the leader a follower has applied a change.
 func BenchmarkFollowerLearns(b *testing.B) {
-	c := newCluster(b, 3, nil)
+	c := newCluster(b, 3, steady)
 	c.furnish("s1")
 	follower := c.followers()[0]
 	var lag time.Duration
@@ -35,7 +35,7 @@ func BenchmarkFollowerLearns(b *testing.B) {
 func BenchmarkChange(b *testing.B) {
 	for _, clients := range []int{1, 64} {
 		b.Run(fmt.Sprint(clients), func(b *testing.B) {
-			c := newCluster(b, 3, nil)
+			c := newCluster(b, 3, steady)
 			c.furnish("s1")
 			leader := c.leader()
 			spread(b, clients, func(client int, last *api.Revision) {
@@ -51,7 +51,7 @@ func BenchmarkRead(b *testing.B) {
 	for _, mode := range []api.Consistency{api.Default, api.Strict} {
 		for _, clients := range []int{1, 64} {
 			b.Run(fmt.Sprint(mode, "/", clients), func(b *testing.B) {
-				c := newCluster(b, 3, nil)
+				c := newCluster(b, 3, steady)
 				leader := c.leader()
 				spread(b, clients, func(int, *api.Revision) { require.NoError(b, leader.Read(c.within(), mode)) })
 			})

@@ -115,10 +115,22 @@ func newCluster(t testing.TB, size int, tune func(*registry.Config)) *cluster {
 		peers = append(peers, registry.Peer{ID: m.id, Address: m.address})
 	}
 	t.Cleanup(c.close)
-	for _, m := range c.members {
-		require.NoError(t, m.Bootstrap(peers))
-	}
+	require.NoError(t, c.members[0].Bootstrap(peers)) // the others learn of it from the first leader
 	return c
+}
+
+// steady makes leaders stay what they are on a busy machine, for tests of anything but their change.
+func steady(cfg *registry.Config) { cfg.Heartbeat, cfg.Election = 2*time.Second, 2*time.Second }
+
+// receive waits for what must come.
+func receive[T any](t testing.TB, ch <-chan T) T {
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("nothing came in %v", patience)
+		panic("not reached")
+	}
 }
 
 func (c *cluster) open(m *member) {

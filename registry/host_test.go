@@ -9,7 +9,7 @@ import (
 )
 
 func TestThreeNodesAgree(t *testing.T) {
-	c := newCluster(t, 3, nil)
+	c := newCluster(t, 3, steady)
 	c.furnish("s1")
 	r := c.apply(take("p.a", 0, "s1"))
 	for _, m := range c.members {

@@ -128,8 +128,8 @@ func (r *Registry) close() error {
 		errs = append(errs, r.cfg.Layer.Close())
 	}
 	r.running.Wait()
-	r.barriers.Wait()
-	r.quorums.Wait()
+	r.barriers.Close()
+	r.quorums.Close()
 	r.leaders.close()
 	if r.store != nil {
 		errs = append(errs, r.store.Close()) // last: raft's goroutines write to it until they are gone

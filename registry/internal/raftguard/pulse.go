@@ -59,10 +59,15 @@ func (p *pulse) quorum(ctx context.Context, term uint64, voters []raft.Server) e
 	}
 	missing, spare := len(voters)/2+1, (len(voters)-1)/2
 	for missing > 0 {
-		if err := <-answers; err == nil {
-			missing--
-		} else if spare--; spare < 0 {
-			return fmt.Errorf("%w: %w", ErrNoMajority, err)
+		select {
+		case err := <-answers:
+			if err == nil {
+				missing--
+			} else if spare--; spare < 0 {
+				return fmt.Errorf("%w: %w", ErrNoMajority, err)
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrNoMajority, context.Cause(ctx))
 		}
 	}
 	return nil
@@ -107,6 +112,6 @@ func (p *pulse) wait() {
 	peers := slices.Collect(maps.Values(p.peers))
 	p.mu.Unlock()
 	for _, peer := range peers {
-		peer.Wait()
+		peer.Close()
 	}
 }

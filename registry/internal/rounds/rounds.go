@@ -7,6 +7,7 @@ package rounds
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -18,6 +19,7 @@ type Rounds[T any] struct {
 	mu      sync.Mutex
 	queued  *round[T]
 	running bool
+	closed  bool
 	done    sync.WaitGroup
 }
 
@@ -32,9 +34,17 @@ func New[T any](life context.Context, ask func(context.Context) (T, error)) *Rou
 	return &Rounds[T]{ask: ask, life: life}
 }
 
+// ErrClosed says that no more questions are asked.
+var ErrClosed = errors.New("rounds are closed")
+
 // Join waits for a round that begins now or later, or for the end of ctx.
 func (r *Rounds[T]) Join(ctx context.Context) (T, error) {
+	var none T
 	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return none, ErrClosed
+	}
 	if r.queued == nil {
 		r.queued = &round[T]{over: make(chan struct{})}
 	}
@@ -48,7 +58,6 @@ func (r *Rounds[T]) Join(ctx context.Context) (T, error) {
 	case <-mine.over:
 		return mine.answer, mine.err
 	case <-ctx.Done():
-		var none T
 		return none, context.Cause(ctx)
 	}
 }
@@ -69,5 +78,10 @@ func (r *Rounds[T]) loop() {
 	}
 }
 
-// Wait blocks until no round is running. Nobody may join any more.
-func (r *Rounds[T]) Wait() { r.done.Wait() }
+// Close refuses further questions and waits until those that were asked are answered, which the end of life should hasten.
+func (r *Rounds[T]) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.done.Wait()
+}

@@ -34,7 +34,7 @@ func TestRoundsAreShared(t *testing.T) {
 			})
 		}
 		asking.Wait()
-		rs.Wait()
+		rs.Close()
 		require.Equal(t, 3, count)
 	})
 }
@@ -60,6 +60,8 @@ func TestRoundsOutliveTheirAskers(t *testing.T) {
 		synctest.Wait()
 		end(why)
 		asking.Wait()
-		rs.Wait()
+		rs.Close()
+		_, err := rs.Join(context.Background())
+		require.ErrorIs(t, err, rounds.ErrClosed)
 	})
 }
