@@ -3,7 +3,9 @@ package client_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +14,9 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
 )
 
 // changes is a leader that answers changes by a script and notes what it was asked.
@@ -118,4 +122,40 @@ func TestCheckpointsAndLeases(t *testing.T) {
 	require.EqualValues(t, "l", g.ID)
 	_, err = c.Blocks(g)
 	require.ErrorContains(t, err, "not a block region")
+}
+
+func TestBlocks(t *testing.T) {
+	holder := onTCP(t)
+	region := make([]byte, 8)
+	number := func(r *http.Request, name string) int {
+		n, err := strconv.Atoi(r.URL.Query().Get(name))
+		require.NoError(t, err)
+		return n
+	}
+	holder.mux.HandleFunc("GET /v1/blocks/l", func(w http.ResponseWriter, r *http.Request) {
+		w.Write(region[number(r, "offset"):][:min(number(r, "bytes"), 6)]) // more than six come short
+	})
+	holder.mux.HandleFunc("PUT /v1/blocks/l", func(w http.ResponseWriter, r *http.Request) {
+		if number(r, "epoch") < 3 {
+			refuse(w, api.KindFenced)
+			return
+		}
+		io.ReadFull(r.Body, region[number(r, "offset"):][:number(r, "bytes")])
+	})
+	holder.mux.HandleFunc("POST /v1/blocks/l/fence", func(_ http.ResponseWriter, r *http.Request) { require.Equal(t, 3, number(r, "epoch")) })
+	_, socket := onSocket(t)
+	c := dial(t, socket)
+	b, err := c.Blocks(lease.Grant{ID: "l", Kind: lease.KindBlock, Bytes: 8, Locator: locator.Locator{Kind: locator.Block, Address: holder.address()}})
+	require.NoError(t, err)
+	require.EqualValues(t, 8, b.Size())
+	ctx := t.Context()
+	require.NoError(t, b.Fence(ctx, 3))
+	require.NoError(t, b.WriteAt(ctx, 3, []byte("abc"), 2))
+	require.ErrorIs(t, b.WriteAt(ctx, 2, []byte("xyz"), 2), fence.ErrFenced)
+	got := make([]byte, 4)
+	require.NoError(t, b.ReadAt(ctx, got, 1))
+	require.Equal(t, "\x00abc", string(got))
+	require.ErrorIs(t, b.ReadAt(ctx, make([]byte, 8), 0), api.ErrCorrupt, "never part of what was asked for")
+	holder.web.Close()
+	require.ErrorIs(t, b.ReadAt(ctx, got, 1), api.ErrUnavailable)
 }
