@@ -119,6 +119,33 @@ func testDeadline(t *testing.T, newPair Factory) {
 	r.producerLost(fabric.ErrLeaseExpired)
 	require.Empty(t, r.consumerLost(fabric.ErrLeaseExpired), "a passed deadline stays passed")
 
+	// Who sleeps notices too, also when the deadline was far away when it fell asleep.
+	cfg = Config(fabric.CapacityMin)
+	cfg.Deadline = boottime.Now().Add(time.Hour)
+	r = newRig(t, newPair, cfg)
+	_, err := r.c.Next()
+	require.ErrorIs(t, err, fabric.ErrEmpty)
+	ended := make(chan error, 2)
+	sleep := func(w waiter, look func() error) {
+		for {
+			err := w.Wait(r.ctx)
+			if err == nil {
+				err = look()
+			}
+			if err != nil && !errors.Is(err, fabric.ErrEmpty) {
+				ended <- err
+				return
+			}
+		}
+	}
+	go sleep(r.p, r.p.Flush)
+	go sleep(r.c, func() error { _, err := r.c.Next(); return err })
+	r.pair.Arena.SetDeadline(boottime.Now().Add(50 * time.Millisecond))
+	r.pair.Arena.SetDeadline(boottime.Now().Add(100 * time.Millisecond))
+	for range 2 {
+		require.ErrorIs(t, <-ended, fabric.ErrLeaseExpired)
+	}
+
 	// A renewal in time keeps the ring, also for who already waits.
 	cfg = Config(fabric.CapacityMin)
 	cfg.Deadline = boottime.Now().Add(2 * time.Second)

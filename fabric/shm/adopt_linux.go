@@ -22,26 +22,7 @@ func Adopt(c fabric.Config, p Parts) (*Arena, error) {
 }
 
 func adopt(c fabric.Config, p Parts) (*Arena, error) {
-	if err := c.Validate(); err != nil {
-		p.Close()
-		return nil, err
-	}
-	if err := checkEvents(p); err != nil {
-		p.Close()
-		return nil, err
-	}
-	if _, err := checkPart(p.Node, nodeBytes(), nodeSeals); err != nil {
-		p.Close()
-		return nil, fmt.Errorf("node's part: %w", err)
-	}
-	node, err := reopen(p.Node, os.O_RDWR)
-	if err != nil {
-		p.Close()
-		return nil, err
-	}
-	p.Node.Close()
-	p.Node = node
-	if err := checkOthers(c, p); err != nil {
+	if err := verify(c, &p); err != nil {
 		p.Close()
 		return nil, err
 	}
@@ -61,21 +42,31 @@ func adopt(c fabric.Config, p Parts) (*Arena, error) {
 	return a, nil
 }
 
-func checkEvents(p Parts) error {
-	if err := checkEvent(p.WakeProducer); err != nil {
+// verify checks all of p against c, and replaces the node's part, which a holder has read-only, by one open for writing.
+func verify(c fabric.Config, p *Parts) error {
+	if err := c.Validate(); err != nil {
 		return err
 	}
-	return checkEvent(p.WakeConsumer)
-}
-
-// checkOthers verifies the sides' parts against the header in the node's.
-func checkOthers(c fabric.Config, p Parts) error {
+	for _, event := range []*os.File{p.WakeProducer, p.WakeConsumer} {
+		if err := checkEvent(event); err != nil {
+			return err
+		}
+	}
 	h, m, err := openNode(p.Node, c, readOnly)
 	if err != nil {
 		return err
 	}
 	m.unmap()
-	return h.check(p)
+	if err := h.check(*p); err != nil {
+		return err
+	}
+	node, err := reopen(p.Node, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	p.Node.Close()
+	p.Node = node
+	return nil
 }
 
 // check verifies that the sides' parts are the ones that h names, and that both were sealed by their holders.

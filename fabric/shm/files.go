@@ -1,11 +1,15 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/grafnode/grafnode/fabric"
 )
+
+// ErrNotMapped says that a side's part is not mapped and sealed yet. Retryable: WaitMapped.
+var ErrNotMapped = errors.New("shm: the side is not mapped yet")
 
 // Files are the descriptors that one side is given. Whoever has a Files owns its descriptors.
 type Files struct {

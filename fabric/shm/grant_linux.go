@@ -8,9 +8,6 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 )
 
-// ErrNotMapped says that a side's part is not mapped and sealed yet. Retryable: WaitMapped.
-var ErrNotMapped = errors.New("shm: the side is not mapped yet")
-
 // Grant takes a role and returns what its holder needs for OpenProducer or OpenConsumer. The descriptors are the caller's;
 // it closes them once they are sent. fabric.ErrTaken if the role was granted before, the reason if the ring is over.
 func (a *Arena) Grant(role fabric.Role) (Files, error) {

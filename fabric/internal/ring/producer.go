@@ -23,10 +23,11 @@ type Producer struct {
 	acked     uint64 // copy of the peer's cursor, checked
 	count     uint64 // records committed
 	claimed   int    // bytes claimed, or none
+	full      bool   // the last claim found no room: wanted is set
 	resume    []byte // once read
 
 	// Stored by the calls, loaded by a wait beside them.
-	wanted     atomic.Uint64 // how far the peer must have acked for the claim that found the ring full; zero: none did
+	wanted     atomic.Uint64 // how far the peer must have acked for the last claim; zero: it got its room
 	stableSeen atomic.Uint64
 	resumeSeen atomic.Bool
 }
@@ -86,6 +87,10 @@ func (p *Producer) claim(n int) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if p.full {
+		p.full = false
+		p.wanted.Store(0)
+	}
 	p.claimed = n
 	at := p.place(p.tail) + headerBytes
 	return p.data[at : at+uint64(n) : at+uint64(n)], nil
@@ -102,9 +107,9 @@ func (p *Producer) makeRoom(end uint64) error {
 	}
 	wanted := end - min(end, uint64(p.setup.Config.Capacity))
 	if p.acked >= wanted {
-		p.wanted.Store(0)
 		return nil
 	}
+	p.full = true
 	p.wanted.Store(wanted)
 	if err := p.publish(); err != nil {
 		return err

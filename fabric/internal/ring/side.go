@@ -32,10 +32,12 @@ type side struct {
 	news    func() bool          // whether the other calls may have something new to say
 	wakened uint64               // the peer's waiting word when it was last signalled
 
-	turn  chan struct{}   // holds whoever is in wait; there may be two
-	until context.Context // of the wait that has its turn
+	clock deadlineClock // of the calls; a wait reads the clock itself
+
+	turn  chan struct{}   // holds whoever is in Wait; there may be two
 	ready func() bool     // side.awake, made once
-	clock deadlineClock   // of the calls; a wait reads the clock itself
+	until context.Context // of the wait that has its turn
+	timer int64           // the deadline that it has set its timer by
 }
 
 // loss is why a side lost its ring.
@@ -201,10 +203,10 @@ func (s *side) sleep(ctx context.Context) {
 }
 
 // awake is what Park asks. The waiting word changes before the look, so that a writer who publishes after the look sees a
-// value that it has not signalled yet.
+// value that it has not signalled yet. A deadline that has moved ends the sleep, not the wait: the timer is wrong.
 func (s *side) awake() bool {
 	s.waiting.Add(2)
-	return s.ended()
+	return s.ended() || s.setup.Control.Deadline.Load() != s.timer
 }
 
 // ended reports whether the wait is over: for news, a loss, or because the side or the context ended.
@@ -215,11 +217,11 @@ func (s *side) ended() bool {
 // timeout is how long a sleep may last before the deadline must be looked at again. The runtime's timers stand still
 // while the machine is suspended, so a sleeper may notice late; whoever writes looks at the clock.
 func (s *side) timeout() time.Duration {
-	deadline := lease.Instant(s.setup.Control.Deadline.Load())
-	if deadline == 0 {
+	s.timer = s.setup.Control.Deadline.Load()
+	if s.timer == 0 {
 		return 0
 	}
-	return max(deadline.Sub(boottime.Now()), 1)
+	return max(lease.Instant(s.timer).Sub(boottime.Now()), 1)
 }
 
 // spinFor is how long a wait looks for news before it sleeps, where there are cores to spare.
