@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 
 	"transport":             {"api", "internal/..."},
 	"registry":              {"api", "fabric", "registry/internal/...", "internal/..."},
-	"registry/internal/...": {"internal/..."},
+	"registry/internal/...": {"registry/internal/...", "internal/..."},
 	"leasebroker":           {"api", "internal/..."},
 	"membership":            {"internal/..."},
 	"api/server":            {"api", "fabric", "registry", "leasebroker", "membership", "internal/..."},
