@@ -16,6 +16,8 @@ const (
 	GeneratedLines = 10_000
 	ReportDefault  = "report"
 
+	rateMin, rateMax = 0.01, 1e9
+
 	// flowSeconds is how long the input lasts at the rate that is chosen for it.
 	flowSeconds = 24
 )
@@ -48,8 +50,8 @@ func (c Config) check() error {
 	if c.Nodes < NodesMin || c.Nodes > NodesMax {
 		return inputErrorf("--nodes %d: must be %d to %d", c.Nodes, NodesMin, NodesMax)
 	}
-	if c.Rate < 0 || c.Rate > 1e9 {
-		return inputErrorf("--rate %v: must be a number of lines per second, or 0", c.Rate)
+	if c.Rate != 0 && !(c.Rate >= rateMin && c.Rate <= rateMax) { // false for NaN, too
+		return inputErrorf("--rate %v: must be %v to %.0f lines per second, or 0", c.Rate, rateMin, rateMax)
 	}
 	if err := c.checkStore(); err != nil {
 		return err

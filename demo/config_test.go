@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,7 +21,8 @@ func TestCheckRefuses(t *testing.T) {
 	report := filepath.Join(dir, "report")
 	for want, c := range map[string]Config{
 		"--nodes 2: must be 3 to 9":  {Nodes: 2, Report: report},
-		"--rate -1: must be":         {Nodes: 3, Rate: -1, Report: report},
+		"--rate -1: must be 0.01 to": {Nodes: 3, Rate: -1, Report: report},
+		"--rate NaN: must be":        {Nodes: 3, Rate: math.NaN(), Report: report},
 		"is there already":           {Nodes: 3, Store: file, Report: report},
 		"is no directory":            {Nodes: 3, Store: filepath.Join(dir, "none", "db"), Report: report},
 		"--report: ":                 {Nodes: 3, Report: filepath.Join(file, "report")},

@@ -21,7 +21,7 @@ import (
 )
 
 // raftHeartbeat is shorter than a node's default: the demo's network is one machine.
-const raftHeartbeat = 300 * time.Millisecond
+const raftHeartbeat = 200 * time.Millisecond
 
 // patience is how long the store may get nowhere, on top of what the rate itself makes it wait.
 const patience = 60 * time.Second

@@ -45,7 +45,7 @@ func (f logFile) read(ctx context.Context, skip uint64, yield func(stream.Item[L
 	if skip > 0 {
 		pace.free = int(f.rate * again.Seconds())
 	}
-	for pace.wait(ctx) {
+	for {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -53,11 +53,13 @@ func (f logFile) read(ctx context.Context, skip uint64, yield func(stream.Item[L
 		if err != nil {
 			return err
 		}
+		if !pace.wait(ctx) {
+			return nil // ctx has ended: the caller knows
+		}
 		if !yield(stream.Item[Line]{Pos: position.Position{Offset: line.Number}, Value: line}, nil) {
 			return nil
 		}
 	}
-	return nil // ctx has ended: the caller knows
 }
 
 // again is how much of the input, in time at its rate, a restarted source reads unheld: what was on its way when its predecessor

@@ -41,13 +41,13 @@ func (r Report) Text(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\t%.1f s\t%s\t%s\t%s\t%s\t\n", f.What, f.Target, f.AtSeconds,
 			duration(f.Detected), duration(f.Generation), duration(f.FirstNewItem), duration(f.SinkGap))
 	}
-	for _, what := range r.NotReached {
-		fmt.Fprintf(t, "%s\tnot killed: the input ended before\t\t\t\t\t\t\n", what)
-	}
-	fmt.Fprintf(t, "\n")
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	for _, what := range r.NotReached {
+		fmt.Fprintf(w, "%s was not killed: the input ended before\n", what)
+	}
+	fmt.Fprintln(w)
 	for _, finding := range r.Findings {
 		fmt.Fprintln(w, "found:", finding)
 	}
