@@ -140,6 +140,7 @@ func testDeadline(t *testing.T, newPair Factory) {
 	}
 	go sleep(r.p, r.p.Flush)
 	go sleep(r.c, func() error { _, err := r.c.Next(); return err })
+	time.Sleep(50 * time.Millisecond) // nothing tells that somebody sleeps
 	r.pair.Arena.SetDeadline(boottime.Now().Add(50 * time.Millisecond))
 	r.pair.Arena.SetDeadline(boottime.Now().Add(100 * time.Millisecond))
 	for range 2 {
