@@ -65,7 +65,8 @@ func TestRestartFromSnapshots(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *registry.Config) { cfg.TrailingLogs = 4 })
 	c.furnish("s1")
 	away := c.followers()[0]
-	require.NoError(t, away.Snapshot(c.within()))
+	require.NoError(t, away.WaitApplied(c.within(), c.apply(registry.Nothing{}).Revision))
+	require.NoError(t, away.Snapshot(c.within())) // of something
 	require.NoError(t, away.Close())
 	var last registry.Result
 	for i := range 50 {
