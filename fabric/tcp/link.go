@@ -105,12 +105,18 @@ func (l *listener) Read(b []byte) (int, error) {
 	if l.silence == 0 {
 		return l.conn.Read(b)
 	}
+	began := time.Now()
 	n, err := l.readWithin(b, l.silence)
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		// It may be this process that stood still, with the peer's frames waiting in the socket: look again before judging.
-		n, err = l.readWithin(b, l.beatEvery/4)
+	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
 	}
-	return n, err
+	// It may be this process that stood still, with the peer's frames waiting in the socket: look again before judging. Who
+	// was woken late did stand still, and so perhaps did the peer, if it is on this machine: give it as long again.
+	again := l.beatEvery / 4
+	if time.Since(began) > l.silence+again {
+		again = l.silence
+	}
+	return l.readWithin(b, again)
 }
 
 func (l *listener) readWithin(b []byte, limit time.Duration) (int, error) {
