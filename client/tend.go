@@ -58,7 +58,11 @@ func (c *Client) connect(ctx context.Context, h api.Hello) (*line, *api.Welcome,
 func (c *Client) tend(s *session, l *line) {
 	for {
 		c.attend(s, l)
-		if s.over() || c.ctx.Err() != nil {
+		switch {
+		case c.ctx.Err() != nil:
+			return
+		case s.over():
+			c.log.Error("session lost", "session", s.id)
 			return
 		}
 		c.log.Warn("own node is away", "session", s.id, "good_for", s.left())

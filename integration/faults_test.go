@@ -41,40 +41,6 @@ func TestStageKilled(t *testing.T) {
 	}
 }
 
-// A stage stops longer than its session lasts, loses its roles to a standby, and wakes up: it can do no harm.
-func TestStagePaused(t *testing.T) {
-	for _, stage := range log.Stages {
-		t.Run(stage, func(t *testing.T) {
-			t.Parallel()
-			c := newCluster(t, 3)
-			p := newPipeline(t, c, someLines, someRate)
-			p.flows(500)
-			standby := p.add(stage+"-standby", stage, someRate)
-			p.stages[stage+"-standby"] = standby
-			held := holder(p, stage)
-			p.stages[stage].signal(syscall.SIGSTOP)
-			eventually(t, "the standby has the role", func(context.Context) bool {
-				now := holder(p, stage)
-				return now != held && now != ""
-			})
-			p.flows(500)
-			p.stages[stage].signal(syscall.SIGCONT)
-			// Which of the two ends first is open; the other waits as standby for a role that nobody gives up any more.
-			eventually(t, "all lines are stored", func(ctx context.Context) bool { return p.stored(ctx) >= p.lines })
-			p.check()
-		})
-	}
-}
-
-// holder returns the session that has a stage's first role.
-func holder(p *pipeline, stage string) lease.SessionID {
-	if stage == log.StageIngest {
-		return p.c.edge(log.EdgeIngest).Producer.Session
-	}
-	in := map[string]string{log.StageParse: log.EdgeIngest, log.StageEnrich: log.EdgeParse, log.StageStore: log.EdgeEnrich}
-	return p.c.edge(in[stage]).Consumer.Session
-}
-
 // The node that has a ring between hosts dies and comes back: the edge moves at once, and the stages there lose nothing.
 func TestRingNodeKilled(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"runtime"
@@ -72,6 +73,19 @@ func (p *process) signal(s syscall.Signal) {
 	if cmd != nil {
 		_ = cmd.Process.Signal(s) // it may have ended
 	}
+}
+
+// pid returns the process's number.
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
+// said reports whether the process, now or before it was started again, has logged a text.
+func (p *process) said(text string) bool {
+	b, err := os.ReadFile(p.log)
+	return err == nil && bytes.Contains(b, []byte(text))
 }
 
 // kill ends the process as a crash does, and waits until it is gone.
