@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
 )
 
 // Defaults of Config.
@@ -110,6 +111,8 @@ func (c Config) Validate() error {
 		return wrong("bind", "port %d: must be 1 to 65534, gossip takes the next one", bind.Port())
 	case c.BootstrapExpect < 0:
 		return wrong("bootstrap-expect", "%d: must be how many nodes found the cluster, or 0", c.BootstrapExpect)
+	case c.Memory < fabric.CapacityMin:
+		return wrong("memory", "%d bytes: less than the smallest ring of %d", c.Memory, fabric.CapacityMin)
 	case len(c.Socket) > socketPathMax:
 		return wrong("socket", "%s: the path is over %d bytes, which is what the system takes", c.Socket, socketPathMax)
 	case c.Heartbeat < 50*time.Millisecond || c.Heartbeat > time.Minute:

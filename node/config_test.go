@@ -33,6 +33,7 @@ func TestConfigSaysWhichSettingIsWrong(t *testing.T) {
 		{func(c *Config) { c.Join = []string{"a:1:2"} }, "join", "is no address"},
 		{func(c *Config) { c.Join = []string{""} }, "join", "is no address"},
 		{func(c *Config) { c.BootstrapExpect = -1 }, "bootstrap-expect", "-1"},
+		{func(c *Config) { c.Memory = 1 }, "memory", "smallest ring"},
 		{func(c *Config) { c.Zone = "a b" }, "zone", "is not a name"},
 		{func(c *Config) { c.Name = "ü" }, "name", "is not a name"},
 		{func(c *Config) { c.Socket = "/" + strings.Repeat("x", 110) }, "socket", "over 103 bytes"},

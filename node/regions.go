@@ -67,11 +67,12 @@ func (r *regions) follow(ctx context.Context, l registry.Lease, here bool) error
 	return r.leader.AdoptLease(ctx, l.ID, api.AdoptRequest{Node: r.self, Incarnation: r.incarnation, Generation: l.Epoch})
 }
 
-// renewable returns the leases to renew: those that somebody holds. One whose holder is gone waits a term for a successor.
+// renewable returns the leases outside edges that are to be renewed: those that somebody holds. A region whose holder is gone
+// waits a term for a successor.
 func (r *regions) renewable() []lease.ID {
 	var ids []lease.ID
 	for l := range r.registry.State().LeasesOn(r.self) {
-		if l.Kind == lease.KindBlock && l.Incarnation == r.incarnation && l.Session != "" {
+		if l.Edge == "" && l.Incarnation == r.incarnation && l.Session != "" {
 			ids = append(ids, l.ID)
 		}
 	}
