@@ -43,16 +43,21 @@ func (c *cursor) claim(ctx context.Context) (position.Vector, error) {
 	}
 }
 
-// follow saves what wait says is acknowledged, as it moves and no more often than every so often, until following ends.
+// follow saves what wait says is acknowledged, as it moves and no more often than every so often, until following ends. That
+// does not interrupt a save: its outcome would be open.
 func (c *cursor) follow(
 	ctx, following context.Context, wait func(context.Context, position.Vector) (position.Vector, error),
 ) error {
 	for {
 		acked, err := wait(following, c.saved)
 		if err == nil {
-			if err = c.save(following, acked); err == nil || awayForNow(err) {
-				err = sleep(following, c.every)
+			pause := c.every
+			if err := c.save(ctx, acked); awayForNow(err) {
+				pause = max(pause, RetryWaitDefault)
+			} else if err != nil {
+				return err
 			}
+			err = sleep(following, pause)
 		}
 		if following.Err() != nil && ctx.Err() == nil {
 			return nil
@@ -70,7 +75,7 @@ func (c *cursor) leave(ctx context.Context, acked position.Vector) error {
 		if !awayForNow(err) {
 			return err
 		}
-		if err := sleep(ctx, c.every); err != nil {
+		if err := sleep(ctx, max(c.every, RetryWaitDefault)); err != nil {
 			return err
 		}
 	}

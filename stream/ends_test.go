@@ -2,7 +2,9 @@ package stream_test
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +14,9 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/durable"
 	"github.com/grafnode/grafnode/durable/durabletest"
+	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/position"
 	"github.com/grafnode/grafnode/stream"
 	"github.com/grafnode/grafnode/stream/source"
@@ -152,6 +157,100 @@ func TestCursorWaitsForTheRegistry(t *testing.T) {
 		stream.To(stream.From(p, "ingest", numbers(50)), "store", &sink)
 		require.NoError(t, p.Run(t.Context()))
 		require.Equal(t, []int(numbers(50)), sink.Values())
+		require.True(t, w.cursor().Equal(sink.Done()))
+	})
+}
+
+// waiting yields what is there, and then waits for more until its context ends. It returns without an error then.
+type waiting struct{ source.Slice[int] }
+
+func (s waiting) Read(ctx context.Context, from position.Vector) iter.Seq2[stream.Item[int], error] {
+	return func(yield func(stream.Item[int], error) bool) {
+		for item, err := range s.Slice.Read(ctx, from) {
+			if !yield(item, err) {
+				return
+			}
+		}
+		<-ctx.Done()
+	}
+}
+
+var errDiskFull = errors.New("disk full")
+
+// full is a store that can be fenced and not written.
+type full struct{ durable.Store }
+
+func (full) Put(context.Context, fence.Epoch, []byte) error { return errDiskFull }
+
+// A source that is given up has not ended. No end of its lane may go out: stages in other processes would believe it, and take
+// nothing of that lane any more.
+func TestASourceThatIsGivenUpHasNotEnded(t *testing.T) {
+	w := newWorld(t)
+	var sink streamtest.Sink[int]
+	describe := func(cl edge.Cluster, src stream.Source[int], cursors stream.Option) *stream.Pipeline {
+		p := stream.New(cl, "p", cursors)
+		stream.To(stream.From(p, "ingest", src), "store", &sink)
+		return p
+	}
+	store := make(chan error, 1)
+	go func() {
+		store <- describe(w.client(), numbers(0), w.cursors()).Run(t.Context(), stream.Stages("store"))
+	}()
+	broken := stream.CheckpointIn(func(key string) durable.Store { return full{durable.NewRegister(w.registry, key)} })
+	err := describe(w.again(), waiting{numbers(3)}, broken).Run(t.Context(), stream.Stages("ingest"))
+	require.ErrorIs(t, err, errDiskFull)
+	require.NoError(t, describe(w.again(), numbers(5), w.cursors()).Run(t.Context(), stream.Stages("ingest")))
+	require.NoError(t, <-store)
+	require.Equal(t, []int{1, 2, 3, 4, 5}, sink.Values())
+}
+
+// backwards is a source that breaks its contract.
+type backwards struct{}
+
+func (backwards) Read(context.Context, position.Vector) iter.Seq2[stream.Item[int], error] {
+	return func(yield func(stream.Item[int], error) bool) {
+		_ = yield(stream.Item[int]{Pos: position.Position{Offset: 2}}, nil) &&
+			yield(stream.Item[int]{Pos: position.Position{Offset: 1}}, nil)
+	}
+}
+
+// Items that come in the wrong order are an error, not repeats to be passed over.
+func TestASourceMustGrow(t *testing.T) {
+	w := newWorld(t)
+	p := stream.New(w.client(), "p", w.cursors())
+	stream.To(stream.From(p, "ingest", backwards{}), "store", &streamtest.Sink[int]{})
+	require.ErrorIs(t, p.Run(t.Context()), handoff.ErrOrder)
+}
+
+// slow is a store whose Put takes a while, and whose outcome is open if it is given up meanwhile.
+type slow struct {
+	durable.Store
+	givenUp *atomic.Int32
+}
+
+func (s slow) Put(ctx context.Context, epoch fence.Epoch, value []byte) error {
+	select {
+	case <-time.After(time.Second):
+		return s.Store.Put(ctx, epoch, value)
+	case <-ctx.Done():
+		s.givenUp.Add(1)
+		return api.ErrUnknown
+	}
+}
+
+// The end of the source does not interrupt the cursor that is being written: its outcome would be open, and the stage would
+// start over when the others have ended.
+func TestTheEndLetsTheCursorBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var givenUp atomic.Int32
+		p := stream.New(w.client(), "p", stream.CheckpointIn(func(key string) durable.Store {
+			return slow{durable.NewRegister(w.registry, key), &givenUp}
+		}))
+		var sink streamtest.Sink[int]
+		stream.To(stream.From(p, "ingest", numbers(50)), "store", &sink, stream.BatchOf(10, 0))
+		require.NoError(t, p.Run(t.Context()))
+		require.Zero(t, givenUp.Load())
 		require.True(t, w.cursor().Equal(sink.Done()))
 	})
 }

@@ -83,7 +83,10 @@ func (r *reading[T]) read(ctx, stop context.Context) (ended bool, err error) {
 	for try := 1; ; try++ {
 		before := r.pushed
 		err := r.readOnce(ctx, stop)
-		if stop.Err() != nil && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil: // stop has ended with it: that the source has no more means nothing
+			return false, context.Cause(ctx)
+		case stop.Err() != nil:
 			return false, r.out.Flush()
 		}
 		var failed *sourceError
@@ -118,15 +121,17 @@ type sourceError struct{ err error }
 func (e *sourceError) Error() string { return "source: " + e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
 
+// readOnce pushes the items above what was pushed before. Push refuses one that lies below another of the same reading.
 func (r *reading[T]) readOnce(ctx, stop context.Context) error {
-	for item, err := range r.src.Read(stop, r.pushed) {
+	from := r.pushed
+	for item, err := range r.src.Read(stop, from) {
 		if err != nil {
 			return &sourceError{err}
 		}
 		if int(item.Pos.Lane) >= r.st.lanes {
 			return fmt.Errorf("source: item %v: the stage has lanes 0 to %d: see Lanes", item.Pos, r.st.lanes-1)
 		}
-		if r.pushed.Covers(item.Pos) {
+		if from.Covers(item.Pos) {
 			continue
 		}
 		if err := r.out.Push(ctx, item.Pos, item.Value); err != nil {

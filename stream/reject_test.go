@@ -186,3 +186,24 @@ func TestRejectsOfASink(t *testing.T) {
 	require.Len(t, dead.Items(), 3)
 	require.Equal(t, stream.Rejected{Stage: "p.store", Reason: "unlucky", Attempts: 1, Value: 13}, dead.Values()[0])
 }
+
+// What the sink rejects and what cannot be decoded reach the dead letters in the order of their positions: a letter stands for
+// all before it, so one that came too early would hide the next.
+func TestRejectsOfASinkKeepTheirOrder(t *testing.T) {
+	w := newWorld(t)
+	sink := streamtest.Sink[string]{Reject: func(item stream.Item[string]) string {
+		if item.Value == "2" {
+			return "unlucky"
+		}
+		return ""
+	}}
+	var dead streamtest.Sink[stream.Rejected]
+	p := stream.New(w.client(), "p", w.cursors())
+	texts := stream.From(p, "ingest", source.Slice[string]{"1", "2", "3", "4"}, stream.UseCodec[string](picky{}))
+	stream.To(texts, "store", &sink, stream.DeadLetter(&dead), stream.BatchOf(4, time.Minute))
+	require.NoError(t, p.Run(t.Context()))
+	require.Equal(t, []string{"1", "4"}, sink.Values())
+	require.Len(t, dead.Items(), 2)
+	require.Equal(t, position.Position{Offset: 2}, dead.Items()[0].Pos)
+	require.Equal(t, position.Position{Offset: 3}, dead.Items()[1].Pos)
+}

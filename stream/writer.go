@@ -117,26 +117,18 @@ func (r *writing[T]) read(ctx, stop context.Context, queue chan<- delivery[T]) e
 
 // flush commits a batch and acknowledges it.
 func (r *writing[T]) flush(ctx context.Context, batch []delivery[T]) error {
-	items := make([]Item[T], 0, len(batch))
 	var upto position.Vector
 	for i, m := range batch {
 		if i+1 == len(batch) || batch[i+1].Pos.Lane != m.Pos.Lane {
 			upto = upto.With(m.Pos)
 		}
-		switch {
-		case m.err != nil:
-			if err := r.reject(ctx, m.Pos, nil, m.err); err != nil {
-				return err
-			}
-		case m.Kind == handoff.Item:
-			items = append(items, Item[T]{Pos: m.Pos, Value: m.Value})
-		}
 	}
-	if err := r.commitAll(ctx, items, upto); err != nil {
+	committed, err := r.commitBatch(ctx, batch, upto)
+	if err != nil {
 		return err
 	}
-	r.gaps.committed(len(items))
-	r.p.conf.events.committed(r.p.fullName(r.st.name), len(items))
+	r.gaps.committed(committed)
+	r.p.conf.events.committed(r.p.fullName(r.st.name), committed)
 	for _, p := range upto.Positions() {
 		if err := r.in.Ack(p); err != nil {
 			return err
@@ -145,23 +137,49 @@ func (r *writing[T]) flush(ctx context.Context, batch []delivery[T]) error {
 	return nil
 }
 
-// commitAll commits a batch at once or, if some item of it is rejected, item by item: then each reject is durable in the
-// dead letters before the sink's position passes it.
-func (r *writing[T]) commitAll(ctx context.Context, items []Item[T], upto position.Vector) error {
-	err := r.commit.commit(ctx, items, upto)
-	if err == nil || !errors.Is(err, ErrRejected) || r.letters == nil {
-		return err
+// commitBatch commits a batch at once or, if some item of it is to be turned away, item by item. It returns how many items
+// the sink has taken.
+func (r *writing[T]) commitBatch(ctx context.Context, batch []delivery[T], upto position.Vector) (int, error) {
+	items := make([]Item[T], 0, len(batch))
+	whole := true
+	for _, m := range batch {
+		whole = whole && m.err == nil
+		if m.Kind == handoff.Item {
+			items = append(items, Item[T]{Pos: m.Pos, Value: m.Value})
+		}
 	}
-	for _, item := range items {
-		err := r.commit.commit(ctx, []Item[T]{item}, position.VectorOf(item.Pos))
-		if errors.Is(err, ErrRejected) {
-			err = r.reject(ctx, item.Pos, item.Value, err)
+	if whole {
+		err := r.commit.commit(ctx, items, upto)
+		if err == nil || !errors.Is(err, ErrRejected) || r.letters == nil {
+			return len(items), err
+		}
+	}
+	return r.commitEach(ctx, batch, upto)
+}
+
+// commitEach goes through a batch in order, whatever is wrong with an item: each reject is durable in the dead letters before
+// the sink's position passes it, and before any later reject, since a letter stands for all before it.
+func (r *writing[T]) commitEach(ctx context.Context, batch []delivery[T], upto position.Vector) (n int, err error) {
+	for _, m := range batch {
+		if m.Kind != handoff.Item {
+			continue
+		}
+		if err = m.err; err == nil {
+			err = r.commit.commit(ctx, []Item[T]{{Pos: m.Pos, Value: m.Value}}, position.VectorOf(m.Pos))
+		}
+		switch {
+		case err == nil:
+			n++
+		case m.err != nil:
+			err = r.reject(ctx, m.Pos, nil, err)
+		case errors.Is(err, ErrRejected):
+			err = r.reject(ctx, m.Pos, m.Value, err)
 		}
 		if err != nil {
-			return fmt.Errorf("item %v: %w", item.Pos, err)
+			return n, fmt.Errorf("item %v: %w", m.Pos, err)
 		}
 	}
-	return r.commit.commit(ctx, nil, upto)
+	return n, r.commit.commit(ctx, nil, upto)
 }
 
 // reject makes an item durable in the dead letters.
