@@ -23,6 +23,8 @@ const patience = 90 * time.Second
 type cluster struct {
 	t     *testing.T
 	dir   string
+	net   *network // nil: this host's
+	env   []string
 	nodes []*node
 }
 
@@ -31,18 +33,32 @@ type node struct {
 	address string // of its TCP port
 	socket  string
 	data    string
+	host    *process // keeps the node's network namespace; nil: this host's
 	api     *client.API
 }
 
-// newCluster starts n nodes and waits until they have a leader and all are ready.
-func newCluster(t *testing.T, n int) *cluster {
-	c := &cluster{t: t, dir: t.TempDir()}
+// newCluster starts n nodes, with additions to their environment, and waits until they have a leader and all are ready.
+func newCluster(t *testing.T, n int, env ...string) *cluster {
 	port := freePort(t)
 	var join []string
 	for i := range n {
 		join = append(join, fmt.Sprintf("127.0.0.%d:%d", i+1, port))
 	}
-	for i := range n {
+	return startCluster(t, join, nil, env)
+}
+
+// newClusterOn starts a node on each host of a network. The test reaches them by their sockets.
+func newClusterOn(t *testing.T, w *network) *cluster {
+	var join []string
+	for i := range w.hosts {
+		join = append(join, w.address(i)+":17000")
+	}
+	return startCluster(t, join, w, nil)
+}
+
+func startCluster(t *testing.T, join []string, w *network, env []string) *cluster {
+	c := &cluster{t: t, dir: t.TempDir(), net: w, env: env}
+	for i := range join {
 		c.nodes = append(c.nodes, c.newNode(i, join))
 	}
 	for _, nd := range c.nodes {
@@ -61,9 +77,14 @@ func (c *cluster) newNode(i int, join []string) *node {
 		"agent", "--name", name, "--data-dir", nd.data, "--bind", nd.address, "--join", strings.Join(join, ","),
 		"--bootstrap-expect", fmt.Sprint(len(join)), "--zone", fmt.Sprintf("zone-%d", i+1), "--socket", nd.socket,
 		"--memory", "256MiB",
-	}}
+	}, env: c.env}
+	target := nd.address
+	if c.net != nil {
+		nd.host, target = c.net.hosts[i], nd.socket
+		nd.enter(nd.host)
+	}
 	var err error
-	nd.api, err = client.NewAPI(nd.address, client.APIConfig{})
+	nd.api, err = client.NewAPI(target, client.APIConfig{})
 	require.NoError(c.t, err)
 	c.t.Cleanup(func() { nd.kill(); nd.tail(); nd.api.Close() })
 	return nd

@@ -48,12 +48,18 @@ func newPipeline(t *testing.T, c *cluster, lines int, rate float64) *pipeline {
 	return p
 }
 
-// add starts a process of a stage and starts it again whenever it fails.
+// add starts a process of a stage on the stage's node and starts it again whenever it fails.
 func (p *pipeline) add(name, stage string, rate float64) *process {
-	nd := p.c.nodes[stageNodes[stage]%len(p.c.nodes)]
+	return p.addOn(p.c.nodes[stageNodes[stage]], name, stage, rate)
+}
+
+func (p *pipeline) addOn(nd *node, name, stage string, rate float64) *process {
 	proc := &process{t: p.t, name: name, log: filepath.Join(p.c.dir, name+".log"), bin: accesslog,
 		args: []string{"-store", p.store, "-stage", stage, "-rate", fmt.Sprint(rate), p.input},
-		env:  []string{"GRAFNODE_SOCKET=" + nd.socket}}
+		env:  append([]string{"GRAFNODE_SOCKET=" + nd.socket}, p.c.env...)}
+	if nd.host != nil {
+		proc.enter(nd.host)
+	}
 	proc.start()
 	p.keepers.Go(func() {
 		for proc.wait() != nil {

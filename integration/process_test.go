@@ -34,6 +34,8 @@ type process struct {
 	args []string
 	env  []string
 
+	clone uintptr // namespaces of its own: CLONE_NEWNET
+
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
@@ -43,16 +45,24 @@ type process struct {
 // start starts the process. It ends with the test.
 func (p *process) start() {
 	p.t.Helper()
+	require.NoError(p.t, p.try())
+}
+
+func (p *process) try() error {
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	require.NoError(p.t, err)
+	if err != nil {
+		return err
+	}
 	defer log.Close()
 	cmd := exec.Command(p.bin, p.args...)
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: p.clone}
 	started := make(chan error)
 	starts <- func() { started <- cmd.Start() }
-	require.NoError(p.t, <-started)
+	if err := <-started; err != nil {
+		return err
+	}
 	done := make(chan struct{})
 	p.mu.Lock()
 	p.cmd, p.done, p.err = cmd, done, nil
@@ -64,6 +74,7 @@ func (p *process) start() {
 		p.mu.Unlock()
 		close(done)
 	}()
+	return nil
 }
 
 func (p *process) signal(s syscall.Signal) {
