@@ -173,6 +173,54 @@ func TestRefusals(t *testing.T) {
 	require.ErrorIs(t, r.Ack(position.Position{Offset: 1}), handoff.ErrAckAhead)
 }
 
+// What no record or note can carry is refused when it is pushed: later it would look like damage, in every ring anew.
+func TestLimits(t *testing.T) {
+	item := func(p position.Position) handoff.Entry { return handoff.Entry{Pos: p, Kind: handoff.Item} }
+	var s handoff.Sender
+	require.ErrorIs(t, s.Push(item(position.Position{Offset: position.OffsetMax + 1})), position.ErrBadPosition)
+	for lane := range position.Lane(position.LanesMax) {
+		require.NoError(t, s.Push(item(position.Position{Lane: lane, Offset: 1})))
+	}
+	require.ErrorIs(t, s.Push(item(position.Position{Lane: position.LanesMax})), handoff.ErrLanes)
+	require.NoError(t, s.Push(item(position.Position{Lane: 7, Offset: 2})), "a known lane")
+
+	// Another producer may have used other lanes before.
+	r := handoff.NewReceiver(s.Pushed(), false)
+	r.Bind(1)
+	e := item(position.Position{Lane: position.LanesMax})
+	b := make([]byte, e.Size())
+	e.Put(b, 1, 1)
+	_, _, err := r.Accept(b)
+	require.ErrorIs(t, err, handoff.ErrLanes)
+	require.Equal(t, position.LanesMax, r.Accepted().Len())
+}
+
+// A mark that was not sent yet gives way to the next of its lane: without input, and without acknowledgements, marks do not
+// pile up.
+func TestMarksDoNotPileUp(t *testing.T) {
+	mark := func(x uint64) handoff.Entry {
+		return handoff.Entry{Pos: position.Position{Offset: x}.End(), Kind: handoff.Mark}
+	}
+	var s handoff.Sender
+	s.Bind(1)
+	for x := range uint64(10) {
+		require.NoError(t, s.Push(mark(x)))
+	}
+	require.NoError(t, s.Resume(position.Vector{}))
+	n, bytes := s.Retained()
+	require.Equal(t, 1, n)
+	require.Equal(t, handoff.HeaderBytes, bytes)
+	e, seq, ok := s.Next()
+	require.True(t, ok)
+	require.Equal(t, mark(9), e)
+	require.EqualValues(t, 1, seq)
+	s.Sent()
+	require.NoError(t, s.Push(mark(10)), "the last one is out")
+	require.NoError(t, s.Push(mark(11)))
+	n, _ = s.Retained()
+	require.Equal(t, 2, n)
+}
+
 // A resume below a forgotten mark is no loss: nothing but marks lay in between.
 func TestResumeBelowForgottenMark(t *testing.T) {
 	var s handoff.Sender

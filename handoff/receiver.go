@@ -50,12 +50,15 @@ func (r *Receiver) Bind(gen fence.Epoch) (resume, stable position.Vector) {
 	return r.accepted, r.stable
 }
 
-// Accept takes the next record of the bound ring. It returns the entry and true if it is new; a repeat returns false. An
-// error means that the ring is damaged: bind another. The payload aliases b.
+// Accept takes the next record of the bound ring. It returns the entry and true if it is new; a repeat returns false.
+// ErrDamaged means that the ring is: bind another. ErrLanes is terminal. The payload aliases b.
 func (r *Receiver) Accept(b []byte) (e Entry, fresh bool, err error) {
 	e, err = decode(b, r.gen, r.seq+1)
 	if err != nil {
 		return Entry{}, false, err
+	}
+	if _, known := r.accepted.At(e.Pos.Lane); !known && r.accepted.Len() == position.LanesMax {
+		return Entry{}, false, fmt.Errorf("%v: more than %d: %w", e.Pos, position.LanesMax, ErrLanes)
 	}
 	r.seq++
 	repeat := r.accepted.Covers(e.Pos)

@@ -12,6 +12,9 @@ import (
 var (
 	// ErrOrder says that a position was pushed at or below its lane's last. It is a bug of the caller, and terminal.
 	ErrOrder = errors.New("handoff: positions must grow within a lane")
+	// ErrLanes says that an edge carries more lanes than a note has room for: position.LanesMax, counted over its whole life.
+	// Terminal.
+	ErrLanes = errors.New("handoff: too many lanes")
 	// ErrTrimmed says that the consumer wants to resume below what it had acknowledged, so that items are gone: its store went
 	// back in time. Terminal; nothing is skipped silently.
 	ErrTrimmed = errors.New("handoff: consumer resumes below what it acknowledged")
@@ -37,8 +40,8 @@ type Sender struct {
 // Push takes an entry to be sent and kept until its acknowledgement. Entries that are acknowledged already, as a
 // restarted stage regenerates them, are dropped. The caller gives Payload away.
 func (s *Sender) Push(e Entry) error {
-	if last, ok := s.pushed.At(e.Pos.Lane); ok && e.Pos.Compare(last) <= 0 {
-		return fmt.Errorf("%v after %v: %w", e.Pos, last, ErrOrder)
+	if err := s.admit(e.Pos); err != nil {
+		return err
 	}
 	s.pushed = s.pushed.With(e.Pos)
 	if s.stable.Covers(e.Pos) {
@@ -46,9 +49,39 @@ func (s *Sender) Push(e Entry) error {
 		s.forget(e)
 		return nil
 	}
+	if e.Kind == Mark && s.raiseMark(e.Pos) {
+		return nil
+	}
 	s.window = append(s.window, e)
 	s.bytes += e.Size()
 	return nil
+}
+
+// admit refuses what is out of order, and what no record or note could carry.
+func (s *Sender) admit(p position.Position) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	last, ok := s.pushed.At(p.Lane)
+	switch {
+	case ok && p.Compare(last) <= 0:
+		return fmt.Errorf("%v after %v: %w", p, last, ErrOrder)
+	case !ok && s.pushed.Max(s.stable).With(p).Len() > position.LanesMax:
+		return fmt.Errorf("%v: more than %d: %w", p, position.LanesMax, ErrLanes)
+	}
+	return nil
+}
+
+// raiseMark moves a mark that is not sent yet, and that no item follows, up to p: so marks do not pile up while nobody
+// acknowledges.
+func (s *Sender) raiseMark(p position.Position) bool {
+	for i := len(s.window) - 1; i >= s.next && s.window[i].Kind == Mark; i-- {
+		if s.window[i].Pos.Lane == p.Lane {
+			s.window[i].Pos = p
+			return true
+		}
+	}
+	return false
 }
 
 // Bind moves to the ring of a higher generation. Nothing is sent in it before Resume (rule 6).
