@@ -1,0 +1,361 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/position"
+)
+
+// markDelay is how long a mark may wait for an item that makes it unnecessary.
+const markDelay = time.Millisecond
+
+// sender is a Producer without its type. It owns three goroutines: the link's run, one that waits on the bound ring, and one
+// that flushes. The ring is used under mu, but for Wait.
+type sender struct {
+	link     link[fabric.Producer]
+	window   int // bytes that may be retained
+	stop     context.CancelCauseFunc
+	all      sync.WaitGroup // the goroutines
+	kick     chan struct{}  // asks the flusher to publish
+	closing  sync.Once
+	closeErr error
+
+	mu      sync.Mutex
+	s       handoff.Sender
+	ring    fabric.Producer // nil while none is bound
+	marks   position.Vector // asked for by mark, not pushed yet
+	changed chan struct{}   // closed and replaced when something that callers wait for has changed
+	err     error           // what ended the role
+	first   bool            // the first new item of this generation has been reported
+	count   counters
+}
+
+func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
+	ctx, stop := context.WithCancelCause(context.Background())
+	p := &sender{
+		window: int(claim.records[name].Capacity), stop: stop,
+		kick: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+	p.link = link[fabric.Producer]{
+		cl: cl, name: name, role: fabric.RoleProducer, claim: claim, events: o.events,
+		attach: cl.AttachProducer, install: p.install, remove: p.remove,
+	}
+	p.link.rec = claim.records[name]
+	p.link.newest = p.link.rec
+	p.all.Go(func() { p.fail(p.link.run(ctx)) })
+	p.all.Go(func() { p.flusher(ctx) })
+	return p
+}
+
+// push retains an entry and sends it if the ring has room.
+func (p *sender) push(ctx context.Context, e handoff.Entry, wait bool) error {
+	if most := fabric.RecordMax(p.window); e.Size() > most {
+		return fmt.Errorf("edge %s: item %v takes %d bytes, at most %d in a ring of %d: %w",
+			p.link.name, e.Pos, e.Size(), most, p.window, fabric.ErrTooLarge)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		if p.err != nil {
+			return p.err
+		}
+		if n, bytes := p.s.Retained(); n == 0 || bytes+e.Size() <= p.window {
+			break
+		}
+		if !wait {
+			return ErrFull
+		}
+		if err := p.await(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.s.Push(e); err != nil {
+		return fmt.Errorf("edge %s: %w", p.link.name, err)
+	}
+	p.count.item(len(e.Payload))
+	p.send()
+	p.wakeFlusher()
+	return nil
+}
+
+// await gives mu up until something has changed.
+func (p *sender) await(ctx context.Context) error {
+	changed := p.changed
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (p *sender) broadcast() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *sender) wakeFlusher() {
+	select {
+	case p.kick <- struct{}{}:
+	default: // it has been asked already
+	}
+}
+
+// send moves what the window has and the ring has room for. Called with mu held; a lost ring is reported to the link.
+func (p *sender) send() {
+	if p.ring == nil {
+		return
+	}
+	for {
+		e, seq, ok := p.s.Next()
+		if !ok {
+			return
+		}
+		b, err := p.ring.Claim(e.Size())
+		if errors.Is(err, fabric.ErrFull) {
+			return
+		}
+		if err == nil {
+			e.Put(b, p.s.Generation(), seq)
+			err = p.ring.Commit()
+		}
+		if err != nil {
+			p.link.lost(p.s.Generation(), err)
+			return
+		}
+		p.s.Sent()
+		if e.Kind == handoff.Item && !p.first {
+			p.first = true
+			p.link.events.firstItem(p.link.name, fabric.RoleProducer, p.s.Generation())
+		}
+	}
+}
+
+// flusher publishes what Push committed, in batches as large as they become while it is at work, and pushes marks that
+// no item has overtaken.
+func (p *sender) flusher(ctx context.Context) {
+	late := time.NewTimer(0)
+	<-late.C
+	armed := false
+	for {
+		select {
+		case <-ctx.Done():
+			late.Stop()
+			return
+		case <-late.C:
+			armed = false
+			p.pushMarks()
+		case <-p.kick:
+		}
+		p.flush()
+		if p.hasMarks() && !armed {
+			armed = true
+			late.Reset(markDelay)
+		}
+	}
+}
+
+func (p *sender) flush() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	p.send()
+	if p.ring != nil {
+		if err := p.ring.Flush(); err != nil {
+			p.link.lost(p.s.Generation(), err)
+		}
+	}
+	return nil
+}
+
+func (p *sender) mark(pos position.Position) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	p.marks = p.marks.With(pos)
+	p.wakeFlusher()
+	return nil
+}
+
+func (p *sender) hasMarks() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.marks.Len() > 0
+}
+
+// pushMarks pushes the marks that lie above what has been pushed. They are small and at most one per lane, so the
+// window need not have room for them: waiting for it here would stop the acknowledgements that make room.
+func (p *sender) pushMarks() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pos := range p.marks.Positions() {
+		if !p.s.Pushed().Covers(pos) {
+			// Cannot fail: pos lies above what was pushed in its lane.
+			if err := p.s.Push(handoff.Entry{Pos: pos, Kind: handoff.Mark}); err != nil {
+				panic("edge: " + err.Error())
+			}
+		}
+	}
+	p.marks = position.Vector{}
+}
+
+// install binds a ring and starts to wait on it.
+func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.s.Bind(rec.Generation)
+	p.ring, p.first = ring, false
+	p.count.bound(rec.Reason)
+	p.all.Go(func() { p.listen(ctx, ring, rec.Generation) })
+	return nil
+}
+
+func (p *sender) remove() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ring = nil
+	p.count.left()
+}
+
+// listen takes the consumer's notes and uses the room that it makes, until the ring is left.
+func (p *sender) listen(ctx context.Context, ring fabric.Producer, gen fence.Epoch) {
+	resumed := false
+	for {
+		err := p.hear(ring, gen, &resumed)
+		if err == nil {
+			err = ring.Wait(ctx)
+		}
+		if err != nil {
+			if errors.Is(err, handoff.ErrTrimmed) {
+				p.fail(err)
+			}
+			p.link.lost(gen, err)
+			return
+		}
+	}
+}
+
+// hear reads the notes of the bound ring once and sends what there is room for.
+func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ring != ring {
+		return errMoved
+	}
+	if note, ok, err := ring.Stable(); err != nil {
+		return err
+	} else if ok {
+		stable, err := position.DecodeVector(note)
+		if err != nil {
+			return fmt.Errorf("stable note: %w: %w", fabric.ErrCorrupt, err)
+		}
+		p.s.Ack(stable)
+		p.broadcast()
+	}
+	if !*resumed {
+		note, ok, err := ring.Resume()
+		if err != nil {
+			return err
+		}
+		if ok {
+			accepted, err := position.DecodeVector(note)
+			if err != nil {
+				return fmt.Errorf("resume note: %w: %w", fabric.ErrCorrupt, err)
+			}
+			if err := p.s.Resume(accepted); err != nil {
+				return fmt.Errorf("edge %s: %w", p.link.name, err)
+			}
+			*resumed = true
+			p.link.settle()
+			p.count.rewired()
+		}
+	}
+	p.send()
+	return ring.Flush()
+}
+
+func (p *sender) acked() position.Vector {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.s.Stable()
+}
+
+func (p *sender) waitAcked(ctx context.Context, seen position.Vector) (position.Vector, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		if now := p.s.Stable(); !now.Equal(seen) {
+			return now, nil
+		}
+		if p.err != nil {
+			return seen, p.err
+		}
+		if err := p.await(ctx); err != nil {
+			return seen, err
+		}
+	}
+}
+
+// fail ends the role.
+func (p *sender) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		p.err = err
+		p.count.failed(err)
+		p.broadcast()
+	}
+	p.stop(err)
+}
+
+func (p *sender) close(ctx context.Context) error {
+	p.closing.Do(func() {
+		p.pushMarks()
+		p.wakeFlusher()
+		p.closeErr = p.drain(ctx)
+		p.fail(ErrClosed)
+	})
+	p.all.Wait()
+	return p.closeErr
+}
+
+// drain waits until nothing is retained.
+func (p *sender) drain(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		n, _ := p.s.Retained()
+		if n == 0 {
+			return nil
+		}
+		if p.err != nil {
+			return fmt.Errorf("edge %s: %d records: %w: %w", p.link.name, n, ErrUnacked, p.err)
+		}
+		if err := p.await(ctx); err != nil {
+			return fmt.Errorf("edge %s: %d records: %w: %w", p.link.name, n, ErrUnacked, err)
+		}
+	}
+}
+
+func (p *sender) report() api.EdgeReport {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.count.report(p.link.name, fabric.RoleProducer, p.s.Generation())
+	n, bytes := p.s.Retained()
+	r.Repeats, r.Retained, r.RetainBytes = p.s.Repeats(), uint64(n), uint64(bytes)
+	return r
+}
