@@ -46,7 +46,7 @@ func dialLine(ctx context.Context, socket string) (*line, error) {
 	if err != nil {
 		return nil, explain(socket, err)
 	}
-	if err := conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err == nil {
+	if err = conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err == nil {
 		_, err = conn.Write([]byte(api.PrefaceSession))
 	}
 	if err != nil {

@@ -23,11 +23,11 @@ type input struct {
 func openInput(ctx context.Context, c Config, dir string, stdin io.Reader) (input, error) {
 	in := input{name: c.Input, path: c.Input}
 	var err error
-	switch {
-	case c.Input == "":
+	switch c.Input {
+	case "":
 		in.name, in.generated = fmt.Sprintf("generated from seed %d", c.Seed), true
 		in.path, err = spool(dir, func(w io.Writer) error { return accesslog.Generate(w, c.Seed, GeneratedLines) })
-	case c.Input == "-":
+	case "-":
 		in.name = "standard input"
 		in.path, err = spool(dir, func(w io.Writer) error { return copyAll(ctx, w, stdin) })
 	default:

@@ -71,7 +71,7 @@ func (m *machine) step(log *raft.Log, e *Entry) Result {
 }
 
 // refusal answers for entries after the broken one. They are committed, so nobody may think that they were not.
-func (m *machine) refusal() error { return fmt.Errorf("%w: %v", api.ErrUnknown, m.broken) }
+func (m *machine) refusal() error { return fmt.Errorf("%w: %w", api.ErrUnknown, m.broken) }
 
 // Snapshot returns the present state; it costs nothing.
 func (m *machine) Snapshot() (raft.FSMSnapshot, error) {

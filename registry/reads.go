@@ -38,7 +38,7 @@ func (r *Registry) read(ctx context.Context, rs *rounds.Rounds[none]) error {
 		return r.errNotLeader()
 	}
 	if _, err := rs.Join(ctx); err != nil {
-		return fmt.Errorf("%w: %v", api.ErrNoQuorum, err)
+		return fmt.Errorf("%w: %w", api.ErrNoQuorum, err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -93,7 +94,7 @@ func ReadState(r io.Reader) (*State, error) {
 	for {
 		before := sum.Sum32()
 		k, payload, err := readFrame(summed)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("cut off after %d frames: %w", frames, api.ErrCorrupt)
 		}
 		if err == nil && (frames == 0) != (k == kindSnapshotHead) {
@@ -128,7 +129,7 @@ func checkTail(payload []byte, want snapshotTail, rest io.ByteReader) error {
 		return fmt.Errorf("tail says %d frames, sum %08x; read %d, %08x: %w",
 			tail.Frames, tail.Sum, want.Frames, want.Sum, api.ErrCorrupt)
 	}
-	if _, err := rest.ReadByte(); err != io.EOF {
+	if _, err := rest.ReadByte(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("goes on after its tail: %w", api.ErrCorrupt)
 	}
 	return nil

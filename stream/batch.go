@@ -13,7 +13,7 @@ func batches[M any](ctx context.Context, in <-chan M, most int, wait time.Durati
 	defer late.Stop()
 	batch := make([]M, 0, most)
 	for {
-		open, full := true, false
+		open, full := true, true
 		select {
 		case m, ok := <-in:
 			if open = ok; ok {
@@ -23,7 +23,6 @@ func batches[M any](ctx context.Context, in <-chan M, most int, wait time.Durati
 				late.Reset(wait)
 			}
 		case <-late.C:
-			full = true
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -38,7 +38,7 @@ func TestCommitsWithUnknownOutcome(t *testing.T) {
 	require.NoError(t, p.Run(t.Context()))
 	var want []string
 	for v := 1; v <= 1000; v++ {
-		for s := range upTo(nil, v) {
+		for s := range upTo(t.Context(), v) {
 			want = append(want, s)
 		}
 	}

@@ -113,7 +113,7 @@ func expected(n int) []string {
 	var want []string
 	for v := 1; v <= n; v++ {
 		if odd(v) {
-			for s := range upTo(nil, 2*v) {
+			for s := range upTo(context.Background(), 2*v) {
 				want = append(want, s)
 			}
 		}

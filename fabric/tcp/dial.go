@@ -51,7 +51,7 @@ func DialConsumer(ctx context.Context, a Attach) (fabric.Consumer, error) {
 
 func dial(ctx context.Context, a Attach) (*link, int, error) {
 	a.Heartbeat = cmp.Or(a.Heartbeat, HeartbeatDefault)
-	if err := a.Hello.Validate(); err != nil {
+	if err := a.Validate(); err != nil {
 		return nil, 0, fmt.Errorf("attach %s: %w", a.side(), err)
 	}
 	l, capacity, err := connect(ctx, a)

@@ -81,7 +81,7 @@ func (h *hostile) requireCutOff() {
 			break
 		}
 	}
-	require.NoError(h, h.Conn.Close())
+	require.NoError(h, h.Close())
 	require.ErrorIs(h, <-h.served, fabric.ErrCorrupt)
 }
 

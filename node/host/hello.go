@@ -58,7 +58,8 @@ func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, pid int) (*session, 
 		h: h, conn: conn, id: hello.Session, stage: hello.Stage, pid: pid, ttl: hello.TTL, beat: h.now(),
 		underWay: make(chan struct{}, underWayMax), renewed: make(chan struct{}),
 	}
-	token, err := hello.Token, error(nil)
+	var err error
+	token := hello.Token
 	if s.id == "" {
 		close(s.renewed) // its first deadline is known
 		token, err = h.begin(s)

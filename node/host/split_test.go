@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -51,7 +52,7 @@ func TestSplitServesBothProtocols(t *testing.T) {
 
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		Dial:              func(string, string) (net.Conn, error) { return dial(), nil },
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return dial(), nil },
 	}}
 	resp, err := client.Get("http://node/v1/status")
 	require.NoError(t, err)

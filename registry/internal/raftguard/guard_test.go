@@ -45,7 +45,7 @@ func TestHeartbeatsHaveNoFastPath(t *testing.T) {
 	require.True(t, field.IsNil())
 
 	other := transport(t)
-	heartbeat := &raft.AppendEntriesRequest{Term: 1, RPCHeader: raft.RPCHeader{ProtocolVersion: 3, Addr: []byte("x")}, Leader: []byte("x")}
+	heartbeat := &raft.AppendEntriesRequest{Term: 1, RPCHeader: raft.RPCHeader{ProtocolVersion: 3, Addr: []byte("x")}}
 	answered := make(chan error, 1)
 	go func() {
 		var resp raft.AppendEntriesResponse

@@ -93,7 +93,7 @@ func (p *pulse) beat(v raft.Server) (uint64, error) {
 		return 0, p.life.Err()
 	}
 	p.mu.Lock()
-	request := raft.AppendEntriesRequest{RPCHeader: p.header, Term: p.term, Leader: p.header.Addr}
+	request := raft.AppendEntriesRequest{RPCHeader: p.header, Term: p.term}
 	p.mu.Unlock()
 	var response raft.AppendEntriesResponse
 	if err := p.send(v.ID, v.Address, &request, &response); err != nil {
