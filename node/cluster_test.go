@@ -268,6 +268,21 @@ func TestWhatCannotBeOpenedIsAConfigError(t *testing.T) {
 	c.ready() // and the first one is none the worse
 }
 
+func TestANodeThatIsStartedElsewhereGivesUp(t *testing.T) {
+	c := newCluster(t, 1)
+	c.ready()
+	_, err := c.api(c.nodes[0].Address(), "").Register(t.Context(), api.RegisterRequest{Node: api.Node{
+		ID: c.nodes[0].ID(), Address: "127.0.0.1:1", Memory: 1 << 20,
+	}})
+	require.NoError(t, err)
+	select {
+	case err := <-c.nodes[0].Fatal():
+		require.ErrorContains(t, err, "two agents share an identity")
+	case <-time.After(patience):
+		t.Fatal("it goes on")
+	}
+}
+
 func ids(c *cluster, nodes ...int) (ids []locator.NodeID) {
 	for _, i := range nodes {
 		ids = append(ids, c.nodes[i].ID())

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -30,6 +31,9 @@ type dataDir struct {
 	path string
 	lock *os.File
 	id   locator.NodeID
+
+	mu    sync.Mutex
+	bound string // what fileClusterID says
 }
 
 // openDataDir locks path, creating it if it is missing, and reads the node's identity, or makes one if the directory is
@@ -46,7 +50,7 @@ func openDataDir(path string) (*dataDir, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	d := &dataDir{path: path, lock: lock}
-	if err := d.identify(); err != nil {
+	if err := errors.Join(d.identify(), d.readCluster()); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
@@ -97,32 +101,40 @@ func (d *dataDir) identify() error {
 	return nil
 }
 
-// cluster returns the ID of the cluster that this directory belongs to, and "" while it belongs to none.
-func (d *dataDir) cluster() (string, error) {
+// readCluster reads which cluster this directory belongs to, if any.
+func (d *dataDir) readCluster() error {
 	b, err := os.ReadFile(d.file(fileClusterID))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: %w", d.path, err)
 	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", d.path, err)
-	}
-	return strings.TrimSpace(string(b)), nil
+	d.bound = strings.TrimSpace(string(b))
+	return nil
+}
+
+// cluster returns the ID of the cluster that this directory belongs to, and "" while it belongs to none.
+func (d *dataDir) cluster() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.bound
 }
 
 // bind ties the directory to a cluster, once: a directory of another cluster is refused.
 func (d *dataDir) bind(cluster string) error {
-	have, err := d.cluster()
-	switch {
-	case err != nil || have == cluster:
-		return err
-	case have != "":
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch d.bound {
+	case cluster:
+		return nil
+	case "":
+		if err := writeFile(d.file(fileClusterID), []byte(cluster+"\n")); err != nil {
+			return fmt.Errorf("%s: %w", d.path, err)
+		}
+		d.bound = cluster
+		return nil
+	default:
 		return fmt.Errorf("%s: belongs to cluster %s, and the nodes found are of cluster %s; check --join, or give an empty one",
-			d.path, have, cluster)
+			d.path, d.bound, cluster)
 	}
-	if err := writeFile(d.file(fileClusterID), []byte(cluster+"\n")); err != nil {
-		return fmt.Errorf("%s: %w", d.path, err)
-	}
-	return nil
 }
 
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }

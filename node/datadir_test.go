@@ -58,14 +58,10 @@ func TestAFreshFileSystemIsAccepted(t *testing.T) {
 func TestADirectoryBelongsToOneCluster(t *testing.T) {
 	path := t.TempDir()
 	d := openDir(t, path)
-	cluster, err := d.cluster()
-	require.NoError(t, err)
-	require.Empty(t, cluster)
+	require.Empty(t, d.cluster())
 	require.NoError(t, d.bind("c1"))
 	require.NoError(t, d.bind("c1"))
 	require.ErrorContains(t, d.bind("c2"), "belongs to cluster c1")
 	require.NoError(t, d.close())
-	cluster, err = openDir(t, path).cluster()
-	require.NoError(t, err)
-	require.Equal(t, "c1", cluster)
+	require.Equal(t, "c1", openDir(t, path).cluster())
 }

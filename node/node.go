@@ -106,12 +106,11 @@ func (n *Node) Problems() []string {
 	}
 	s := n.serving.Load()
 	if s == nil {
-		return append(problems, "the leader has not registered this node yet")
-	}
-	if self, _ := n.registry.State().Node(n.dir.id); self.Incarnation < s.incarnation {
+		problems = append(problems, "the leader has not registered this node yet")
+	} else if self, _ := n.registry.State().Node(n.dir.id); self.Incarnation < s.incarnation {
 		problems = append(problems, "this node is behind: it has not applied its own registration")
 	}
-	return append(problems, foreigners(n.registry.State().Cluster(), n.gossip.Members())...)
+	return append(problems, foreigners(n.dir.cluster(), n.gossip.Members())...)
 }
 
 // foreigners names the nodes of other clusters that gossip with this one.

@@ -32,7 +32,7 @@ func (s *serving) renew(ctx context.Context) {
 		case err == nil:
 			timer.Reset(lease.RenewEvery(s.shortestTerm()))
 		case errors.Is(err, fence.ErrFenced):
-			s.node.fail(fmt.Errorf("this node was started again elsewhere: two agents share an identity: %w", err))
+			s.node.fail(fmt.Errorf("%w: %w", errTwice, err))
 			return
 		default:
 			if ctx.Err() == nil {

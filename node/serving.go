@@ -102,6 +102,10 @@ func (s *serving) follow(ctx context.Context) {
 	again := time.NewTicker(tendEvery)
 	defer again.Stop()
 	for {
+		if self, _ := s.node.registry.State().Node(s.node.dir.id); self.Incarnation > s.incarnation {
+			s.node.fail(errTwice)
+			return
+		}
 		s.regions.reconcile(ctx)
 		select {
 		case <-ctx.Done():
@@ -111,6 +115,9 @@ func (s *serving) follow(ctx context.Context) {
 		}
 	}
 }
+
+// errTwice is fatal: what this run of the node holds is the other's to hold.
+var errTwice = errors.New("this node has been started again elsewhere: two agents share an identity, perhaps a copied data directory")
 
 // accept serves data connections until the listener closes. The host knows who may attach to what.
 func (s *serving) accept(l net.Listener) {

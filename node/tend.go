@@ -23,12 +23,12 @@ func (n *Node) tend(ctx context.Context) {
 	defer tick.Stop()
 	said := "" // so that waiting is logged when its reason changes, not every second
 	for {
-		if err := n.advertise(); err != nil {
-			n.log.Warn("gossip was not told", "error", err)
-		}
 		if err := n.settle(ctx); err != nil && err.Error() != said {
 			said = err.Error()
 			n.log.Info("no cluster yet", "because", said)
+		}
+		if err := n.advertise(); err != nil {
+			n.log.Warn("gossip was not told", "error", err)
 		}
 		n.takeIn(ctx)
 		select {
@@ -110,17 +110,8 @@ func (n *Node) self() (membership.Self, error) {
 	if err != nil {
 		return membership.Self{}, err
 	}
-	cluster, err := n.clusterID()
 	free := n.cfg.Memory - min(n.registry.State().Leased(n.dir.id), n.cfg.Memory)
-	return membership.Self{HasState: has, Cluster: cluster, Free: free}, err
-}
-
-// clusterID is the cluster that this node belongs to: as its state says, or before that has been read, its data directory.
-func (n *Node) clusterID() (string, error) {
-	if cluster := n.registry.State().Cluster(); cluster != "" {
-		return cluster, nil
-	}
-	return n.dir.cluster()
+	return membership.Self{HasState: has, Cluster: n.dir.cluster(), Free: free}, nil
 }
 
 // lead follows leadership until ctx ends: who leads keeps lease time.

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -144,100 +142,4 @@ func (s *Server) knowsAll(r api.RenewRequest) bool {
 		ok = ok && known
 	}
 	return ok && n.Incarnation >= r.Incarnation
-}
-
-func (s *Server) getCheckpoint(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
-	if err := q.check(); err != nil {
-		return err
-	}
-	checkpoint, ok := state.Checkpoint(r.PathValue("key"))
-	if !ok {
-		return api.Errorf(api.KindNotFound, "no checkpoint %s", r.PathValue("key"))
-	}
-	return answer(w, checkpoint.API())
-}
-
-// putCheckpoint fences a checkpoint and perhaps writes it. It needs no session: the epoch is the right to write.
-func (s *Server) putCheckpoint(w http.ResponseWriter, r *http.Request) error {
-	var want api.CheckpointRequest
-	if err := decode(r, &want); err != nil {
-		return err
-	}
-	key := r.PathValue("key")
-	if len(want.Value) > api.CheckpointBytesMax {
-		return api.Errorf(api.KindTooLarge, "checkpoint %s: %d bytes, at most %d; larger state belongs in leased blocks",
-			key, len(want.Value), api.CheckpointBytesMax)
-	}
-	result, err := s.c.Registry.Apply(r.Context(), registry.PutCheckpoint{
-		Key: key, Epoch: want.Epoch, Write: want.Write, Expect: want.Expect, Value: want.Value, Sum: want.Sum,
-	})
-	if err != nil {
-		return err
-	}
-	s.setHeaders(w, s.c.Registry.State())
-	return answer(w, result.Checkpoint.API())
-}
-
-// session carries out a node's word about one of its sessions.
-func (s *Server) session(w http.ResponseWriter, r *http.Request) error {
-	var want api.SessionRequest
-	if err := decode(r, &want); err != nil {
-		return err
-	}
-	command, err := sessionCommand(want)
-	if err != nil {
-		return err
-	}
-	result, err := s.c.Registry.Apply(r.Context(), command)
-	if want.End != nil && errors.Is(err, api.ErrSessionLost) {
-		err, result.Revision = nil, s.c.Registry.State().Revision() // it has ended, which is what was asked for
-	}
-	if err != nil {
-		return err
-	}
-	s.setHeaders(w, s.c.Registry.State())
-	return answer(w, api.SessionResponse{Revision: result.Revision})
-}
-
-func sessionCommand(r api.SessionRequest) (registry.Command, error) {
-	var commands []registry.Command
-	var sums [][]byte
-	if o := r.Open; o != nil {
-		commands, sums = append(commands, registry.OpenSession{Session: o.Session, Stage: o.Stage, Node: o.Node,
-			Incarnation: o.Incarnation, PID: o.PID, TTL: o.TTL, Token: tokenSum(o.TokenSum)}), append(sums, o.TokenSum)
-	}
-	if a := r.Adopt; a != nil {
-		commands, sums = append(commands, registry.AdoptSession{Session: a.Session, Node: a.Node,
-			Incarnation: a.Incarnation, Token: tokenSum(a.TokenSum)}), append(sums, a.TokenSum)
-	}
-	if e := r.End; e != nil {
-		commands = append(commands, registry.EndSession{Session: e.Session, Incarnation: e.Incarnation})
-	}
-	if len(commands) != 1 {
-		return nil, api.Errorf(api.KindInvalid, "exactly one of open, adopt and end must be given, not %d", len(commands))
-	}
-	for _, sum := range sums {
-		if len(sum) != len(registry.Session{}.Token) {
-			return nil, api.Errorf(api.KindInvalid, "token_sum has %d bytes, must be a SHA-256", len(sum))
-		}
-	}
-	return commands[0], nil
-}
-
-// tokenSum copies what it can; the caller checks the length.
-func tokenSum(b []byte) (sum [32]byte) {
-	copy(sum[:], b)
-	return sum
-}
-
-// found makes this node's promise to a founder. See package node.
-func (s *Server) found(w http.ResponseWriter, r *http.Request) error {
-	var want api.FoundRequest
-	if err := decode(r, &want); err != nil {
-		return err
-	}
-	if err := s.c.Founding.Promise(want); err != nil {
-		return err
-	}
-	return answer(w, json.RawMessage(`{}`))
 }

@@ -128,8 +128,15 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Handler returns the API's handler.
-func (s *Server) Handler() http.Handler { return s.mux }
+// Handler returns the API's handler. It refuses writes that a browser makes for another site: the port has no other guard
+// against a page that knows its address.
+func (s *Server) Handler() http.Handler {
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answerError(w, api.Errorf(api.KindInvalid, "a write asked for by another site's page"))
+	}))
+	return guard.Handler(s.mux)
+}
 
 // Close closes idle connections to other nodes. Requests under way go on.
 func (s *Server) Close() error {
@@ -198,7 +205,8 @@ func (s *Server) withHeaders(h handler) http.Handler {
 		if err == nil {
 			return
 		}
-		if e := api.ErrorOf(err); e.Kind == api.KindInternal || e.Kind == api.KindCorrupt {
+		e := api.ErrorOf(err)
+		if (e.Kind == api.KindInternal || e.Kind == api.KindCorrupt) && r.Context().Err() == nil { // else nobody waits any more
 			s.c.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		}
 		answerError(w, err)

@@ -286,6 +286,7 @@ func TestBadRequestsAreRefusedInOneClearLine(t *testing.T) {
 		"token sum too short":    {"POST", "/v1/internal/sessions", `{"open":{"token_sum":"AAAA"}}`, nil, 400, api.KindInvalid, "SHA-256"},
 		"unknown checkpoint":     {"GET", "/v1/checkpoints/a/b", "", nil, 404, api.KindNotFound, "a/b"},
 		"large checkpoint":       {"POST", "/v1/checkpoints/a", `{"epoch":1,"write":true,"value":"` + strings.Repeat("AAAA", 22000) + `"}`, nil, 413, api.KindTooLarge, "66000"},
+		"write by another site":  {"POST", "/v1/edges/e/relocate", "", []string{"Sec-Fetch-Site", "cross-site"}, 400, api.KindInvalid, "another site"},
 		"unknown block region":   {"GET", "/v1/blocks/nope?bytes=1", "", nil, 404, api.KindNotFound, "nope"},
 		"large block read":       {"GET", "/v1/blocks/nope?bytes=99999999", "", nil, 413, api.KindTooLarge, "99999999"},
 	} {
@@ -330,6 +331,46 @@ func TestBlocksAreReadAndWrittenUnderAnEpoch(t *testing.T) {
 	status, _, body = f.ask(t, "GET", "/v1/blocks/l1?bytes=1", "")
 	require.Equal(t, http.StatusGone, status, body)
 	require.Contains(t, body, string(api.KindRevoked))
+}
+
+func TestCheckpointsAreFencedAndTheirKeysMayHaveSlashes(t *testing.T) {
+	f := newFixture(t)
+	status, _, body := f.ask(t, "POST", "/v1/checkpoints/p%2Fparse", `{"epoch":3,"write":true,"value":"YWJj","sum":910901175}`)
+	require.Equal(t, http.StatusOK, status, body)
+	got := get[api.Checkpoint](t, f, "/v1/checkpoints/p%2Fparse")
+	require.Equal(t, "p/parse", got.Key)
+	require.Equal(t, "abc", string(got.Value))
+	status, _, body = f.ask(t, "POST", "/v1/checkpoints/p%2Fparse", `{"epoch":2,"write":false}`)
+	require.Equal(t, http.StatusForbidden, status, body)
+}
+
+func TestRenewalsAreForTheAskingIncarnationOnly(t *testing.T) {
+	f := newFixture(t)
+	apply(t, f.registry, registry.GrantLease{Lease: "l1", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
+	apply(t, f.registry, registry.GrantLease{Lease: "l2", Kind: lease.KindMemory, Node: "n2", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
+	apply(t, f.registry, registry.GrantLease{Lease: "l3", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
+	apply(t, f.registry, registry.RevokeLease{Lease: "l3"})
+	const ask = `{"node":"n1","incarnation":1,"leases":["l1","l2","l3","l4"],"sessions":["s1","s2"]}`
+	status, _, body := f.ask(t, "POST", "/v1/renew", ask)
+	require.Equal(t, http.StatusOK, status, body)
+	var renewed api.RenewResponse
+	require.NoError(t, json.Unmarshal([]byte(body), &renewed))
+	require.Equal(t, map[lease.ID]time.Duration{"l1": time.Second}, renewed.Leases, "neither another node's nor what is gone")
+	require.Equal(t, map[lease.SessionID]time.Duration{"s1": time.Second}, renewed.Sessions)
+	require.Equal(t, map[string]lease.Status{"l3": lease.Revoked}, renewed.Ended)
+
+	apply(t, f.registry, registry.RegisterNode{Node: "n1", Address: "127.0.0.1:7400", Memory: 1 << 20})
+	status, _, body = f.ask(t, "POST", "/v1/renew", ask)
+	require.Equal(t, http.StatusForbidden, status, body)
+	require.Contains(t, body, string(api.KindFenced))
+}
+
+func TestTheEndOfAnEndedSessionSucceeds(t *testing.T) {
+	f := newFixture(t)
+	for range 2 {
+		status, _, body := f.ask(t, "POST", "/v1/internal/sessions", `{"end":{"session":"s1","node":"n1","incarnation":1}}`)
+		require.Equal(t, http.StatusOK, status, body)
+	}
 }
 
 func TestWatchIsOneEventALine(t *testing.T) {

@@ -1,0 +1,40 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/registry"
+)
+
+func (s *Server) getCheckpoint(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+	if err := q.check(); err != nil {
+		return err
+	}
+	checkpoint, ok := state.Checkpoint(r.PathValue("key"))
+	if !ok {
+		return api.Errorf(api.KindNotFound, "no checkpoint %s", r.PathValue("key"))
+	}
+	return answer(w, checkpoint.API())
+}
+
+// putCheckpoint fences a checkpoint and perhaps writes it. It needs no session: the epoch is the right to write.
+func (s *Server) putCheckpoint(w http.ResponseWriter, r *http.Request) error {
+	var want api.CheckpointRequest
+	if err := decode(r, &want); err != nil {
+		return err
+	}
+	key := r.PathValue("key")
+	if len(want.Value) > api.CheckpointBytesMax {
+		return api.Errorf(api.KindTooLarge, "checkpoint %s: %d bytes, at most %d; larger state belongs in leased blocks",
+			key, len(want.Value), api.CheckpointBytesMax)
+	}
+	result, err := s.c.Registry.Apply(r.Context(), registry.PutCheckpoint{
+		Key: key, Epoch: want.Epoch, Write: want.Write, Expect: want.Expect, Value: want.Value, Sum: want.Sum,
+	})
+	if err != nil {
+		return err
+	}
+	s.setHeaders(w, s.c.Registry.State())
+	return answer(w, result.Checkpoint.API())
+}
