@@ -50,28 +50,42 @@ var (
 )
 
 type kindInfo struct {
+	kind      Kind
 	sentinel  error
 	status    int
 	retryable bool
 }
 
-var kinds = map[Kind]kindInfo{
-	KindInvalid:     {ErrInvalid, http.StatusBadRequest, false},
-	KindNotFound:    {ErrNotFound, http.StatusNotFound, false},
-	KindConflict:    {ErrConflict, http.StatusConflict, true},
-	KindFenced:      {fence.ErrFenced, http.StatusForbidden, false},
-	KindCodec:       {ErrCodec, http.StatusConflict, false},
-	KindSession:     {ErrSessionLost, http.StatusGone, false},
-	KindExpired:     {lease.ErrExpired, http.StatusGone, false},
-	KindRevoked:     {lease.ErrRevoked, http.StatusGone, false},
-	KindNoRoom:      {ErrNoRoom, http.StatusInsufficientStorage, true},
-	KindNoQuorum:    {ErrNoQuorum, http.StatusServiceUnavailable, true},
-	KindUnknown:     {ErrUnknown, http.StatusGatewayTimeout, false},
-	KindTooLarge:    {ErrTooLarge, http.StatusRequestEntityTooLarge, false},
-	KindUnavailable: {ErrUnavailable, http.StatusServiceUnavailable, true},
-	KindUnsupported: {fabric.ErrUnsupported, http.StatusNotImplemented, false},
-	KindCorrupt:     {ErrCorrupt, http.StatusInternalServerError, false},
-	KindInternal:    {ErrInternal, http.StatusInternalServerError, false},
+// kinds in the order in which ErrorOf asks for them: the first sentinel found names the error. What leaves an outcome open
+// comes first, whatever else the error says, so that it is never taken for settled; then what ends its caller's claim; then
+// what is the request's fault; last what says only that it did not work.
+var kinds = []kindInfo{
+	{KindUnknown, ErrUnknown, http.StatusGatewayTimeout, false},
+	{KindFenced, fence.ErrFenced, http.StatusForbidden, false},
+	{KindSession, ErrSessionLost, http.StatusGone, false},
+	{KindExpired, lease.ErrExpired, http.StatusGone, false},
+	{KindRevoked, lease.ErrRevoked, http.StatusGone, false},
+	{KindCodec, ErrCodec, http.StatusConflict, false},
+	{KindConflict, ErrConflict, http.StatusConflict, true},
+	{KindNotFound, ErrNotFound, http.StatusNotFound, false},
+	{KindNoRoom, ErrNoRoom, http.StatusInsufficientStorage, true},
+	{KindTooLarge, ErrTooLarge, http.StatusRequestEntityTooLarge, false},
+	{KindCorrupt, ErrCorrupt, http.StatusInternalServerError, false},
+	{KindUnsupported, fabric.ErrUnsupported, http.StatusNotImplemented, false},
+	{KindInvalid, ErrInvalid, http.StatusBadRequest, false},
+	{KindNoQuorum, ErrNoQuorum, http.StatusServiceUnavailable, true},
+	{KindUnavailable, ErrUnavailable, http.StatusServiceUnavailable, true},
+	{KindInternal, ErrInternal, http.StatusInternalServerError, false},
+}
+
+// infoOf returns what is known of a kind; one that is not known, from a newer node, is an internal error.
+func infoOf(k Kind) kindInfo {
+	for _, info := range kinds {
+		if info.kind == k {
+			return info
+		}
+	}
+	return kinds[len(kinds)-1]
 }
 
 // Error is an error as it crosses the wire. errors.Is finds its kind's sentinel.
@@ -84,38 +98,25 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 
 // Unwrap returns the sentinel of e's kind; an unknown kind, from a newer node, is ErrInternal.
-func (e *Error) Unwrap() error {
-	if k, ok := kinds[e.Kind]; ok {
-		return k.sentinel
-	}
-	return ErrInternal
-}
+func (e *Error) Unwrap() error { return infoOf(e.Kind).sentinel }
 
 // Retryable reports whether the same request may succeed later or after reading again.
-func (e *Error) Retryable() bool { return kinds[e.Kind].retryable }
+func (e *Error) Retryable() bool { return infoOf(e.Kind).retryable }
 
 // Status returns the HTTP status of e's kind.
-func (e *Error) Status() int {
-	if k, ok := kinds[e.Kind]; ok {
-		return k.status
-	}
-	return http.StatusInternalServerError
-}
+func (e *Error) Status() int { return infoOf(e.Kind).status }
 
 // Errorf makes an Error of the given kind.
 func Errorf(k Kind, format string, args ...any) *Error {
 	return &Error{Kind: k, Message: fmt.Sprintf(format, args...)}
 }
 
-// ErrorOf returns err as a wire error: itself if it is one, else of the kind whose sentinel it wraps, else internal.
+// ErrorOf returns err as a wire error, of the kind whose sentinel it wraps, or internal. Of several the first in the order of
+// kinds counts, so the same error always has the same kind.
 func ErrorOf(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
-		return &Error{Kind: e.Kind, Message: err.Error()}
-	}
-	for k, info := range kinds {
+	for _, info := range kinds {
 		if errors.Is(err, info.sentinel) {
-			return &Error{Kind: k, Message: err.Error()}
+			return &Error{Kind: info.kind, Message: err.Error()}
 		}
 	}
 	return &Error{Kind: KindInternal, Message: err.Error()}
