@@ -21,7 +21,7 @@ type Report struct {
 	InputLines     uint64    `json:"input_lines"`
 	Stored         uint64    `json:"stored"`
 	DeadLettered   uint64    `json:"dead_lettered"`
-	RepeatsDropped uint64    `json:"repeats_dropped"` // by the consumers' own counters
+	RepeatsDropped uint64    `json:"repeats_dropped"` // by the edges' own counters
 	Lost           uint64    `json:"lost"`
 	Doubled        uint64    `json:"doubled"`
 	Wrong          uint64    `json:"wrong"` // lines whose row has other content than the line

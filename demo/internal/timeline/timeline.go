@@ -15,7 +15,7 @@ type Edge struct {
 	Generation fence.Epoch
 	Node       string // where its ring lies
 	Items      uint64 // accepted by its consumers, repeats not counted
-	Repeats    uint64 // dropped by its consumers
+	Repeats    uint64 // that its producers spared the ring, or its consumers dropped
 	rate       rate
 }
 
@@ -127,18 +127,23 @@ func (t *Timeline) move(e event.Event) {
 	}
 }
 
-// count notes a process's counters, which count from its start, and adds what has come to the edges.
+// count notes a process's counters, and adds what has come to the edges. They count from the process's start, or from its
+// latest claim: one that fell has started over.
 func (t *Timeline) count(e event.Event) {
 	for _, r := range e.Edges {
-		if r.Role != fabric.RoleConsumer {
+		known := t.Edge(r.Edge)
+		if known == nil {
 			continue
 		}
 		key := side{e.Process, r.Edge, r.Role}
 		before := t.counts[key]
+		if r.Items < before.Items || r.Repeats < before.Repeats {
+			before = api.EdgeReport{}
+		}
 		t.counts[key] = r
-		if known := t.Edge(r.Edge); known != nil && r.Items >= before.Items && r.Repeats >= before.Repeats {
+		known.Repeats += r.Repeats - before.Repeats
+		if r.Role == fabric.RoleConsumer {
 			known.Items += r.Items - before.Items
-			known.Repeats += r.Repeats - before.Repeats
 			known.rate.add(e.At, known.Items)
 		}
 	}

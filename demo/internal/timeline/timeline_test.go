@@ -124,7 +124,7 @@ func TestEdges(t *testing.T) {
 	counted := func(at int, process string, items, repeats uint64) event.Event {
 		return event.Event{At: ms(at), Kind: event.Counted, Process: process, Edges: []api.EdgeReport{
 			{Edge: parse, Role: fabric.RoleConsumer, Items: items, Repeats: repeats},
-			{Edge: enrich, Role: fabric.RoleProducer, Items: items},
+			{Edge: enrich, Role: fabric.RoleProducer, Items: items, Repeats: 10 * repeats},
 		}}
 	}
 	tl := build(
@@ -137,13 +137,14 @@ func TestEdges(t *testing.T) {
 		event.Event{Kind: event.Exited, Process: "enrich-1"},
 		event.Event{At: ms(6), Kind: event.Claimed, Process: "enrich-2", Edge: parse, Role: fabric.RoleConsumer},
 		counted(1600, "enrich-2", 30, 5),
-		event.Event{Kind: event.Exited, Process: "enrich-2"}, counted(1700, "enrich-2", 4, 0),
+		event.Event{Kind: event.Exited, Process: "enrich-2"}, counted(1700, "enrich-2", 3, 0),
+		counted(1700, "enrich-2", 1, 0), // the same process with a new claim
 	)
 	e := tl.Edge(parse)
 	require.Equal(t, "node-2", e.Node)
 	require.EqualValues(t, 3, e.Generation)
 	require.EqualValues(t, 144, e.Items)
-	require.EqualValues(t, 7, tl.Repeats())
+	require.EqualValues(t, 77, tl.Repeats())
 	require.Equal(t, "enrich-2", tl.Holder(parse, fabric.RoleConsumer))
 	require.Empty(t, tl.Holder(enrich, fabric.RoleConsumer))
 	require.Zero(t, tl.Edge(enrich).Items, "an edge's items are its consumer's")
