@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
@@ -15,7 +16,7 @@ type Stage struct {
 	Name     string
 	Consumes []string
 	Produces []string
-	Codecs   map[string]string // by edge: CodecHash of what it carries; an edge without one is not checked here
+	Codecs   map[string]string // by edge: CodecHash of what it carries; may leave out those whose record has one
 }
 
 // Roles are a stage's roles, taken in one operation (rule 3) by one session. They last until that session ends or somebody
@@ -116,11 +117,14 @@ func takeOnce(ctx context.Context, cl Cluster, s Stage, o options) (*Roles, erro
 	return c, nil
 }
 
-// waitFree waits until the record of an edge is no longer rec, then returns api.ErrConflict: look again.
+// waitFree waits until the record of an edge is no longer rec, then returns api.ErrConflict: look again. So it does every so
+// often without news, which may be lost.
 func waitFree(ctx context.Context, cl Cluster, name string, rec api.Edge, session Session) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	news := cl.Follow(ctx, name)
+	recheck := time.NewTimer(recheckEvery)
+	defer recheck.Stop()
 	for {
 		select {
 		case now, open := <-news:
@@ -130,6 +134,8 @@ func waitFree(ctx context.Context, cl Cluster, name string, rec api.Edge, sessio
 			if now.Revision > rec.Revision {
 				return api.ErrConflict
 			}
+		case <-recheck.C:
+			return api.ErrConflict
 		case <-session.Lost:
 			return api.ErrSessionLost
 		}
@@ -166,7 +172,12 @@ func claimFor(ctx context.Context, cl Cluster, name string, role fabric.Role, co
 		if !o.claim.has(name, role) {
 			return nil, fmt.Errorf("edge %s: the claim of stage %s has no role %s on it", name, o.claim.stage.Name, role)
 		}
-		if had := o.claim.records[name].Codec; had != "" && had != codec {
+		switch had := o.claim.records[name].Codec; had {
+		case codec:
+		case "":
+			return nil, fmt.Errorf("edge %s: neither its record nor stage %s says what it carries; set Stage.Codecs: %w",
+				name, o.claim.stage.Name, api.ErrCodec)
+		default:
 			return nil, fmt.Errorf("edge %s: record has codec %s, this side %s: %w", name, had, codec, api.ErrCodec)
 		}
 		return o.claim, nil

@@ -50,6 +50,9 @@ func Consume[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 		if resume, err = o.resume(ctx, epoch); err != nil {
 			return nil, fmt.Errorf("edge %s: claim the store under epoch %d: %w", name, epoch, err)
 		}
+		if _, err := position.DecodeVector(resume.Append(nil)); err != nil {
+			return nil, fmt.Errorf("edge %s: positions of the store: %w", name, err)
+		}
 	}
 	c := &Consumer[T]{codec: codec, in: startReceiver(cl, name, claim, resume, o), open: map[position.Lane]bool{}}
 	if !o.marks {
@@ -124,7 +127,7 @@ func (c *Consumer[T]) Generation() fence.Epoch { return c.in.link.record().Gener
 func (c *Consumer[T]) Locator() locator.Locator { return c.in.link.record().Locator }
 
 // Relocate moves the edge to a new ring: a planned move, which nobody needs for recovery.
-func (c *Consumer[T]) Relocate(ctx context.Context) error { return c.in.link.relocate(ctx) }
+func (c *Consumer[T]) Relocate(ctx context.Context) error { return c.in.relocate(ctx) }
 
 // Stats returns the counters of this side.
 func (c *Consumer[T]) Stats() api.EdgeReport { return c.in.report() }

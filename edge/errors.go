@@ -34,7 +34,7 @@ var (
 // terminal reports whether err ends a role: asking again cannot help.
 func terminal(err error) bool {
 	for _, t := range []error{fence.ErrFenced, api.ErrSessionLost, api.ErrCodec, api.ErrInvalid, api.ErrTooLarge,
-		handoff.ErrTrimmed, handoff.ErrOrder, ErrClosed} {
+		handoff.ErrTrimmed, handoff.ErrOrder, handoff.ErrLanes, ErrClosed} {
 		if errors.Is(err, t) {
 			return true
 		}

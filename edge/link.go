@@ -18,6 +18,10 @@ import (
 // lost, and its own node may be the one that is gone.
 const recheckEvery = 2 * time.Second
 
+// ringLasts is how long a ring has to be in use for its loss to be an event by itself. Sooner, and the next ring is not asked
+// for at once: every one is an entry of the registry's log.
+const ringLasts = time.Second
+
 // link keeps one side of an edge bound to the newest ring that the registry names, for as long as the role is ours. It
 // owns one goroutine, run, and the follower that run starts. R is the side of a ring.
 type link[R io.Closer] struct {
@@ -50,8 +54,9 @@ func (l *link[R]) run(ctx context.Context) error {
 	defer stop(nil)
 	followers.Go(func() { l.follow(ctx, stop) })
 
-	rec := l.claim.records[l.name]
+	rec, try := l.claim.records[l.name], newBackoff()
 	for {
+		began := time.Now()
 		cause := l.bind(ctx, rec)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -60,6 +65,13 @@ func (l *link[R]) run(ctx context.Context) error {
 			return cause
 		}
 		l.events.lost(l.name, l.role, rec.Generation, cause)
+		if time.Since(began) >= ringLasts {
+			try = newBackoff()
+		} else if !errors.Is(cause, errMoved) {
+			if err := try.sleep(ctx); err != nil {
+				return err
+			}
+		}
 		next, err := l.successor(ctx, rec, cause)
 		if err != nil {
 			return err
@@ -113,7 +125,7 @@ func (l *link[R]) follow(ctx context.Context, stop context.CancelCauseFunc) {
 			if l.isSettled() {
 				continue
 			}
-			now, err := l.cl.Edge(ctx, l.name)
+			now, err := l.recheck(ctx)
 			if err != nil {
 				continue // the next tick asks again
 			}
@@ -121,6 +133,13 @@ func (l *link[R]) follow(ctx context.Context, stop context.CancelCauseFunc) {
 		}
 		l.judge(rec, stop)
 	}
+}
+
+// recheck reads the record, for so long that news and the session's end are not missed meanwhile.
+func (l *link[R]) recheck(ctx context.Context) (api.Edge, error) {
+	ctx, cancel := context.WithTimeout(ctx, recheckEvery)
+	defer cancel()
+	return l.cl.Edge(ctx, l.name)
 }
 
 // judge takes news of the record, which may be old.
@@ -186,7 +205,9 @@ func (l *link[R]) successor(ctx context.Context, lost api.Edge, cause error) (ap
 
 func (l *link[R]) succeed(ctx context.Context, lost api.Edge, cause error) (api.Edge, error) {
 	rec, err := l.cl.Edge(ctx, l.name)
-	if err != nil {
+	if errors.Is(err, api.ErrNotFound) { // it was there when it was claimed
+		rec.Deleted = true
+	} else if err != nil {
 		return api.Edge{}, err
 	}
 	if err := l.ours(rec); err != nil {
@@ -196,7 +217,11 @@ func (l *link[R]) succeed(ctx context.Context, lost api.Edge, cause error) (api.
 		return rec, nil
 	}
 	change := api.EdgeChange{Name: l.name, Expect: rec.Revision}
-	if !errors.Is(cause, errPlanned) {
+	switch {
+	case errors.Is(cause, errPlanned):
+	case errors.Is(cause, fabric.ErrTooLarge): // the other side has asked for smaller rings; the window was made for these
+		change.Capacity = l.claim.records[l.name].Capacity
+	default:
 		change.AvoidNodes = []locator.NodeID{lost.Locator.Node}
 	}
 	recs, err := l.cl.Change(ctx, api.ChangeRequest{

@@ -44,8 +44,9 @@ func Standby() Option { return func(o *options) { o.standby = true } }
 // StageName names the stage that takes the role. The default is the edge's name.
 func StageName(name string) Option { return func(o *options) { o.stage = name } }
 
-// Capacity sets the size in bytes, a power of two, of the edge's rings from here on, and with it that of the producer's
-// window. An item may take a quarter of it. Without it an existing edge keeps its size.
+// Capacity sets the size in bytes, a power of two, of the edge's rings from here on. Without it an existing edge keeps its size.
+// A producer's window is as large as the ring that it began with, and an item may take a quarter of that; if the consumer asks
+// for smaller rings, and such an item does not fit one, the producer asks for its own size again.
 func Capacity(bytes uint64) Option { return func(o *options) { o.capacity = bytes } }
 
 // ResumeFrom makes a consumer go on after what its store has done. claim is called once, before anything is read: it

@@ -93,7 +93,7 @@ func (p *Producer[T]) Generation() fence.Epoch { return p.out.link.record().Gene
 func (p *Producer[T]) Locator() locator.Locator { return p.out.link.record().Locator }
 
 // Relocate moves the edge to a new ring: a planned move, which nobody needs for recovery.
-func (p *Producer[T]) Relocate(ctx context.Context) error { return p.out.link.relocate(ctx) }
+func (p *Producer[T]) Relocate(ctx context.Context) error { return p.out.relocate(ctx) }
 
 // Stats returns the counters of this side.
 func (p *Producer[T]) Stats() api.EdgeReport { return p.out.report() }

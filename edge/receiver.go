@@ -237,6 +237,16 @@ func (c *receiver) close() error {
 	return nil
 }
 
+func (c *receiver) relocate(ctx context.Context) error {
+	c.mu.Lock()
+	err := c.err
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return c.link.relocate(ctx)
+}
+
 func (c *receiver) report() api.EdgeReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -181,6 +181,9 @@ func (p *sender) flush() error {
 }
 
 func (p *sender) mark(pos position.Position) error {
+	if err := pos.Validate(); err != nil {
+		return fmt.Errorf("edge %s: %w", p.link.name, err)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
@@ -197,20 +200,23 @@ func (p *sender) hasMarks() bool {
 	return p.marks.Len() > 0
 }
 
-// pushMarks pushes the marks that lie above what has been pushed. They are small and at most one per lane, so the
-// window need not have room for them: waiting for it here would stop the acknowledgements that make room.
+// pushMarks pushes the marks that lie above what has been pushed. They are small, and of those that are not sent yet there is
+// at most one per lane, so the window need not have room for them: waiting for it here would stop the acknowledgements that
+// make room. Too many lanes end the role.
 func (p *sender) pushMarks() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, pos := range p.marks.Positions() {
-		if !p.s.Pushed().Covers(pos) {
-			// Cannot fail: pos lies above what was pushed in its lane.
-			if err := p.s.Push(handoff.Entry{Pos: pos, Kind: handoff.Mark}); err != nil {
-				panic("edge: " + err.Error())
-			}
+	marks := p.marks
+	p.marks = position.Vector{}
+	var err error
+	for _, pos := range marks.Positions() {
+		if err == nil && !p.s.Pushed().Covers(pos) {
+			err = p.s.Push(handoff.Entry{Pos: pos, Kind: handoff.Mark})
 		}
 	}
-	p.marks = position.Vector{}
+	p.mu.Unlock()
+	if err != nil {
+		p.fail(fmt.Errorf("edge %s: mark: %w", p.link.name, err))
+	}
 }
 
 // install binds a ring and starts to wait on it.
@@ -349,6 +355,16 @@ func (p *sender) drain(ctx context.Context) error {
 			return fmt.Errorf("edge %s: %d records: %w: %w", p.link.name, n, ErrUnacked, err)
 		}
 	}
+}
+
+func (p *sender) relocate(ctx context.Context) error {
+	p.mu.Lock()
+	err := p.err
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return p.link.relocate(ctx)
 }
 
 func (p *sender) report() api.EdgeReport {
