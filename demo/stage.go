@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -15,6 +16,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/position"
 	"github.com/grafnode/grafnode/stream"
 )
 
@@ -56,12 +58,22 @@ func (c *reportingCluster) Report(ctx context.Context, r api.StageReport) error 
 	return c.Client.Report(ctx, r)
 }
 
+// rejectsEvery spaces what is told of rejects: an input may have nothing else.
+const rejectsEvery = 50 * time.Millisecond
+
 // observed tells the demo what happens to the stage's edges.
 func observed(w *event.Writer) stream.Events {
 	tell := func(k event.Kind, name string, role fabric.Role, gen fence.Epoch, node, cause string) {
 		w.Write(event.Event{At: time.Now(), Kind: k, Edge: name, Role: role, Generation: gen, Node: node, Cause: cause})
 	}
-	return stream.Events{Edge: edge.Events{
+	var told atomic.Int64 // when a reject was last told; one goroutine of the stage writes it
+	return stream.Events{Rejected: func(pos position.Position, _ stream.Rejected) {
+		now := time.Now()
+		if now.Sub(time.Unix(0, told.Load())) >= rejectsEvery {
+			told.Store(now.UnixNano())
+			w.Write(event.Event{At: now, Kind: event.Rejected, Line: pos.Offset})
+		}
+	}, Edge: edge.Events{
 		Claimed: func(name string, role fabric.Role, epoch fence.Epoch) {
 			tell(event.Claimed, name, role, epoch, "", "")
 		},

@@ -2,6 +2,7 @@ package accesslog_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ func readAll(t *testing.T, in string) (lines []string) {
 	r := accesslog.NewLineReader(strings.NewReader(in))
 	for {
 		l, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return lines
 		}
 		require.NoError(t, err)

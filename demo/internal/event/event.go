@@ -24,6 +24,7 @@ const (
 	FirstItem Kind = "first-item" // the first new item went through a ring
 	Counted   Kind = "counted"    // its counters: Edges
 	Committed Kind = "committed"  // the store committed Items items up to input line Line
+	Rejected  Kind = "rejected"   // parse turned input line Line away; of many in a short time, one
 )
 
 // Noted by the demo itself.

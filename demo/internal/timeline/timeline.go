@@ -28,7 +28,7 @@ type Timeline struct {
 	edges    []*Edge
 	counts   map[side]api.EdgeReport // latest of each running process
 	commits  []commit
-	line     uint64
+	line     uint64 // highest that is stored or turned away
 	leader   string
 	claims   map[claim]string
 	failures []*Failure
@@ -70,6 +70,8 @@ func (t *Timeline) Add(e event.Event) {
 	case event.Committed:
 		t.commits = append(t.commits, commit{e.At, e.Items})
 		t.line = max(t.line, e.Line)
+	case event.Rejected:
+		t.line = max(t.line, e.Line)
 	case event.Changed, event.Bound:
 		t.move(e)
 	case event.Leading:
@@ -85,7 +87,7 @@ func (t *Timeline) Add(e event.Event) {
 // Start returns when the timeline began.
 func (t *Timeline) Start() time.Time { return t.start }
 
-// Line returns the number of the highest input line that the store has committed.
+// Line returns the number of the highest input line that is known to be stored or turned away.
 func (t *Timeline) Line() uint64 { return t.line }
 
 // Leader returns the process of the node that leads the Raft group, empty if none is known.

@@ -71,6 +71,8 @@ func TestFailureOfARing(t *testing.T) {
 	require.Equal(t, ms(100), f.GapFrom)
 	require.Equal(t, ms(155), f.GapTo)
 	require.EqualValues(t, 31, tl.Line())
+	tl.Add(event.Event{At: ms(180), Kind: event.Rejected, Line: 40})
+	require.EqualValues(t, 40, tl.Line())
 }
 
 func TestFailureOfAConsumerIsDetectedByTheRegistry(t *testing.T) {
