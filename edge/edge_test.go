@@ -71,6 +71,8 @@ func TestItemsArriveInOrderAndEnd(t *testing.T) {
 		require.NoError(t, in.Ack(m.Pos))
 	}
 	require.Equal(t, 101, i)
+	require.EqualValues(t, 100, p.Stats().Items, "marks are not items")
+	require.Equal(t, p.Stats().Bytes, in.Stats().Bytes)
 	_, err := in.Pop(t.Context())
 	require.ErrorIs(t, err, io.EOF)
 	require.NoError(t, p.Close(t.Context()), "everything is acknowledged")

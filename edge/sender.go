@@ -80,7 +80,9 @@ func (p *sender) push(ctx context.Context, e handoff.Entry, wait bool) error {
 	if err := p.s.Push(e); err != nil {
 		return fmt.Errorf("edge %s: %w", p.link.name, err)
 	}
-	p.count.item(len(e.Payload))
+	if e.Kind == handoff.Item {
+		p.count.item(len(e.Payload))
+	}
 	p.send()
 	p.wakeFlusher()
 	return nil
