@@ -254,3 +254,24 @@ func TestTheEndLetsTheCursorBeWritten(t *testing.T) {
 		require.True(t, w.cursor().Equal(sink.Done()))
 	})
 }
+
+// The last acknowledgement may be lost with its ring. The stage that gave it, which has nothing else to do, gives it again.
+func TestTheLastAcknowledgementIsLost(t *testing.T) {
+	for _, lost := range []string{"p.ingest", "p.double"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			sink := streamtest.Sink[int]{Break: func(b stream.Batch[int]) streamtest.Fault {
+				if last, _ := b.Upto.At(0); last.IsEndOfLane() {
+					w.cluster.LoseRing(lost)
+				}
+				return streamtest.None
+			}}
+			p := stream.New(w.client(), "p", w.cursors())
+			stream.To(stream.Map(stream.From(p, "ingest", numbers(3)), "double", double), "store", &sink)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			require.NoError(t, p.Run(ctx))
+			require.Len(t, sink.Items(), 3)
+		})
+	}
+}

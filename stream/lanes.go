@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"sync"
 
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/handoff"
@@ -44,6 +45,34 @@ func pop[T any](ctx, stop context.Context, in *edge.Consumer[T], lanes *laneEnds
 		lanes.end(msg.Pos.Lane)
 	}
 	return msg, true, err
+}
+
+// linger keeps a stage that has ended attached until the one before it has ended too, if that runs here: the last
+// acknowledgement may be lost with its ring, and is given again in the next one only by somebody who is there.
+func linger[T any](ctx context.Context, before <-chan struct{}, in *edge.Consumer[T]) error {
+	if before == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer cancel()
+	watch.Go(func() {
+		defer cancel()
+		select {
+		case <-before:
+		case <-ctx.Done():
+		}
+	})
+	for {
+		_, err := in.Pop(ctx) // nothing comes after the ends of all lanes
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // either returns a context that ends with ctx or with stop.

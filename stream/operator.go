@@ -46,7 +46,7 @@ type result[A, B any] struct {
 	undecoded bool
 }
 
-func (o *operator[A, B]) run(ctx, stop context.Context) error {
+func (o *operator[A, B]) run(ctx, stop context.Context, before <-chan struct{}) error {
 	_, opts, err := o.p.claim(stop, o.st, map[string]string{
 		o.st.in: codecID(o.inCodec), o.st.out: codecID(o.outCodec),
 	})
@@ -69,7 +69,10 @@ func (o *operator[A, B]) run(ctx, stop context.Context) error {
 	}
 	o.p.conf.events.started(o.p.fullName(o.st.name), in.Epoch())
 	r := &operation[A, B]{operator: o, in: in, out: out, letters: letters, lanes: newLaneEnds(o.st.lanes)}
-	return r.run(ctx, stop)
+	if err := r.run(ctx, stop); err != nil {
+		return err
+	}
+	return linger(ctx, before, in)
 }
 
 // run works until all lanes have ended or stop has, and then until all that was taken in is acknowledged.

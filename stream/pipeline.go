@@ -33,8 +33,9 @@ type stage struct {
 	conf  settings
 
 	// run runs one instance of the stage, from its claim until its end: nil once all lanes are acknowledged, errStopped if it
-	// was drained. stop ending means to read no more; ctx ending means to give up.
-	run func(ctx, stop context.Context) error
+	// was drained. stop ending means to read no more; ctx ending means to give up. before is closed when the stage before has
+	// ended; nil if that does not run here.
+	run func(ctx, stop context.Context, before <-chan struct{}) error
 }
 
 // Flow is the output of a stage: what the next one takes. It is consumed once.

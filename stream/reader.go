@@ -27,7 +27,7 @@ type reading[T any] struct {
 	pushed position.Vector // the last of each lane, or what was acknowledged before
 }
 
-func (d *reader[T]) run(ctx, stop context.Context) error {
+func (d *reader[T]) run(ctx, stop context.Context, _ <-chan struct{}) error {
 	store, err := d.p.store(d.st.out)
 	if err != nil {
 		return err

@@ -45,9 +45,9 @@ func Stages(names ...string) RunOption {
 //   - fence.ErrFenced: another process has taken a stage over. Running again makes this one its standby.
 //   - any other error names the stage that cannot go on. The other stages were given up.
 //
-// A stage that loses its session starts over in place. A stage may end before those that feed it, and if one of them dies
-// then, its successor needs this stage once more: so keep all stages running, by running them again, until the source's
-// has ended. Running a pipeline that has ended passes its end through again and repeats nothing.
+// A stage that loses its session starts over in place. A stage may end before those that feed it in other processes, and if one
+// of them dies then, or the ring between with the last acknowledgement, this stage is needed once more: so keep all stages
+// running, by running them again, until the source's has ended. Running a pipeline that has ended passes its end through again and repeats nothing.
 func (p *Pipeline) Run(ctx context.Context, opts ...RunOption) error {
 	var o runOptions
 	for _, opt := range opts {
@@ -109,7 +109,7 @@ func (p *Pipeline) runStages(ctx context.Context, stages []*stage) error {
 		all.Go(func() {
 			defer close(done[st])
 			defer release()
-			err := p.runStage(hard, stop, st)
+			err := p.runStage(hard, stop, done[st.up], st)
 			if err == nil {
 				return
 			}
@@ -148,9 +148,9 @@ func stopAfter(ctx, hard context.Context, before <-chan struct{}) (stop context.
 
 // runStage runs instance after instance of a stage until one ends for good: nil if the stage has ended, errStopped if it was
 // stopped or given up.
-func (p *Pipeline) runStage(ctx, stop context.Context, st *stage) error {
+func (p *Pipeline) runStage(ctx, stop context.Context, before <-chan struct{}, st *stage) error {
 	for {
-		err := st.run(ctx, stop)
+		err := st.run(ctx, stop, before)
 		switch {
 		case err == nil:
 			return nil

@@ -37,7 +37,7 @@ type delivery[T any] struct {
 	err error
 }
 
-func (w *writer[T]) run(ctx, stop context.Context) error {
+func (w *writer[T]) run(ctx, stop context.Context, before <-chan struct{}) error {
 	_, opts, err := w.p.claim(stop, w.st, map[string]string{w.st.in: codecID(w.codec)})
 	if err != nil {
 		return err
@@ -49,7 +49,10 @@ func (w *writer[T]) run(ctx, stop context.Context) error {
 	}
 	defer detach(r.in)
 	w.p.conf.events.started(w.p.fullName(w.st.name), r.in.Epoch())
-	return r.run(ctx, stop)
+	if err := r.run(ctx, stop); err != nil {
+		return err
+	}
+	return linger(ctx, before, r.in)
 }
 
 // claim fences the stage's sinks and returns where to resume.
