@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# install.sh: does what a stranger does. Installs the commit that is checked out, as a tagged version, by `go install` and with
+# the Go tool's own rules of what a module is; then runs the binary in an empty directory.
+# Leaves nothing behind, and takes dependencies from this machine's module cache where it has them.
+set -euo pipefail
+module=github.com/grafnode/grafnode
+version=v0.1.0-ci
+root=$(cd "$(dirname "$0")/.." && pwd)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# A repository of its own for the tag. Git takes it for the one on GitHub.
+git clone --quiet --bare "file://$root" "$tmp/repository"
+git -C "$tmp/repository" tag "$version" "$(git -C "$root" rev-parse HEAD)"
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0="url.file://$tmp/repository.insteadOf" GIT_CONFIG_VALUE_0="https://$module"
+
+# A module cache of its own, or the Go tool would remember what this version was last time. Paths are trimmed so that what is
+# compiled already need not be again.
+GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)"
+export GOPROXY GOPRIVATE="$module" GOMODCACHE="$tmp/modules" GOBIN="$tmp/bin" GOFLAGS="-modcacherw -trimpath" CGO_ENABLED=0
+mkdir "$tmp/empty"
+cd "$tmp/empty"
+timeout 900 go install "$module/cmd/grafnode@$version"
+
+export PATH="$GOBIN:$PATH" TMPDIR="$tmp/empty"
+go version -m "$GOBIN/grafnode" | grep -q "mod[[:space:]]$module[[:space:]]$version" ||
+  { echo "install.sh: the binary does not know that it is $version" >&2; exit 1; }
+grafnode version
+for i in $(seq 200); do
+  echo "192.0.2.$i - - [22/Nov/2026:12:00:00 +0000] \"GET /page/$i HTTP/1.1\" 200 $i \"-\" \"curl/8.5.0\""
+done | timeout 180 grafnode demo --kill none --rate 100 -
+ls -1 report
+rm -r report
+[ -z "$(ls -A)" ] || { echo "install.sh: the demo left behind:" >&2; ls -lA >&2; exit 1; }
