@@ -53,6 +53,15 @@ func (p *Producer[T]) TryPush(pos position.Position, v T) error {
 	return p.out.push(context.Background(), e, false)
 }
 
+// Check reports why Push would refuse an item for what it is: it cannot be encoded, or it is too large. It pushes nothing.
+func (p *Producer[T]) Check(pos position.Position, v T) error {
+	e, err := p.encode(pos, v)
+	if err != nil {
+		return err
+	}
+	return p.out.fits(e)
+}
+
 func (p *Producer[T]) encode(pos position.Position, v T) (handoff.Entry, error) {
 	b, err := p.codec.Append(nil, v)
 	if err != nil {

@@ -57,9 +57,8 @@ func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 
 // push retains an entry and sends it if the ring has room.
 func (p *sender) push(ctx context.Context, e handoff.Entry, wait bool) error {
-	if most := fabric.RecordMax(p.window); e.Size() > most {
-		return fmt.Errorf("edge %s: item %v takes %d bytes, at most %d in a ring of %d: %w",
-			p.link.name, e.Pos, e.Size(), most, p.window, fabric.ErrTooLarge)
+	if err := p.fits(e); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,6 +84,15 @@ func (p *sender) push(ctx context.Context, e handoff.Entry, wait bool) error {
 	}
 	p.send()
 	p.wakeFlusher()
+	return nil
+}
+
+// fits refuses an entry that no ring of this edge takes.
+func (p *sender) fits(e handoff.Entry) error {
+	if most := fabric.RecordMax(p.window); e.Size() > most {
+		return fmt.Errorf("edge %s: item %v takes %d bytes, at most %d in a ring of %d: %w",
+			p.link.name, e.Pos, e.Size(), most, p.window, fabric.ErrTooLarge)
+	}
 	return nil
 }
 

@@ -157,10 +157,13 @@ func (r *operation[A, B]) send(ctx context.Context, in result[A, B]) (debt, erro
 	return r.push(ctx, in)
 }
 
-// push sends an input's outputs. If there are too many, or the first one is too large for the edge, the input is rejected:
-// nothing of it is out yet.
+// push sends an input's outputs. If there are too many, or one is too large for the edge, the input is rejected, and nothing of
+// it goes out.
 func (r *operation[A, B]) push(ctx context.Context, in result[A, B]) (debt, error) {
 	last, err := r.place(in.msg.Pos, len(in.out)-1)
+	if err == nil {
+		err = r.tooLarge(in)
+	}
 	if err != nil {
 		in.err = err
 		return r.reject(ctx, in)
@@ -180,6 +183,24 @@ func (r *operation[A, B]) push(ctx context.Context, in result[A, B]) (debt, erro
 		}
 	}
 	return debt{in: in.msg.Pos, out: last}, nil
+}
+
+// tooLarge looks for an output, after the first, that is too large: Push finds that only when others are out. Nobody wants to
+// know if a reject ends the stage anyway.
+func (r *operation[A, B]) tooLarge(in result[A, B]) error {
+	if r.letters == nil {
+		return nil
+	}
+	for k, v := range in.out[1:] {
+		at, err := r.place(in.msg.Pos, k+1)
+		if err != nil {
+			return err
+		}
+		if err := r.out.Check(at, v); errors.Is(err, fabric.ErrTooLarge) {
+			return err
+		}
+	}
+	return nil
 }
 
 // place returns the position of output k of the input at pos.

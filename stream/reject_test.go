@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -206,4 +207,22 @@ func TestRejectsOfASinkKeepTheirOrder(t *testing.T) {
 	require.Len(t, dead.Items(), 2)
 	require.Equal(t, position.Position{Offset: 2}, dead.Items()[0].Pos)
 	require.Equal(t, position.Position{Offset: 3}, dead.Items()[1].Pos)
+}
+
+// The same holds for a later output of many: none of them goes out.
+func TestALaterOutputThatIsTooLargeIsRejected(t *testing.T) {
+	w := newWorld(t)
+	var sink streamtest.Sink[string]
+	var dead streamtest.Sink[stream.Rejected]
+	p := stream.New(w.client(), "p", w.cursors(), stream.Capacity(fabric.CapacityMin))
+	grown := stream.FlatMap(stream.From(p, "ingest", numbers(3)), "grow", func(_ context.Context, v int) iter.Seq2[string, error] {
+		return func(yield func(string, error) bool) {
+			_ = yield(strconv.Itoa(v), nil) && v == 2 && yield(string(make([]byte, fabric.CapacityMin)), nil)
+		}
+	}, stream.DeadLetter(&dead))
+	stream.To(grown, "store", &sink)
+	require.NoError(t, p.Run(t.Context()))
+	require.Equal(t, []string{"1", "3"}, sink.Values())
+	require.Len(t, dead.Items(), 1)
+	require.Equal(t, 2, dead.Items()[0].Value.Value)
 }
