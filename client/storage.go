@@ -102,11 +102,12 @@ func (b *Blocks) ReadAt(ctx context.Context, p []byte, offset int64) error {
 	})
 }
 
-// WriteAt returns once p is durable at offset, or fence.ErrFenced if nothing was written because epoch is stale. After any
-// other error any part of p may be there. It keeps nothing of p.
-func (b *Blocks) WriteAt(ctx context.Context, epoch fence.Epoch, p []byte, offset int64) error {
+// WriteAt returns once p is durable at offset, or that nothing was written: fence.ErrFenced because epoch is stale,
+// api.ErrConflict because number, 1 at least, is not above those of all writes before it under epoch. After any other error
+// any part of p may be there, or come until a write of a higher number or epoch has landed. It keeps nothing of p.
+func (b *Blocks) WriteAt(ctx context.Context, epoch fence.Epoch, number uint64, p []byte, offset int64) error {
 	return b.ask(ctx, func(ctx context.Context, a *API) error {
-		return a.WriteBlocks(ctx, b.grant.ID, epoch, p, uint64(offset))
+		return a.WriteBlocks(ctx, b.grant.ID, epoch, number, p, uint64(offset))
 	})
 }
 

@@ -131,14 +131,16 @@ func (a *API) ReadBlocks(ctx context.Context, id lease.ID, offset uint64, n int)
 	})
 }
 
-// WriteBlocks writes b durably at offset into a block region of this node, or returns fence.ErrFenced if epoch is stale.
-func (a *API) WriteBlocks(ctx context.Context, id lease.ID, epoch fence.Epoch, b []byte, offset uint64) error {
+// WriteBlocks writes b durably at offset into a block region of this node, or returns fence.ErrFenced if epoch is stale, or
+// api.ErrConflict if number is not above those of all writes before it under epoch.
+func (a *API) WriteBlocks(ctx context.Context, id lease.ID, epoch fence.Epoch, number uint64, b []byte, offset uint64) error {
 	_, err := a.exchange(ctx, request{
 		method: http.MethodPut, path: blocksPath(id), raw: b,
 		query: url.Values{
 			"offset": {strconv.FormatUint(offset, 10)},
 			"bytes":  {strconv.Itoa(len(b))},
 			"epoch":  {epoch.String()},
+			"number": {strconv.FormatUint(number, 10)},
 		},
 	})
 	return err

@@ -211,6 +211,53 @@ func (c cancellable) UpdateCheckpoint(ctx context.Context, key string, r api.Che
 	return c.Registry.UpdateCheckpoint(ctx, key, r)
 }
 
+// A write that was held up on its way, and given up, does not undo what its epoch has written since, and been told is durable.
+func TestALateWriteLandsOverNoLaterOne(t *testing.T) {
+	region := durabletest.NewRegion(2 * lease.BlockBytes)
+	s := newSlots(t, region)
+	_, _, err := s.Fence(t.Context(), 1)
+	require.NoError(t, err)
+	require.NoError(t, s.Put(t.Context(), 1, []byte("before")))
+	region.Delay()
+	require.ErrorIs(t, s.Put(t.Context(), 1, []byte("late")), api.ErrUnknown)
+
+	again := newSlots(t, region)
+	_, _, err = again.Fence(t.Context(), 1)
+	require.NoError(t, err)
+	require.NoError(t, again.Put(t.Context(), 1, []byte("told")))
+	for _, err := range region.Land() {
+		require.ErrorIs(t, err, api.ErrConflict)
+	}
+	value, _, err := newSlots(t, region).Fence(t.Context(), 2)
+	require.NoError(t, err)
+	require.Equal(t, "told", string(value))
+}
+
+// If the late write comes first it is the later one that is refused, and whoever asked for it is told so.
+func TestALateWriteIsNotTakenForAnother(t *testing.T) {
+	region := durabletest.NewRegion(2 * lease.BlockBytes)
+	s, again := newSlots(t, region), newSlots(t, region)
+	_, _, err := s.Fence(t.Context(), 1)
+	require.NoError(t, err)
+	region.Delay()
+	require.ErrorIs(t, s.Put(t.Context(), 1, []byte("late")), api.ErrUnknown)
+	_, _, err = again.Fence(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, []error{nil}, region.Land())
+	require.ErrorIs(t, again.Put(t.Context(), 1, []byte("mine")), api.ErrUnknown)
+	value, _, err := newSlots(t, region).Fence(t.Context(), 2)
+	require.NoError(t, err)
+	require.Equal(t, "late", string(value))
+}
+
+func TestFileRefusesALateWrite(t *testing.T) {
+	f := openFile(t, filepath.Join(t.TempDir(), "region"))
+	require.ErrorIs(t, f.WriteAt(t.Context(), 1, 0, []byte("x"), 0), api.ErrConflict)
+	require.NoError(t, f.WriteAt(t.Context(), 1, 2, []byte("x"), 0))
+	require.ErrorIs(t, f.WriteAt(t.Context(), 1, 2, []byte("y"), 0), api.ErrConflict)
+	require.NoError(t, f.WriteAt(t.Context(), 2, 1, []byte("z"), 0))
+}
+
 // A crash in the middle of a write, after any number of bytes, leaves the value of the last Put that returned.
 func TestSlotsTornAtEveryByte(t *testing.T) {
 	const puts = 4

@@ -24,6 +24,9 @@ type File struct {
 	path string
 	turn chan struct{} // holds one token while a method of this File has the lock, which knows processes only
 	file *os.File
+
+	writes fence.Epoch // epoch of the last write through this File
+	number uint64      // and its number
 }
 
 // lockEvery is how long a File waits before it tries for the lock again.
@@ -88,8 +91,9 @@ func (f *File) ReadAt(_ context.Context, b []byte, offset int64) error {
 	return nil
 }
 
-// WriteAt implements Region.
-func (f *File) WriteAt(ctx context.Context, epoch fence.Epoch, b []byte, offset int64) error {
+// WriteAt implements Region. Numbers are compared within this File alone: a write here is over when its call is, so that of
+// another process is never late.
+func (f *File) WriteAt(ctx context.Context, epoch fence.Epoch, number uint64, b []byte, offset int64) error {
 	return f.locked(ctx, func() error {
 		now, err := f.epoch()
 		if err != nil {
@@ -98,9 +102,13 @@ func (f *File) WriteAt(ctx context.Context, epoch fence.Epoch, b []byte, offset 
 		if err := (&fence.Guard{Current: now}).Check(epoch); err != nil {
 			return fmt.Errorf("durable: %s: %w", f.path, err)
 		}
+		if number == 0 || epoch == f.writes && number <= f.number {
+			return fmt.Errorf("durable: %s: write %d of epoch %d after write %d: %w", f.path, number, epoch, f.number, api.ErrConflict)
+		}
 		if offset < 0 || offset+int64(len(b)) > f.Size() {
 			return fmt.Errorf("durable: %s: %d bytes at %d are outside: %w", f.path, len(b), offset, api.ErrInvalid)
 		}
+		f.writes, f.number = epoch, number
 		if _, err := f.file.WriteAt(b, offset); err != nil {
 			return fmt.Errorf("durable: %w", err)
 		}

@@ -14,7 +14,9 @@ type Region interface {
 	Fence(ctx context.Context, epoch fence.Epoch) error
 	// ReadAt fills b with the bytes from offset.
 	ReadAt(ctx context.Context, b []byte, offset int64) error
-	// WriteAt returns once b is durable at offset, or fence.ErrFenced if nothing was written because epoch is stale. After
-	// any other error, or a crash, any part of b may be there. It keeps nothing of b.
-	WriteAt(ctx context.Context, epoch fence.Epoch, b []byte, offset int64) error
+	// WriteAt returns once b is durable at offset, or that nothing was written: fence.ErrFenced because epoch is stale,
+	// api.ErrConflict because number, 1 at least, is not above those of all writes before it under epoch. After any other
+	// error, or a crash, any part of b may be there, or come until a write of a higher number or epoch has landed: a
+	// write that was held up never lands over a later one. It keeps nothing of b.
+	WriteAt(ctx context.Context, epoch fence.Epoch, number uint64, b []byte, offset int64) error
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/grafnode/grafnode/lease"
 )
 
-// transferBytes is how much one read or write of a region moves at most; nodes limit that.
-const transferBytes = 1 << 20
+// transferBytes is how much one read or write of a region moves at most; nodes limit that. It is also how many parts a slot
+// has at most, which makes their numbers.
+const transferBytes, partsMax = 1 << 20, 1 << 20
 
 // Slots is a Store in a Region: two slots, written in turn, so that the one before stays whole while one is written. A slot
 // that is torn or damaged is passed over for the other; if neither is good, that is an error that names both. A Put whose
-// outcome is unknown ends its epoch: a late write could otherwise undo the next.
+// outcome is unknown ends its epoch: what it wrote may come until the next epoch has written.
 type Slots struct {
 	region    Region
 	slotBytes int64
@@ -30,6 +31,7 @@ type Slots struct {
 // NewSlots returns the Store in region, which belongs to it alone. Each slot has half of the region, in whole blocks.
 func NewSlots(region Region) (*Slots, error) {
 	half := region.Size() / 2 / lease.BlockBytes * lease.BlockBytes
+	half = min(half, transferBytes*partsMax)
 	if half == 0 {
 		return nil, fmt.Errorf("durable: region of %d bytes, at least %d: %w", region.Size(), 2*lease.BlockBytes, api.ErrInvalid)
 	}
@@ -103,16 +105,20 @@ func (s *Slots) write(ctx context.Context, epoch fence.Epoch, value []byte) erro
 		return s.broken
 	}
 	next := slot{sequence: s.latest + 1, epoch: epoch, value: value}
-	if err := s.writeSlot(ctx, next.encode(), int64(next.sequence%2)*s.slotBytes); err != nil {
+	if err := s.writeSlot(ctx, next.encode(), next.sequence); err != nil {
 		return err
 	}
 	s.latest = next.sequence
 	return nil
 }
 
-func (s *Slots) writeSlot(ctx context.Context, b []byte, offset int64) error {
+// writeSlot writes a slot's bytes into its place. Each part has a number above those of all slots and parts before it, so that
+// the region refuses one that comes late.
+func (s *Slots) writeSlot(ctx context.Context, b []byte, sequence uint64) error {
+	offset, number := int64(sequence%2)*s.slotBytes, sequence*partsMax
 	err := inParts(b, offset, func(part []byte, offset int64) error {
-		return s.region.WriteAt(ctx, s.epoch, part, offset)
+		number++
+		return s.region.WriteAt(ctx, s.epoch, number, part, offset)
 	})
 	switch {
 	case err == nil:

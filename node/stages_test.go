@@ -139,7 +139,7 @@ func TestABlockRegionOutlivesItsNodesRestart(t *testing.T) {
 	require.NoError(t, err)
 	blocks, err := cl.Blocks(grant)
 	require.NoError(t, err)
-	eventually(t, func() error { return blocks.WriteAt(t.Context(), 5, []byte("kept"), 100) })
+	eventually(t, func() error { return blocks.WriteAt(t.Context(), 5, 1, []byte("kept"), 100) })
 
 	c.stop(0)
 	c.start(0)
@@ -147,7 +147,7 @@ func TestABlockRegionOutlivesItsNodesRestart(t *testing.T) {
 	b := make([]byte, 4)
 	eventually(t, func() error { return blocks.ReadAt(t.Context(), b, 100) })
 	require.Equal(t, "kept", string(b))
-	require.Error(t, blocks.WriteAt(t.Context(), 4, []byte("late"), 100))
+	require.Error(t, blocks.WriteAt(t.Context(), 4, 9, []byte("late"), 100))
 }
 
 func TestMetricsShowWhatStagesReport(t *testing.T) {

@@ -38,10 +38,12 @@ func (s *Server) readBlocks(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// writeBlocks answers when the bytes, and the epoch that they were written under, are on the disk.
+// writeBlocks answers when the bytes, and the epoch and number that they were written under, are on the disk. A request
+// that was held up on its way is refused by its number if a later one of the same epoch has overtaken it.
 func (s *Server) writeBlocks(w http.ResponseWriter, r *http.Request) error {
 	q := queryOf(r)
-	offset, n, epoch := q.number("offset", false), q.number("bytes", true), q.number("epoch", true)
+	offset, n := q.number("offset", false), q.number("bytes", true)
+	epoch, number := q.number("epoch", true), q.number("number", true)
 	if err := q.check(); err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func (s *Server) writeBlocks(w http.ResponseWriter, r *http.Request) error {
 	if n != uint64(len(body)) {
 		return api.Errorf(api.KindInvalid, "%d bytes announced, %d came", n, len(body))
 	}
-	if err := s.c.Blocks.Write(id, fence.Epoch(epoch), offset, body); err != nil {
+	if err := s.c.Blocks.Write(id, fence.Epoch(epoch), number, offset, body); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -48,7 +48,7 @@ type Keeper interface {
 // Blocks are this node's block regions; *blocks.Store is one.
 type Blocks interface {
 	Read(id lease.ID, offset uint64, n int) ([]byte, error)
-	Write(id lease.ID, epoch fence.Epoch, offset uint64, b []byte) error
+	Write(id lease.ID, epoch fence.Epoch, number, offset uint64, b []byte) error
 	Fence(id lease.ID, epoch fence.Epoch) error
 }
 

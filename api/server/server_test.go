@@ -106,18 +106,23 @@ func (fakeKeeper) Renew(_ context.Context, r api.RenewRequest) (api.RenewRespons
 }
 
 type fakeBlocks struct {
-	data  [4096]byte
-	guard fence.Guard
+	data   [4096]byte
+	guard  fence.Guard
+	number uint64
 }
 
 func (f *fakeBlocks) Read(_ lease.ID, offset uint64, n int) ([]byte, error) {
 	return f.data[offset : int(offset)+n], nil
 }
 
-func (f *fakeBlocks) Write(_ lease.ID, epoch fence.Epoch, offset uint64, b []byte) error {
+func (f *fakeBlocks) Write(_ lease.ID, epoch fence.Epoch, number, offset uint64, b []byte) error {
 	if err := f.guard.Admit(epoch); err != nil {
 		return err
 	}
+	if number <= f.number {
+		return api.ErrConflict
+	}
+	f.number = number
 	copy(f.data[offset:], b)
 	return nil
 }
@@ -316,16 +321,20 @@ func TestASessionNewerThanThisNodesStateIsNotCalledEnded(t *testing.T) {
 func TestBlocksAreReadAndWrittenUnderAnEpoch(t *testing.T) {
 	f := newFixture(t)
 	apply(t, f.registry, registry.GrantLease{Lease: "l1", Kind: lease.KindBlock, Node: "n1", Session: "s1", Name: "r", Bytes: 4096, TTL: 10 * time.Second})
-	status, _, body := f.ask(t, "PUT", "/v1/blocks/l1?offset=8&bytes=5&epoch=3", "hello")
+	status, _, body := f.ask(t, "PUT", "/v1/blocks/l1?offset=8&bytes=5&epoch=3&number=2", "hello")
 	require.Equal(t, http.StatusNoContent, status, body)
+	status, _, body = f.ask(t, "PUT", "/v1/blocks/l1?offset=8&bytes=5&epoch=3&number=1", "early")
+	require.Equal(t, http.StatusConflict, status, body)
+	status, _, body = f.ask(t, "PUT", "/v1/blocks/l1?offset=8&bytes=5&epoch=3", "which")
+	require.Equal(t, http.StatusBadRequest, status, body)
 	status, _, body = f.ask(t, "GET", "/v1/blocks/l1?offset=8&bytes=5", "")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "hello", body)
 	status, _, _ = f.ask(t, "POST", "/v1/blocks/l1/fence?epoch=4", "")
 	require.Equal(t, http.StatusNoContent, status)
-	status, _, body = f.ask(t, "PUT", "/v1/blocks/l1?bytes=4&epoch=3", "late")
+	status, _, body = f.ask(t, "PUT", "/v1/blocks/l1?bytes=4&epoch=3&number=3", "late")
 	require.Equal(t, http.StatusForbidden, status, body)
-	status, _, _ = f.ask(t, "PUT", "/v1/blocks/l1?bytes=9&epoch=4", "cut")
+	status, _, _ = f.ask(t, "PUT", "/v1/blocks/l1?bytes=9&epoch=4&number=3", "cut")
 	require.Equal(t, http.StatusBadRequest, status)
 	apply(t, f.registry, registry.RevokeLease{Lease: "l1"})
 	status, _, body = f.ask(t, "GET", "/v1/blocks/l1?bytes=1", "")

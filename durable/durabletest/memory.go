@@ -1,6 +1,7 @@
 package durabletest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -118,10 +119,13 @@ func (g *Registry) apply(key string, r api.CheckpointRequest) (api.Checkpoint, e
 
 // Region is durable.Region in memory.
 type Region struct {
-	mu    sync.Mutex
-	guard fence.Guard
-	bytes []byte
-	cut   int // bytes after which the next write breaks off; negative: never
+	mu     sync.Mutex
+	guard  fence.Guard
+	number uint64 // of the last write under the guard's epoch
+	bytes  []byte
+	cut    int  // bytes after which the next write breaks off; negative: never
+	delay  bool // hold the next write up
+	late   []func() error
 }
 
 // NewRegion returns a Region of size zero bytes.
@@ -132,6 +136,25 @@ func (r *Region) Tear(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cut = n
+}
+
+// Delay holds the next write up on its way: its caller gets ErrCut at once, and it comes when Land is called.
+func (r *Region) Delay() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.delay = true
+}
+
+// Land has all writes come that were held up, and returns what became of them.
+func (r *Region) Land() []error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, write := range r.late {
+		errs = append(errs, write())
+	}
+	r.late = nil
+	return errs
 }
 
 // Damage changes the region's bytes behind the fence.
@@ -148,7 +171,18 @@ func (r *Region) Size() int64 { return int64(len(r.bytes)) }
 func (r *Region) Fence(_ context.Context, epoch fence.Epoch) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.guard.Admit(epoch)
+	return r.admit(epoch)
+}
+
+func (r *Region) admit(epoch fence.Epoch) error {
+	was := r.guard.Current
+	if err := r.guard.Admit(epoch); err != nil {
+		return err
+	}
+	if epoch != was {
+		r.number = 0
+	}
+	return nil
 }
 
 // ReadAt implements durable.Region.
@@ -160,12 +194,26 @@ func (r *Region) ReadAt(_ context.Context, b []byte, offset int64) error {
 }
 
 // WriteAt implements durable.Region.
-func (r *Region) WriteAt(_ context.Context, epoch fence.Epoch, b []byte, offset int64) error {
+func (r *Region) WriteAt(_ context.Context, epoch fence.Epoch, number uint64, b []byte, offset int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.guard.Check(epoch); err != nil {
+	if r.delay {
+		r.delay = false
+		b = bytes.Clone(b)
+		r.late = append(r.late, func() error { return r.write(epoch, number, b, offset) })
+		return ErrCut
+	}
+	return r.write(epoch, number, b, offset)
+}
+
+func (r *Region) write(epoch fence.Epoch, number uint64, b []byte, offset int64) error {
+	if err := r.admit(epoch); err != nil {
 		return err
 	}
+	if number <= r.number {
+		return fmt.Errorf("write %d after write %d: %w", number, r.number, api.ErrConflict)
+	}
+	r.number = number
 	cut := r.cut
 	r.cut = -1
 	if cut >= 0 && cut < len(b) {

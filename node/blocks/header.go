@@ -17,10 +17,11 @@ import (
 //	     8      8  sequence; of two good slots the higher one counts
 //	    16      8  fence epoch
 //	    24      8  length of the data, bytes
-//	    32      4  CRC32C of all before
+//	    32      8  number of the last write under the epoch
+//	    40      4  CRC32C of all before
 const (
 	magic     = "GNBLOCK\x01"
-	slotBytes = 36
+	slotBytes = 44
 	slotEvery = 4096
 	dataAt    = 2 * slotEvery
 )
@@ -31,6 +32,7 @@ type header struct {
 	sequence uint64
 	epoch    fence.Epoch
 	bytes    uint64
+	number   uint64
 }
 
 func (h header) encode() []byte {
@@ -38,6 +40,7 @@ func (h header) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.sequence)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.epoch))
 	b = binary.LittleEndian.AppendUint64(b, h.bytes)
+	b = binary.LittleEndian.AppendUint64(b, h.number)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -48,13 +51,14 @@ func decodeSlot(b []byte) (header, bool) {
 	if len(b) < slotBytes || string(b[:8]) != magic {
 		return header{}, false
 	}
-	if crc32.Checksum(b[:32], castagnoli) != binary.LittleEndian.Uint32(b[32:]) {
+	if crc32.Checksum(b[:40], castagnoli) != binary.LittleEndian.Uint32(b[40:]) {
 		return header{}, false
 	}
 	return header{
 		sequence: binary.LittleEndian.Uint64(b[8:]),
 		epoch:    fence.Epoch(binary.LittleEndian.Uint64(b[16:])),
 		bytes:    binary.LittleEndian.Uint64(b[24:]),
+		number:   binary.LittleEndian.Uint64(b[32:]),
 	}, true
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/grafnode/grafnode/lease"
 )
 
-// region is one open file. mu orders the writes, and every epoch's way to the disk before the writes made under it.
+// region is one open file. mu orders the writes, and every epoch's way to the disk before the writes made under it. A write's
+// number goes to the disk with its bytes: either may be there without the other only if nobody was told that they are.
 type region struct {
 	id   lease.ID
 	file *os.File
@@ -77,7 +78,7 @@ func (r *region) read(offset uint64, n int) ([]byte, error) {
 	return b, nil
 }
 
-func (r *region) write(epoch fence.Epoch, offset uint64, b []byte) error {
+func (r *region) write(epoch fence.Epoch, number, offset uint64, b []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.check(offset, uint64(len(b))); err != nil {
@@ -86,8 +87,11 @@ func (r *region) write(epoch fence.Epoch, offset uint64, b []byte) error {
 	if err := r.admit(epoch); err != nil {
 		return err
 	}
+	if number <= r.head.number {
+		return fmt.Errorf("block region %s: write %d of epoch %d after write %d: %w", r.id, number, epoch, r.head.number, api.ErrConflict)
+	}
 	_, err := r.file.WriteAt(b, dataAt+int64(offset))
-	return r.settle(err)
+	return r.put(header{epoch: epoch, number: number}, err)
 }
 
 func (r *region) fence(epoch fence.Epoch) error {
@@ -108,18 +112,17 @@ func (r *region) admit(epoch fence.Epoch) error {
 	if guard.Current == r.head.epoch {
 		return nil
 	}
-	next := header{sequence: r.head.sequence + 1, epoch: epoch, bytes: r.head.bytes}
-	_, err := r.file.WriteAt(next.encode(), slotAt(next.sequence))
-	if err := r.settle(err); err != nil {
-		return err
-	}
-	r.head = next
-	return nil
+	return r.put(header{epoch: epoch}, nil)
 }
 
-// settle makes a write durable. After a failed write or fsync nobody knows what the disk holds, and a second fsync would
-// say that all is well: the region is broken until the node restarts and reads it again.
-func (r *region) settle(err error) error {
+// put makes a header durable, with what was written before it; err is how that went. After a failed write or fsync nobody
+// knows what the disk holds, and a second fsync would say that all is well: the region is broken until the node restarts
+// and reads it again.
+func (r *region) put(next header, err error) error {
+	next.sequence, next.bytes = r.head.sequence+1, r.head.bytes
+	if err == nil {
+		_, err = r.file.WriteAt(next.encode(), slotAt(next.sequence))
+	}
 	if err == nil {
 		err = r.file.Sync()
 	}
@@ -127,6 +130,7 @@ func (r *region) settle(err error) error {
 		r.broken = fmt.Errorf("a write failed: %w", err)
 		return fmt.Errorf("block region %s: %w", r.id, r.broken)
 	}
+	r.head = next
 	return nil
 }
 

@@ -109,9 +109,10 @@ func (s *Store) Read(id lease.ID, offset uint64, n int) ([]byte, error) {
 	return r.read(offset, n)
 }
 
-// Write writes b at offset under epoch and returns once both are on the disk, or refuses with fence.ErrFenced. It keeps
-// nothing of b.
-func (s *Store) Write(id lease.ID, epoch fence.Epoch, offset uint64, b []byte) error {
+// Write writes b at offset under epoch and returns once both are on the disk. It refuses a stale epoch with fence.ErrFenced,
+// and a number that is not above those of all writes before it under the same epoch, 1 at least, with api.ErrConflict: such
+// a write was late, and must not land over a later one. It keeps nothing of b.
+func (s *Store) Write(id lease.ID, epoch fence.Epoch, number, offset uint64, b []byte) error {
 	if len(b) > TransferMax {
 		return fmt.Errorf("blocks: write of %d bytes, at most %d: %w", len(b), TransferMax, api.ErrTooLarge)
 	}
@@ -119,7 +120,7 @@ func (s *Store) Write(id lease.ID, epoch fence.Epoch, offset uint64, b []byte) e
 	if err != nil {
 		return err
 	}
-	return r.write(epoch, offset, b)
+	return r.write(epoch, number, offset, b)
 }
 
 // Fence raises the region's epoch, durably, or refuses with fence.ErrFenced.

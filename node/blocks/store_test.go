@@ -25,7 +25,7 @@ func TestWhatIsWrittenSurvivesARestart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	require.NoError(t, s.Create("r1", 8192))
-	require.NoError(t, s.Write("r1", 3, 4096, []byte("hello")))
+	require.NoError(t, s.Write("r1", 3, 7, 4096, []byte("hello")))
 	require.NoError(t, s.Close())
 
 	s = open(t, dir)
@@ -33,25 +33,47 @@ func TestWhatIsWrittenSurvivesARestart(t *testing.T) {
 	b, err := s.Read("r1", 4096, 5)
 	require.NoError(t, err)
 	require.Equal(t, "hello", string(b))
-	require.ErrorIs(t, s.Write("r1", 2, 0, []byte("late")), fence.ErrFenced)
-	require.NoError(t, s.Write("r1", 3, 0, []byte("same")))
+	require.ErrorIs(t, s.Write("r1", 2, 9, 0, []byte("late")), fence.ErrFenced)
+	require.NoError(t, s.Write("r1", 3, 8, 0, []byte("same")))
 }
 
 func TestAStaleEpochWritesNothing(t *testing.T) {
 	s := open(t, t.TempDir())
 	require.NoError(t, s.Create("r1", 4096))
 	require.NoError(t, s.Fence("r1", 7))
-	require.ErrorIs(t, s.Write("r1", 6, 0, []byte{1}), fence.ErrFenced)
+	require.ErrorIs(t, s.Write("r1", 6, 1, 0, []byte{1}), fence.ErrFenced)
 	require.ErrorIs(t, s.Fence("r1", 6), fence.ErrFenced)
 	b, err := s.Read("r1", 0, 1)
 	require.NoError(t, err)
 	require.Equal(t, []byte{0}, b)
 }
 
+// A write that was held up, or comes twice, writes nothing once a later one of its epoch has: also after a restart.
+func TestALateWriteWritesNothing(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	require.NoError(t, s.Create("r1", 4096))
+	require.ErrorIs(t, s.Write("r1", 5, 0, 0, []byte("none")), api.ErrConflict, "numbers begin with one")
+	require.NoError(t, s.Write("r1", 5, 10, 0, []byte("told")))
+	for range 2 {
+		for number := uint64(9); number <= 10; number++ {
+			require.ErrorIs(t, s.Write("r1", 5, number, 0, []byte("late")), api.ErrConflict)
+		}
+		b, err := s.Read("r1", 0, 4)
+		require.NoError(t, err)
+		require.Equal(t, "told", string(b))
+		require.NoError(t, s.Close())
+		s = open(t, dir)
+	}
+	require.NoError(t, s.Fence("r1", 5), "which changes nothing")
+	require.ErrorIs(t, s.Write("r1", 5, 10, 0, []byte("late")), api.ErrConflict)
+	require.NoError(t, s.Write("r1", 6, 1, 0, []byte("next")), "each epoch has its own numbers")
+}
+
 func TestCreateIsIdempotentAndLeavesDataAlone(t *testing.T) {
 	s := open(t, t.TempDir())
 	require.NoError(t, s.Create("r1", 4096))
-	require.NoError(t, s.Write("r1", 1, 0, []byte{9}))
+	require.NoError(t, s.Write("r1", 1, 1, 0, []byte{9}))
 	require.NoError(t, s.Create("r1", 8192))
 	b, err := s.Read("r1", 0, 1)
 	require.NoError(t, err)
@@ -69,7 +91,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	require.ErrorIs(t, err, api.ErrTooLarge)
 	_, err = s.Read("r2", 0, 1)
 	require.ErrorIs(t, err, api.ErrNotFound)
-	require.ErrorIs(t, s.Write("r1", 1, 4000, make([]byte, 97)), api.ErrInvalid)
+	require.ErrorIs(t, s.Write("r1", 1, 1, 4000, make([]byte, 97)), api.ErrInvalid)
 	require.ErrorIs(t, s.Create("../r1", 1), api.ErrInvalid)
 }
 
@@ -84,10 +106,10 @@ func TestRemoveTakesTheFileAway(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// A header is torn at every byte in turn: the epoch may be the new one or the old one, and never anything else.
+// A header is torn at every byte in turn: epoch and number may be the new ones or the old ones, and never anything else.
 func TestATornHeaderFallsBackToTheOlder(t *testing.T) {
-	old := header{sequence: 4, epoch: 10, bytes: 0}
-	next := header{sequence: 5, epoch: 11, bytes: 0}
+	old := header{sequence: 4, epoch: 10, number: 2}
+	next := header{sequence: 5, epoch: 10, number: 3}
 	for cut := range slotBytes {
 		page := make([]byte, dataAt)
 		copy(page[slotAt(4):], old.encode())
@@ -123,7 +145,7 @@ func TestConcurrentWritersUnderRisingEpochs(t *testing.T) {
 	var wg sync.WaitGroup
 	for e := fence.Epoch(1); e <= 8; e++ {
 		wg.Go(func() {
-			if err := s.Write("r1", e, 0, []byte{byte(e)}); err != nil {
+			if err := s.Write("r1", e, 1, 0, []byte{byte(e)}); err != nil {
 				require.ErrorIs(t, err, fence.ErrFenced)
 			}
 		})
