@@ -6,11 +6,11 @@
 // the pipeline goes on from the item where it was: each input has its effect on the sink once, in the order of its lane.
 //
 // What that rests on, for the writer of a stage: functions are deterministic, so that an item that is worked on again gives the
-// same outputs (a function that calls out, or that fails now and then, may give another verdict the second time); a
-// Source can read again what was not acknowledged; a Sink writes effects and positions in one atomic step. A Sink without
-// transactions is made by Upsert, and its effects may happen again, with the same outcome. Effects that a function has beside
-// its outputs are outside the guarantee. Nothing is lost or doubled when a stage's function is replaced by another at a drained barrier
-// only.
+// same outputs, or is rejected again; a Source can read again what was not acknowledged; a Sink writes effects and positions in
+// one atomic step. If a function's verdict on an item changes, as that of one that calls out may, then after a failure the item
+// may be both in the sink and in the dead letters, or in neither: Retry is for failures that end. A Sink without transactions is
+// made by Upsert, and its effects may happen again, with the same outcome. Effects that a function has beside its outputs are
+// outside the guarantee. A stage's function is replaced by another at a drained barrier only.
 //
 // An item that cannot be worked on does not stop the others: with DeadLetter it goes to a sink of its own and counts as
 // done once it is durable there. Nothing is buffered without bound: full edges make the stages before them wait.
