@@ -138,5 +138,6 @@ type EdgeReport struct {
 type SinkReport struct {
 	Commits uint64    `json:"commits"`
 	Items   uint64    `json:"items"`
-	Gaps    []float64 `json:"gaps,omitempty"` // seconds between commits while items were under way, since the last report
+	Fenced  uint64    `json:"fenced,omitempty"` // commits refused because a newer epoch has taken over
+	Gaps    []float64 `json:"gaps,omitempty"`   // seconds from one commit to the next, since the last report
 }

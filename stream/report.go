@@ -2,10 +2,12 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
 )
 
 const (
@@ -63,6 +65,7 @@ type gaps struct {
 	mu      sync.Mutex
 	commits uint64
 	items   uint64
+	fenced  uint64
 	last    time.Time
 	seconds []float64
 }
@@ -82,11 +85,21 @@ func (g *gaps) committed(items int) {
 	g.items += uint64(items)
 }
 
+// failed counts a commit that was refused because the epoch is over.
+func (g *gaps) failed(err error) {
+	if !errors.Is(err, fence.ErrFenced) {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fenced++
+}
+
 // report returns the counters and forgets the gaps.
 func (g *gaps) report() *api.SinkReport {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r := &api.SinkReport{Commits: g.commits, Items: g.items, Gaps: g.seconds}
+	r := &api.SinkReport{Commits: g.commits, Items: g.items, Fenced: g.fenced, Gaps: g.seconds}
 	g.seconds = nil
 	return r
 }

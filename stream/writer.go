@@ -128,6 +128,7 @@ func (r *writing[T]) flush(ctx context.Context, batch []delivery[T]) error {
 	}
 	committed, err := r.commitBatch(ctx, batch, upto)
 	if err != nil {
+		r.gaps.failed(err)
 		return err
 	}
 	r.gaps.committed(committed)

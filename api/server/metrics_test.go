@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,10 +23,10 @@ func report(items uint64, rewires ...float64) api.StageReport {
 	return api.StageReport{
 		Stage: "parse",
 		Edges: []api.EdgeReport{
-			{Edge: "e", Role: fabric.RoleProducer, Items: items, Retained: 7, Causes: map[string]uint64{"ring-lost": 1, "invented": 1}, Rewires: rewires},
+			{Edge: "e", Role: fabric.RoleProducer, Items: items, Repeats: 3, Retained: 7, Causes: map[string]uint64{"ring-lost": 1, "invented": 1}, Rewires: rewires},
 			{Edge: "e", Role: fabric.RoleConsumer, Items: items, Repeats: 2},
 		},
-		Sink: &api.SinkReport{Commits: items / 10, Items: items, Gaps: rewires},
+		Sink: &api.SinkReport{Commits: items / 10, Items: items, Fenced: 1, Gaps: rewires},
 	}
 }
 
@@ -43,9 +45,11 @@ func TestStagesAddUpOverSessions(t *testing.T) {
 		`grafnode_edge_items_total{edge="e",role="producer"} 35`,
 		`grafnode_edge_rebinds_total{edge="e",reason="other",role="producer"} 2`,
 		`grafnode_edge_rebinds_total{edge="e",reason="ring-lost",role="producer"} 2`,
-		`grafnode_edge_repeats_dropped_total{edge="e"} 4`,
+		`grafnode_edge_repeats_dropped_total{edge="e",role="consumer"} 4`,
+		`grafnode_edge_repeats_dropped_total{edge="e",role="producer"} 6`,
 		`grafnode_edge_retained_items{edge="e"} 7`,
 		`grafnode_edge_rewire_seconds_count{edge="e",role="producer"} 1`,
+		`grafnode_sink_fenced_writes_total{stage="parse"} 2`,
 		`grafnode_sink_items_total{stage="parse"} 35`,
 		`grafnode_stage_restarts_total{stage="parse"} 1`,
 		`grafnode_stage_sessions{stage="parse"} 1`,
@@ -97,7 +101,31 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	require.Contains(t, body, `grafnode_http_request_seconds_count{code="200",route="POST /v1/changes"} 1`)
 	families, err := reg.Gather()
 	require.NoError(t, err)
+	checkDocumented(t, reg)
 	problems, err := promlint.NewWithMetricFamilies(families).Lint()
 	require.NoError(t, err)
 	require.Empty(t, problems)
+}
+
+// checkDocumented holds docs/metrics.md to what is shown: each series is in its tables, with its type and labels, and
+// nothing else is.
+func checkDocumented(t *testing.T, reg *prometheus.Registry) {
+	t.Helper()
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	text, err := os.ReadFile("../../docs/metrics.md")
+	require.NoError(t, err)
+	written := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(grafnode_[a-z_]+)` \\| (.+?) \\| (.*?) \\|").FindAllStringSubmatch(string(text), -1) {
+		written[m[1]] = m[2] + " by " + m[3]
+	}
+	shown := map[string]string{}
+	for _, f := range families {
+		var labels []string
+		for _, l := range f.Metric[0].Label {
+			labels = append(labels, "`"+l.GetName()+"`")
+		}
+		shown[f.GetName()] = strings.ToLower(f.GetType().String()) + " by " + strings.Join(labels, ", ")
+	}
+	require.Equal(t, shown, written)
 }

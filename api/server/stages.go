@@ -27,7 +27,7 @@ type Stages struct {
 	items, bytes, repeats, rebinds, fenced *prometheus.CounterVec
 	retained, retainedBytes                *prometheus.GaugeVec
 	rewire, gap                            *prometheus.HistogramVec
-	commits, stored, restarts              *prometheus.CounterVec
+	commits, stored, refused, restarts     *prometheus.CounterVec
 	sessions                               *prometheus.GaugeVec
 
 	mu     sync.Mutex
@@ -82,15 +82,16 @@ func NewStages(reg prometheus.Registerer) *Stages {
 	return &Stages{
 		items:         counter("edge_items_total", "Items pushed (role producer) or accepted (role consumer).", "edge", "role"),
 		bytes:         counter("edge_bytes_total", "The same in encoded bytes.", "edge", "role"),
-		repeats:       counter("edge_repeats_dropped_total", "Items that came again after a rebind and were dropped.", "edge"),
+		repeats:       counter("edge_repeats_dropped_total", "Items that came again after a failure and were left out: not sent (role producer) or dropped (role consumer).", "edge", "role"),
 		rebinds:       counter("edge_rebinds_total", "Rings bound after the first, by reason.", "edge", "role", "reason"),
-		fenced:        counter("edge_fenced_writes_total", "Writes refused because a newer epoch has taken over.", "edge", "role"),
+		fenced:        counter("edge_fenced_writes_total", "Uses of an edge refused because a newer epoch has taken the role over.", "edge", "role"),
 		retained:      gauge("edge_retained_items", "Items held by the producer until their ack.", "edge"),
 		retainedBytes: gauge("edge_retained_bytes", "The same in encoded bytes.", "edge"),
 		rewire:        histogram("edge_rewire_seconds", "From the loss of a ring to the first new item in the next.", "edge", "role"),
-		gap:           histogram("sink_gap_seconds", "Between two commits while items were under way: the throughput dip.", "stage"),
+		gap:           histogram("sink_gap_seconds", "From one commit of items to the next: a source with nothing to say, or the throughput dip of a failure.", "stage"),
 		commits:       counter("sink_commits_total", "Transactions committed by the stage's sink.", "stage"),
 		stored:        counter("sink_items_total", "Items in those transactions.", "stage"),
+		refused:       counter("sink_fenced_writes_total", "Transactions refused because a newer epoch has taken the stage over.", "stage"),
 		restarts:      counter("stage_restarts_total", "Sessions of a stage begun on this node after its first.", "stage"),
 		sessions:      gauge("stage_sessions", "Sessions of a stage on this node now.", "stage"),
 		live:          map[lease.SessionID]*stageSession{},
@@ -135,6 +136,7 @@ func (s *Stages) Report(id lease.SessionID, r api.StageReport) {
 	if r.Sink != nil {
 		s.commits.WithLabelValues(session.stage).Add(delta(session.sink.Commits, r.Sink.Commits))
 		s.stored.WithLabelValues(session.stage).Add(delta(session.sink.Items, r.Sink.Items))
+		s.refused.WithLabelValues(session.stage).Add(delta(session.sink.Fenced, r.Sink.Fenced))
 		for _, gap := range r.Sink.Gaps {
 			s.gap.WithLabelValues(session.stage).Observe(gap)
 		}
@@ -145,6 +147,7 @@ func (s *Stages) Report(id lease.SessionID, r api.StageReport) {
 func (s *Stages) addEdge(edge, role string, was, now api.EdgeReport) {
 	s.items.WithLabelValues(edge, role).Add(delta(was.Items, now.Items))
 	s.bytes.WithLabelValues(edge, role).Add(delta(was.Bytes, now.Bytes))
+	s.repeats.WithLabelValues(edge, role).Add(delta(was.Repeats, now.Repeats))
 	s.fenced.WithLabelValues(edge, role).Add(delta(was.Fenced, now.Fenced))
 	for cause, n := range now.Causes {
 		s.rebinds.WithLabelValues(edge, role, reasonLabel(api.Reason(cause))).Add(delta(was.Causes[cause], n))
@@ -155,8 +158,6 @@ func (s *Stages) addEdge(edge, role string, was, now api.EdgeReport) {
 	if now.Role == fabric.RoleProducer {
 		s.retained.WithLabelValues(edge).Set(float64(now.Retained))
 		s.retainedBytes.WithLabelValues(edge).Set(float64(now.RetainBytes))
-	} else {
-		s.repeats.WithLabelValues(edge).Add(delta(was.Repeats, now.Repeats))
 	}
 }
 
