@@ -73,12 +73,14 @@ var light = []string{"fence", "position", "lease", "locator", "fabric", "fabric/
 
 type pkg struct {
 	ImportPath string
+	Doc        string // first sentence of the package comment
+	GoFiles    []string
 	Imports    []string
 	Deps       []string
 }
 
 func load(t *testing.T) map[string]pkg {
-	out, err := exec.Command("go", "list", "-deps=false", "-json=ImportPath,Imports,Deps", module+"...").Output()
+	out, err := exec.Command("go", "list", "-deps=false", "-json=ImportPath,Doc,GoFiles,Imports,Deps", module+"...").Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		t.Fatalf("go list: %s", exit.Stderr)
 	}
@@ -159,6 +161,17 @@ func TestUnsafeStaysUnderFabric(t *testing.T) {
 	for name, p := range load(t) {
 		if slices.Contains(p.Imports, "unsafe") && !strings.HasPrefix(name, "fabric/") {
 			t.Errorf("%s imports unsafe: memory tricks stay under fabric", name)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for name, p := range load(t) {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", name)
+		}
+		if len(p.GoFiles) > 1 && !slices.Contains(p.GoFiles, "doc.go") {
+			t.Errorf("%s has several files: its comment belongs into doc.go", name)
 		}
 	}
 }
