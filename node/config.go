@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -169,8 +170,24 @@ func gossipAddress(s string) (string, error) {
 		}
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if host == "" || err != nil || n == 0 || n == 65535 {
+	if !isHost(host) || err != nil || n == 0 || n == 65535 {
 		return "", fmt.Errorf("%q is no address: give host or host:port, such as %s", s, BindDefault)
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(n+1, 10)), nil
+}
+
+var hostName = regexp.MustCompile(`^([A-Za-z0-9_-]+\.)*([A-Za-z0-9_-]+)\.?$`)
+
+// isHost reports whether s is an IP address or may be the name of a host. What ends in a number is no name: it is an address
+// with a typing error, and would be looked up in vain for ever.
+func isHost(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return true
+	}
+	name := hostName.FindStringSubmatch(s)
+	if name == nil {
+		return false
+	}
+	_, err := strconv.ParseUint(name[2], 10, 64)
+	return err != nil
 }

@@ -32,6 +32,8 @@ func TestConfigSaysWhichSettingIsWrong(t *testing.T) {
 		{func(c *Config) { c.Join = []string{"host:port"} }, "join", "host:port"},
 		{func(c *Config) { c.Join = []string{"a:1:2"} }, "join", "is no address"},
 		{func(c *Config) { c.Join = []string{""} }, "join", "is no address"},
+		{func(c *Config) { c.Join = []string{"127.0.0.300"} }, "join", "is no address"},
+		{func(c *Config) { c.Join = []string{"a..b:7400"} }, "join", "is no address"},
 		{func(c *Config) { c.BootstrapExpect = -1 }, "bootstrap-expect", "-1"},
 		{func(c *Config) { c.Memory = 1 }, "memory", "smallest ring"},
 		{func(c *Config) { c.Zone = "a b" }, "zone", "is not a name"},

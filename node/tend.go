@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,6 +53,9 @@ func (n *Node) settle(ctx context.Context) error {
 		return err // part of a group; its leader will make itself heard
 	}
 	if n.cfg.BootstrapExpect == 0 {
+		if len(n.cfg.Join) == 0 {
+			return errors.New("waiting to be found: neither --join nor --bootstrap-expect was given")
+		}
 		return fmt.Errorf("waiting to be taken in by one of %v", n.cfg.Join)
 	}
 	a, err := assemble(n.dir.id, n.cfg.BootstrapExpect, n.gossip.Members())

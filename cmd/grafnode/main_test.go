@@ -57,6 +57,9 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		{"agent --data-dir D --bind 0.0.0.0", `grafnode: --bind: 0.0.0.0 is every address of the host`},
 		{"agent --data-dir D --bind 203.0.113.7", `grafnode: --bind: `}, // no address of this host
 		{"agent --data-dir D --join a:b", `grafnode: --join: "a:b" is no address`},
+		{"agent --data-dir D --join 127.0.0.300", `grafnode: --join: "127.0.0.300" is no address`},
+		{"agent --data-dir D --join 127.0.0.1;127.0.0.2", `grafnode: --join: "127.0.0.1;127.0.0.2" is no address`},
+		{"agent --data-dir D --join a..b:7400", `grafnode: --join: "a..b:7400" is no address`},
 		{"agent --data-dir D --bootstrap-expect -3", `grafnode: --bootstrap-expect: -3`},
 		{"agent --data-dir D --bootstrap-expect x", `grafnode agent: invalid argument "x" for "--bootstrap-expect" flag`},
 		{"agent --data-dir D --zone a/b", `grafnode: --zone: "a/b" is not a name`},
