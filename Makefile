@@ -47,5 +47,5 @@ ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run af
 	./integration/install.sh
 
 torture: build ## hours: the integration suite and the demo, over and over, with random faults
-	$(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...
+	GRAFNODE_CI=1 $(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...
 	for i in $$(seq $(RUNS)); do $(TOOLS)/grafnode demo --seed $$RANDOM || exit 1; done

@@ -19,6 +19,7 @@ const (
 )
 
 func TestNoFault(t *testing.T) {
+	needsTime(t)
 	t.Parallel()
 	c := newCluster(t, 3)
 	p := newPipeline(t, c, someLines, 0)
@@ -30,6 +31,9 @@ func TestStageKilled(t *testing.T) {
 	for _, stage := range log.Stages {
 		t.Run(stage, func(t *testing.T) {
 			t.Parallel()
+			if stage == log.StageIngest || stage == log.StageEnrich {
+				needsTime(t)
+			}
 			c := newCluster(t, 3)
 			p := newPipeline(t, c, someLines, someRate)
 			for range 3 {
@@ -122,6 +126,7 @@ func TestLeaseRevoked(t *testing.T) {
 
 // An operator moves edges while they flow.
 func TestPlannedMoves(t *testing.T) {
+	needsTime(t) // TestNothingIsLeft moves, too
 	t.Parallel()
 	c := newCluster(t, 3)
 	p := newPipeline(t, c, someLines, someRate)

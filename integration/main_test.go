@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,11 @@ var grafnode, accesslog string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("integration: nothing is short here, and the race detector does not see into other processes: skipped")
+		return 0
+	}
 	dir, err := os.MkdirTemp("", "grafnode-integration-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
