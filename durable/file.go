@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/internal/filelock"
 )
 
 // File is a Region in a local file: durable as that host's disk, and shared by the processes of one host. The file has the
@@ -126,14 +125,13 @@ func (f *File) locked(ctx context.Context, do func() error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	fd := int(f.file.Fd())
 	for {
-		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		err := filelock.Try(f.file)
 		switch {
 		case err == nil:
-			defer func() { _ = unix.Flock(fd, unix.LOCK_UN) }()
+			defer func() { _ = filelock.Unlock(f.file) }()
 			return do()
-		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+		case !errors.Is(err, filelock.ErrLocked):
 			return fmt.Errorf("durable: lock %s: %w", f.path, err)
 		}
 		if err := pause(ctx, lockEvery); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/grafnode/grafnode/internal/filelock"
 	"github.com/grafnode/grafnode/locator"
 )
 
@@ -54,6 +55,22 @@ func openDataDir(path string) (*dataDir, error) {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+// lockFile opens path and locks it until the file is closed, which the death of the process does too.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = filelock.Try(f)
+	switch {
+	case err == nil:
+		return f, nil
+	case errors.Is(err, filelock.ErrLocked):
+		err = errors.New("in use by another grafnode agent; stop it or give another directory")
+	}
+	return nil, errors.Join(err, f.Close())
 }
 
 func refuseForeign(path string) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -124,10 +123,4 @@ func testWaitIdle(t *testing.T, newPair Factory) {
 		}
 	}
 	t.Errorf("two idle sides used %v of CPU in %v", used, passed)
-}
-
-func cpuTime(t *testing.T) time.Duration {
-	var u syscall.Rusage
-	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"handoff/explore":     {"handoff"},
 	"edge":                {"handoff", "fabric", "api"},
 	"edge/edgetest":       {"edge", "fabric", "fabric/inproc", "api"},
-	"durable":             {"api"},
+	"durable":             {"api", "internal/..."},
 	"durable/...":         {"durable", "api"},
 	"client":              {"api", "edge", "fabric", "fabric/shm", "fabric/tcp", "internal/..."},
 	"stream":              {"edge", "handoff", "durable", "api", "fabric"},
