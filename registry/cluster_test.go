@@ -30,6 +30,7 @@ type wire struct {
 	net.Listener
 	mu    sync.Mutex
 	conns map[net.Conn]bool
+	calls int // accepted connections
 	cut   bool
 }
 
@@ -53,7 +54,13 @@ func (w *wire) keep(c net.Conn, err error) (net.Conn, error) {
 	return c, nil
 }
 
-func (w *wire) Accept() (net.Conn, error) { return w.keep(w.Listener.Accept()) }
+func (w *wire) Accept() (net.Conn, error) {
+	conn, err := w.Listener.Accept()
+	w.mu.Lock()
+	w.calls++
+	w.mu.Unlock()
+	return w.keep(conn, err)
+}
 
 func (w *wire) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	w.mu.Lock()

@@ -159,6 +159,34 @@ func TestMembersComeAndGo(t *testing.T) {
 	c.apply(take("p.a", 0, "s1"))
 }
 
+// A change was made durable by two of three. One of them is wiped and comes back at its old address under a new name, the other
+// stops: the third, which missed the change, must not be elected by a vote of the one that was wiped.
+func TestAWipedServerDoesNotVoteForItsPredecessor(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	c.furnish("s1")
+	leader, others := c.leader(), c.followers()
+	behind, wiped := others[0], others[1]
+	require.NoError(t, behind.Close())
+	c.apply(take("p.a", 0, "s1"))
+	require.NoError(t, leader.Close())
+	require.NoError(t, wiped.Close())
+	wiped.id, wiped.dir = "another", t.TempDir()
+	wiped.wire = listen(t, wiped.address)
+	c.open(wiped)
+	behind.wire = listen(t, behind.address)
+	c.open(behind)
+	require.Eventually(t, func() bool {
+		wiped.wire.mu.Lock()
+		defer wiped.wire.mu.Unlock()
+		return wiped.wire.calls >= 4 || behind.IsLeader() // it has campaigned
+	}, patience, time.Millisecond)
+	require.False(t, behind.IsLeader())
+	leader.wire = listen(t, leader.address)
+	c.open(leader)
+	c.apply(registry.Nothing{})
+	edgeOf(t, c.leader(), "p.a")
+}
+
 // watched follows a stream as a client does: it resumes at another member when one ends.
 type watched struct {
 	edges map[string]api.Edge

@@ -7,6 +7,8 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,12 +51,58 @@ func TestHeartbeatsHaveNoFastPath(t *testing.T) {
 	answered := make(chan error, 1)
 	go func() {
 		var resp raft.AppendEntriesResponse
-		answered <- other.AppendEntries("a", tr.LocalAddr(), heartbeat, &resp)
+		answered <- other.AppendEntries("self", tr.LocalAddr(), heartbeat, &resp)
 	}()
 	rpc := <-tr.Consumer()
 	require.IsType(t, heartbeat, rpc.Command)
 	rpc.Respond(&raft.AppendEntriesResponse{Success: true}, nil)
 	require.NoError(t, <-answered)
+}
+
+// A node that was wiped and started again at its old address is another server. If it answered for the one that was there, it
+// would vote without knowing what that one had promised, and an entry that both of them had made durable could be lost.
+func TestNobodyAnswersForAnotherServer(t *testing.T) {
+	tr, other := transport(t), transport(t)
+	header := raft.RPCHeader{ProtocolVersion: 3, Addr: []byte("x")}
+	for name, send := range map[string]func(raft.ServerID) error{
+		"append": func(id raft.ServerID) error {
+			return other.AppendEntries(id, tr.LocalAddr(), &raft.AppendEntriesRequest{Term: 1, RPCHeader: header}, new(raft.AppendEntriesResponse))
+		},
+		"vote": func(id raft.ServerID) error {
+			return other.RequestVote(id, tr.LocalAddr(), &raft.RequestVoteRequest{Term: 1, RPCHeader: header}, new(raft.RequestVoteResponse))
+		},
+		"pre-vote": func(id raft.ServerID) error {
+			return other.RequestPreVote(id, tr.LocalAddr(), &raft.RequestPreVoteRequest{Term: 1, RPCHeader: header}, new(raft.RequestPreVoteResponse))
+		},
+		"timeout": func(id raft.ServerID) error {
+			return other.TimeoutNow(id, tr.LocalAddr(), &raft.TimeoutNowRequest{RPCHeader: header}, new(raft.TimeoutNowResponse))
+		},
+		"snapshot": func(id raft.ServerID) error {
+			r := &raft.InstallSnapshotRequest{Term: 1, RPCHeader: header}
+			return other.InstallSnapshot(id, tr.LocalAddr(), r, new(raft.InstallSnapshotResponse), strings.NewReader(""))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stop := make(chan struct{})
+			var answering sync.WaitGroup
+			answering.Go(func() {
+				for {
+					select {
+					case rpc := <-tr.Consumer():
+						rpc.Respond(nil, errors.New("heard"))
+					case <-stop:
+						return
+					}
+				}
+			})
+			require.ErrorContains(t, send("self"), "heard")
+			err := send("who was here before")
+			close(stop)
+			answering.Wait()
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), "heard")
+		})
+	}
 }
 
 // hashicorp/raft#612.

@@ -32,7 +32,7 @@ type follower struct {
 	busy    bool                      // a goroutine is sending to it
 }
 
-func newHerald(t *raft.NetworkTransport) *herald {
+func newHerald(t named) *herald {
 	return &herald{send: t.AppendEntries, peers: map[raft.ServerID]*follower{}}
 }
 

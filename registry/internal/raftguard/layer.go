@@ -3,22 +3,29 @@ package raftguard
 import (
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// layer is a stream layer that closes the connections it has accepted when it is closed. Raft's transport leaves that to the
-// other end, and its goroutines with them.
+// layer is a stream layer whose connections are named, and that closes those it has accepted when it is closed. Raft's transport
+// leaves that to the other end, and its goroutines with them.
 type layer struct {
 	raft.StreamLayer
+	self raft.ServerID
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
 	closed bool
 }
 
-func newLayer(inner raft.StreamLayer) *layer {
-	return &layer{StreamLayer: inner, conns: map[net.Conn]struct{}{}}
+func newLayer(inner raft.StreamLayer, self raft.ServerID) *layer {
+	return &layer{StreamLayer: inner, self: self, conns: map[net.Conn]struct{}{}}
+}
+
+// Dial connects to the server that address names.
+func (l *layer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	return dialNamed(l.StreamLayer, address, timeout)
 }
 
 func (l *layer) Accept() (net.Conn, error) {
@@ -47,9 +54,22 @@ func (l *layer) Close() error {
 	return err
 }
 
+// accepted is a connection from a peer. One goroutine reads it.
 type accepted struct {
 	net.Conn
 	layer *layer
+	named bool // its name has been read, and is this server's
+}
+
+// Read reads the name first, and not in Accept: that must not wait for a peer that says nothing.
+func (a *accepted) Read(b []byte) (int, error) {
+	if !a.named {
+		if err := readName(a.Conn, a.layer.self); err != nil {
+			return 0, err
+		}
+		a.named = true
+	}
+	return a.Conn.Read(b)
 }
 
 func (a *accepted) Close() error {

@@ -31,7 +31,7 @@ type pulse struct {
 	peers  map[raft.Server]*rounds.Rounds[uint64]
 }
 
-func newPulse(self raft.ServerID, address []byte, t *raft.NetworkTransport) *pulse {
+func newPulse(self raft.ServerID, address []byte, t named) *pulse {
 	p := &pulse{self: self, send: t.AppendEntries, peers: map[raft.Server]*rounds.Rounds[uint64]{}}
 	p.header = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(self), Addr: address}
 	p.life, p.end = context.WithCancel(context.Background())

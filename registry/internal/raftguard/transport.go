@@ -10,25 +10,25 @@ import (
 
 // Transport is raft's network transport with the guards of the package comment. Raft closes it when it shuts down.
 type Transport struct {
-	*raft.NetworkTransport // embedded, so that pre-votes and Close stay visible to raft
-	address                raft.ServerAddress
-	news                   *herald
-	pulse                  *pulse
+	named   // embedded, so that pre-votes and Close stay visible to raft
+	address raft.ServerAddress
+	news    *herald
+	pulse   *pulse
 }
 
 // NewTransport starts a transport of the node self over inner. Peers reach this one at address, whatever inner listens on.
 func NewTransport(inner raft.StreamLayer, self raft.ServerID, address string, logger *slog.Logger) *Transport {
 	t := &Transport{address: raft.ServerAddress(address)}
-	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  newLayer(inner),
+	t.named = named{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:                  newLayer(inner, self),
 		Logger:                  Logger(logger),
 		MaxPool:                 3,
 		MaxRPCsInFlight:         1, // no pipelining, see the package comment
 		Timeout:                 5 * time.Second,
 		MsgpackUseNewTimeFormat: true,
-	})
-	t.news = newHerald(t.NetworkTransport)
-	t.pulse = newPulse(self, t.EncodePeer(self, t.address), t.NetworkTransport)
+	})}
+	t.news = newHerald(t.named)
+	t.pulse = newPulse(self, t.EncodePeer(self, t.address), t.named)
 	return t
 }
 
@@ -42,7 +42,7 @@ func (t *Transport) LocalAddr() raft.ServerAddress { return t.address }
 // AppendEntries sends args, and notes how far the follower's log is known to match.
 func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest,
 	resp *raft.AppendEntriesResponse) error {
-	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	err := t.named.AppendEntries(id, target, args, resp)
 	if err == nil && resp.Success {
 		t.news.matched(id, target, args)
 	}
