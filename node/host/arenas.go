@@ -87,7 +87,8 @@ func (h *Host) releaseLocked(a *arena, role fabric.Role) {
 }
 
 // dropLocked lets go of what is left of a sealed ring: of its memory once no data connection uses it, of its bytes in the
-// account once no process has it mapped.
+// account once no process has it mapped. Its entry stays for as long as the state grants the ring, or it would be made anew,
+// and a generation have two memories.
 func (h *Host) dropLocked(a *arena) {
 	if a.ctx.Err() == nil {
 		return
@@ -101,8 +102,10 @@ func (h *Host) dropLocked(a *arena) {
 	if len(a.sides) > 0 {
 		return
 	}
-	delete(h.arenas, a.ring.Arena())
 	h.unreserveLocked(a)
+	if _, status := h.config.State.Ring(a.ring.Arena()); status != lease.Active {
+		delete(h.arenas, a.ring.Arena())
+	}
 }
 
 // attach gives a session one side of a ring, once the state says that it may have it. The caller releases it, by

@@ -44,6 +44,7 @@ type cluster struct {
 	over     map[lease.SessionID]bool
 	refuse   error // what the leader answers to everything, if set
 	refuseTo error // what it answers to AdoptLease, if set
+	forget   error // what it answers to AdoptLease after doing it, if set: the word that it was done got lost
 	adopted  int
 }
 
@@ -146,7 +147,7 @@ func (c *cluster) AdoptLease(_ context.Context, id lease.ID, r api.AdoptRequest)
 	ring.Incarnation = r.Incarnation
 	c.rings[id.Arena()] = ring
 	c.changeLocked()
-	return nil
+	return c.forget
 }
 
 // grant puts a ring between two sessions on the node, and returns its edge's record.

@@ -288,6 +288,37 @@ func TestRefusedAdoptionSeals(t *testing.T) {
 	}
 }
 
+// A ring whose adoption came to nothing here, though the cluster had agreed, is not made anew: a generation has one memory.
+func TestARingIsNeverMadeTwice(t *testing.T) {
+	c := newCluster()
+	socket := socketPath(t)
+	n := startNode(t, c, socket, 1)
+	a, b := dial(t, socket, "a"), dial(t, socket, "b")
+	e := c.grant("e", 1, 1, session(t, a).ID, session(t, b).ID)
+	ring := attach(t, a, b, e)
+	n.stop()
+	c.edit(func() { c.forget = api.ErrConflict })
+	n = startNode(t, c, socket, 2)
+	require.Error(t, lossOf(t, ring.producer))
+	require.Eventually(t, func() bool { return n.Sessions() == 2 }, patience, time.Millisecond)
+	c.edit(func() {}) // the node looks at the state again, which grants it the ring
+	refused := make(chan error, 2)
+	go func() {
+		_, err := a.AttachProducer(t.Context(), e)
+		refused <- err
+	}()
+	go func() {
+		_, err := b.AttachConsumer(t.Context(), e)
+		refused <- err
+	}()
+	for range 2 {
+		err := <-refused
+		require.True(t, fabric.Lost(err), "%v", err)
+	}
+	c.end(e, lease.Released)
+	require.Eventually(t, func() bool { return len(n.Rings()) == 0 }, patience, time.Millisecond)
+}
+
 // While the node is away, nothing but the deadlines ends what its stages have.
 func TestSessionEndsAtItsDeadlineWithoutNode(t *testing.T) {
 	c := newCluster()
