@@ -80,7 +80,7 @@ func splitTarget(target string) (network, address string, err error) {
 	}
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(target, "http://"))
 	if err != nil || host == "" || port == "" {
-		return "", "", fmt.Errorf("%q is no node: give host:port, such as 127.0.0.1:7946, or the path of a node's socket", target)
+		return "", "", fmt.Errorf("%q is no node: give host:port, such as 127.0.0.1:7400, or the absolute path of a node's socket", target)
 	}
 	return "tcp", net.JoinHostPort(host, port), nil
 }

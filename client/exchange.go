@@ -114,7 +114,9 @@ func (a *API) broken(ctx context.Context, r request, err error) error {
 		outcome = api.ErrUnavailable
 	}
 	if cause := context.Cause(ctx); cause != nil {
-		return fmt.Errorf("%s: %s %s: %w: %w", a.target, r.method, r.path, outcome, cause)
+		err = cause
+	} else if wrapped := new(url.Error); errors.As(err, &wrapped) {
+		err = wrapped.Err // the rest of it would say the request again
 	}
 	return fmt.Errorf("%s: %s %s: %w: %w", a.target, r.method, r.path, outcome, err)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,9 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		{"status now", `grafnode status: "now" is one argument too many`},
 		{"status --adress x", `grafnode status: unknown flag: --adress (see "grafnode status --help")`},
 		{"status --address nowhere", `grafnode status: --address: "nowhere" is no node: give host:port`},
+		{"status --address " + file, `grafnode status: --address: ` + file + ` is not a socket`},
+		{"status --address " + file + "/node.sock", `grafnode status: --address: stat ` + file},
+		{"members --address " + dir + "/none.sock", `grafnode members: --address: ` + dir + `/none.sock: no such socket`},
 		{"status --timeout 0s", `grafnode status: --timeout 0s: must be positive`},
 		{"edge watch --from x", `grafnode edge watch: invalid argument "x" for "--from" flag`},
 		{"agent", `grafnode: --data-dir: is required`},
@@ -87,11 +91,24 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 }
 
 func TestWhatFailsIsOneLineAndStatus1(t *testing.T) {
-	code, stdout, stderr := command(t, "status", "--address", filepath.Join(t.TempDir(), "no.sock"))
+	path := filepath.Join(t.TempDir(), "dead.sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	require.NoError(t, err)
+	l.SetUnlinkOnClose(false)
+	require.NoError(t, l.Close())
+	code, stdout, stderr := command(t, "status", "--address", path)
 	require.Equal(t, exitFailed, code)
 	require.Empty(t, stdout)
 	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
-	require.Contains(t, stderr, "no.sock")
+	require.Contains(t, stderr, "dead.sock")
+}
+
+func TestTheEnvironmentIsNamedWhenItIsWrong(t *testing.T) {
+	t.Setenv("GRAFNODE_ADDRESS", "")
+	t.Setenv("GRAFNODE_SOCKET", "/none/node.sock")
+	code, _, stderr := command(t, "status")
+	require.Equal(t, exitUsage, code)
+	require.Equal(t, "grafnode status: $GRAFNODE_SOCKET: /none/node.sock: no such socket; is its node running?\n", stderr)
 }
 
 func TestHelpTeaches(t *testing.T) {

@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -53,15 +58,50 @@ func (r *remote) ask(cmd *cobra.Command, f func(ctx context.Context, a *client.A
 	if r.timeout <= 0 {
 		return usagef("%s: --timeout %v: must be positive", cmd.CommandPath(), r.timeout)
 	}
-	address := r.address
-	if address == "" {
-		address = envOr("GRAFNODE_ADDRESS", envOr("GRAFNODE_SOCKET", node.BindDefault))
-	}
+	from, address := r.target()
 	a, err := client.NewAPI(address, client.APIConfig{Timeout: r.timeout})
 	if err != nil {
-		return usagef("%s: --address: %v", cmd.CommandPath(), err)
+		return usagef("%s: %s: %w", cmd.CommandPath(), from, err)
 	}
-	return joinClose(f(cmd.Context(), a), a)
+	if err := checkSocket(address); err != nil {
+		return usagef("%s: %s: %w", cmd.CommandPath(), from, err)
+	}
+	err = joinClose(f(cmd.Context(), a), a)
+	if errors.Is(err, fs.ErrPermission) {
+		return usagef("%s: %s: %w", cmd.CommandPath(), from, err)
+	}
+	return err
+}
+
+// target returns which node to ask, and what said so.
+func (r *remote) target() (from, address string) {
+	if r.address != "" {
+		return "--address", r.address
+	}
+	for _, name := range []string{"GRAFNODE_ADDRESS", "GRAFNODE_SOCKET"} {
+		if address := os.Getenv(name); address != "" {
+			return "$" + name, address
+		}
+	}
+	return "--address", node.BindDefault
+}
+
+// checkSocket reports what is wrong with an address that is a path. A node that is away is another matter.
+func checkSocket(address string) error {
+	path, prefixed := strings.CutPrefix(address, "unix:")
+	if !prefixed && !filepath.IsAbs(path) {
+		return nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: no such socket; is its node running?", path)
+	case err != nil:
+		return err
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("%s is not a socket", path)
+	}
+	return nil
 }
 
 // joinClose closes c and prefers err.
