@@ -243,6 +243,33 @@ func TestANodeIsTakenInLater(t *testing.T) {
 	require.Len(t, nodes, 2)
 }
 
+// A node whose data directory is lost comes back at its address as another one, and counts again.
+func TestAWipedNodeIsTakenInAgain(t *testing.T) {
+	c := newCluster(t, 3)
+	c.ready()
+	before := c.nodes[1].ID()
+	c.stop(1)
+	require.NoError(t, os.RemoveAll(c.cfgs[1].DataDir))
+	c.start(1)
+	require.NotEqual(t, before, c.nodes[1].ID())
+	c.ready()
+	eventually(t, func() error {
+		nodes, err := c.api(c.nodes[1].Address(), "").Nodes(t.Context(), api.Default)
+		voters := 0
+		for _, n := range nodes {
+			if n.Voter {
+				voters++
+			}
+		}
+		if err == nil && voters != 3 {
+			err = fmt.Errorf("%d voters", voters)
+		}
+		return err
+	})
+	c.stop(0) // a majority without the one that was never wiped
+	c.ready()
+}
+
 func TestWhatCannotBeOpenedIsAConfigError(t *testing.T) {
 	c := newCluster(t, 1)
 	for setting, spoil := range map[string]func(*node.Config){

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/registry"
 )
@@ -81,11 +82,11 @@ func (n *Node) takeIn(ctx context.Context) {
 		if err != nil {
 			return // closing
 		}
-		peer, ok := nextVoter(n.registry.State().Cluster(), servers, n.gossip.Members())
+		peer, gone, ok := nextVoter(n.registry.State().Cluster(), servers, n.gossip.Members())
 		if !ok {
 			return
 		}
-		if err := n.addVoter(ctx, peer); err != nil {
+		if err := n.addVoter(ctx, peer, gone); err != nil {
 			n.log.Warn("node was not taken in, will try again", "node", peer.ID, "address", peer.Address, "error", err)
 			return
 		}
@@ -93,9 +94,15 @@ func (n *Node) takeIn(ctx context.Context) {
 	}
 }
 
-func (n *Node) addVoter(ctx context.Context, peer registry.Peer) error {
+func (n *Node) addVoter(ctx context.Context, peer registry.Peer, gone locator.NodeID) error {
 	ctx, cancel := context.WithTimeout(ctx, tendPatience)
 	defer cancel()
+	if gone != "" {
+		n.log.Warn("node is replaced by another at its address", "gone", gone, "node", peer.ID, "address", peer.Address)
+		if err := n.registry.RemoveServer(ctx, gone); err != nil {
+			return err
+		}
+	}
 	return n.registry.AddVoter(ctx, peer)
 }
 
