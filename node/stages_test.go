@@ -167,7 +167,8 @@ func TestMetricsShowWhatStagesReport(t *testing.T) {
 		for _, want := range []string{
 			`grafnode_edge_items_total{edge="e",role="producer"} 100`, `grafnode_edge_items_total{edge="e",role="consumer"} 100`,
 			`grafnode_edge_generation{edge="e"} `, `grafnode_ring_capacity_bytes{edge="e"} 65536`, `grafnode_raft_leader 1`,
-			`grafnode_gossip_members{health="alive"} 1`, `grafnode_edge_generation_changes_total{reason="takeover"} 2`,
+			`grafnode_gossip_members{health="alive"} 1`, `grafnode_edge_generation_changes_total{reason="created"} 1`,
+			`grafnode_edge_generation_changes_total{reason="takeover"} 1`,
 			`grafnode_stage_sessions{stage="from"} 1`, `grafnode_memory_leased_bytes 65536`,
 		} {
 			if err == nil && !strings.Contains(string(b), want) {

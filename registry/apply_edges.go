@@ -173,12 +173,13 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 	}
 	d.addLease(l)
 	r.Op = Op{ID: c.Op, Session: c.Session, Revision: api.Revision(e.Index)}
-	r = noted(r, e, c.Reason, c.Session, c.Detail)
-	if exists {
-		d.putRecord(&was, r)
-	} else {
+	if !exists {
+		r = noted(r, e, api.ReasonCreated, c.Session, c.Detail)
 		d.putRecord(nil, r)
+		return r, l, nil
 	}
+	r = noted(r, e, c.Reason, c.Session, c.Detail)
+	d.putRecord(&was, r)
 	return r, l, nil
 }
 

@@ -58,8 +58,10 @@ func (c *Changes) Applied(index uint64, command registry.Command, r registry.Res
 	if r.Err != nil || uint64(r.Revision) != index {
 		return // refused, or applied before
 	}
-	if change, ok := command.(registry.ChangeEdges); ok {
-		c.generations.WithLabelValues(reasonLabel(change.Reason)).Add(float64(len(r.Edges)))
+	if _, ok := command.(registry.ChangeEdges); ok {
+		for _, record := range r.Edges {
+			c.generations.WithLabelValues(reasonLabel(record.Reason)).Inc()
+		}
 	}
 	for _, e := range r.Ended {
 		c.ended.WithLabelValues(string(e.Status)).Inc()

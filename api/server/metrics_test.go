@@ -79,11 +79,13 @@ func TestLabelsAreBounded(t *testing.T) {
 func TestChangesAreCountedOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	c := NewChanges(reg)
-	change := registry.ChangeEdges{Reason: api.ReasonRingLost}
-	c.Applied(7, change, registry.Result{Revision: 7, Edges: make([]registry.Record, 2), Ended: []registry.Ended{{Status: lease.Released}}})
-	c.Applied(8, change, registry.Result{Revision: 7, Edges: make([]registry.Record, 2)}) // asked again
-	c.Applied(9, change, registry.Result{Revision: 9, Err: api.ErrConflict, Edges: make([]registry.Record, 2)})
-	require.Contains(t, scrape(reg), `grafnode_edge_generation_changes_total{reason="ring-lost"} 2`)
+	change := registry.ChangeEdges{Reason: api.ReasonTakeover}
+	records := []registry.Record{{Reason: api.ReasonTakeover}, {Reason: api.ReasonCreated}}
+	c.Applied(7, change, registry.Result{Revision: 7, Edges: records, Ended: []registry.Ended{{Status: lease.Released}}})
+	c.Applied(8, change, registry.Result{Revision: 7, Edges: records}) // asked again
+	c.Applied(9, change, registry.Result{Revision: 9, Err: api.ErrConflict, Edges: records})
+	require.Contains(t, scrape(reg), `grafnode_edge_generation_changes_total{reason="takeover"} 1`)
+	require.Contains(t, scrape(reg), `grafnode_edge_generation_changes_total{reason="created"} 1`)
 	require.Contains(t, scrape(reg), `grafnode_leases_ended_total{status="released"} 1`)
 }
 
