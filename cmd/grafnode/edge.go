@@ -141,8 +141,8 @@ func newEdgeRelocate() *cobra.Command {
 	cmd := r.flags(&cobra.Command{
 		Use:   "relocate NAME",
 		Short: "Move an edge's ring to another place",
-		Long: `Asks for a planned move. Both stages follow by themselves; nothing is lost, repeated or delayed. Without --avoid the
-broker may choose the same node again.`,
+		Long: `Asks for a planned move. Both stages follow by themselves: items wait for milliseconds, none is lost or
+repeated. Without --avoid the broker may choose the same node again.`,
 		Example: `  grafnode edge relocate access-log.parse
   grafnode edge relocate access-log.parse --avoid 3f1c0a52-...   # a node's ID, see: grafnode members`,
 		Args: exactly("NAME"),
