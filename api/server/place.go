@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/lease"
@@ -50,7 +51,7 @@ func (p *places) edge(e api.EdgeChange, actor registry.Session) (registry.EdgeCh
 		e.Capacity = capacityDefault
 	}
 	r := leasebroker.Request{
-		Bytes: e.Capacity, Avoid: e.AvoidNodes,
+		Bytes: e.Capacity, Avoid: append(lostLately(p.state.History(e.Name), time.Now()), e.AvoidNodes...),
 		Producer: p.side(record.Producer, e.TakeProducer, actor), Consumer: p.side(record.Consumer, e.TakeConsumer, actor),
 	}
 	node, err := p.place(r)
@@ -62,6 +63,22 @@ func (p *places) edge(e api.EdgeChange, actor registry.Session) (registry.EdgeCh
 		ProducerStage: e.ProducerStage, ConsumerStage: e.ConsumerStage, Codec: e.Codec, Capacity: e.Capacity,
 		Lease: lease.NewID(), Node: node,
 	}, nil
+}
+
+// lossCounts is how long a node is avoided by an edge that lost its ring there: longer than both sides take to find out, one
+// after the other, that they cannot reach each other's node.
+const lossCounts = 2 * time.Minute
+
+// lostLately returns the nodes on which an edge has lost rings. Each side knows only what it cannot reach itself: if neither
+// reaches the other's node, each would send the ring back to where the other has just lost it, and never to a third node.
+// The clock may be wrong: what is avoided is still used if nothing else will do.
+func lostLately(history []api.Change, now time.Time) (nodes []locator.NodeID) {
+	for i := 1; i < len(history); i++ {
+		if history[i].Reason == api.ReasonRingLost && now.Sub(history[i].Time) < lossCounts {
+			nodes = append(nodes, history[i-1].Node)
+		}
+	}
+	return nodes
 }
 
 // side is where a role will be: with the actor if it takes it, else where it is.
