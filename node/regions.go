@@ -26,12 +26,13 @@ type regions struct {
 
 // reconcile creates, adopts and removes what the state says. It does nothing until the state includes this incarnation's own
 // registration: before, a lease may be missing merely because its entry has not been applied yet, and a region removed then would
-// be lost for good.
-func (r *regions) reconcile(ctx context.Context) {
+// be lost for good. It returns false if something failed that may succeed later.
+func (r *regions) reconcile(ctx context.Context) (settled bool) {
 	state := r.registry.State()
 	if n, _ := state.Node(r.self); n.Incarnation != r.incarnation {
-		return
+		return true // the change of state that brings it will call again
 	}
+	settled = true
 	have := r.store.IDs()
 	leased := map[lease.ID]bool{}
 	for l := range state.LeasesOn(r.self) {
@@ -41,6 +42,7 @@ func (r *regions) reconcile(ctx context.Context) {
 		leased[l.ID] = true
 		if err := r.follow(ctx, l, slices.Contains(have, l.ID)); err != nil {
 			r.log.Warn("block region does not follow its lease", "lease", l.ID, "name", l.Name, "error", err)
+			settled = false
 		}
 	}
 	for _, id := range have {
@@ -51,6 +53,7 @@ func (r *regions) reconcile(ctx context.Context) {
 			r.log.Warn("block region of an ended lease is left behind", "lease", id, "error", err)
 		}
 	}
+	return settled
 }
 
 var errRegionLost = errors.New("its file is gone from the data directory; the lease is left to expire")

@@ -48,16 +48,62 @@ func (r *Registry) enqueueTimeout(ctx context.Context) time.Duration {
 	return r.cfg.Election
 }
 
-// await waits for a future of raft or for ctx. The goroutine that it may leave behind ends with the future, which raft
-// resolves at the latest when it loses leadership or shuts down.
+// await waits for a future of raft or for ctx. A goroutine that it leaves behind ends with the future; see pending.
 func (r *Registry) await(ctx context.Context, future raft.Future) error {
+	if !r.pending.begin() {
+		return ErrClosed
+	}
 	done := make(chan error, 1)
-	go func() { done <- future.Error() }()
+	go func() {
+		defer r.pending.end()
+		done <- future.Error()
+	}()
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// pending counts the futures that are waited for. Raft answers each of them as long as it runs, at the latest when it loses
+// leadership, but forgets those that are still in its queues when it is shut down: they would be waited for for ever. So
+// nothing is begun any more once the registry closes, and raft is shut down when all is answered.
+type pending struct {
+	mu     sync.Mutex
+	n      int
+	closed bool
+	none   chan struct{} // made by drain, closed when n is 0
+}
+
+func (p *pending) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.n++
+	}
+	return !p.closed
+}
+
+func (p *pending) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.n--; p.n == 0 && p.closed {
+		close(p.none)
+	}
+}
+
+// drain waits until nothing is pending, but no longer than limit: a raft whose disk hangs answers nothing. Called once.
+func (p *pending) drain(limit time.Duration) {
+	p.mu.Lock()
+	p.closed, p.none = true, make(chan struct{})
+	if p.n == 0 {
+		close(p.none)
+	}
+	p.mu.Unlock()
+	select {
+	case <-p.none:
+	case <-time.After(limit):
 	}
 }
 

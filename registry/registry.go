@@ -42,6 +42,7 @@ type Registry struct {
 	barriers *rounds.Rounds[none] // strict reads
 	quorums  *rounds.Rounds[none] // default reads
 	transfer transferWatch
+	pending  pending
 
 	opened  time.Time
 	life    context.Context // ends when Close begins
@@ -121,6 +122,7 @@ func (r *Registry) close() error {
 	r.end(ErrClosed)
 	var errs []error
 	if r.raft != nil {
+		r.pending.drain(2 * r.cfg.Election)
 		errs = append(errs, r.raft.Shutdown().Error()) // closes the transport, and that the layer
 	} else if r.transport != nil {
 		errs = append(errs, r.transport.Close())
