@@ -41,6 +41,8 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		says string
 	}{
 		{"agnet", `grafnode: no command "agnet"; did you mean "agent"? (see "grafnode --help")`},
+		{"help agnet", `grafnode help: no command "agnet"`},
+		{"help edge lst", `grafnode help: no command "edge lst"`},
 		{"edge lst", `grafnode edge: no command "lst"; did you mean "list"? (see "grafnode edge --help")`},
 		{"edge get", `grafnode edge get: NAME is missing (see "grafnode edge get --help")`},
 		{"edge get a b", `grafnode edge get: "b" is one argument too many`},
@@ -121,6 +123,10 @@ func TestHelpTeaches(t *testing.T) {
 	code, stdout, _ := command(t)
 	require.Equal(t, exitOK, code)
 	require.Contains(t, stdout, "grafnode demo")
+	_, byFlag, _ := command(t, "edge", "get", "--help")
+	code, byVerb, _ := command(t, "help", "edge", "get")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, byFlag, byVerb)
 }
 
 func TestVersion(t *testing.T) {

@@ -81,9 +81,26 @@ Start with the demo, which needs nothing else:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
 	})
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(newAgent(), newEdge(), newMembers(), newLeases(), newStatus(), newVersion(), demo.Command(),
 		demo.StageCommand())
 	return root
+}
+
+// newHelp returns the verb "help". Cobra's own takes an unknown command for success.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Explain a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("%s: no command %q", cmd.CommandPath(), strings.Join(args, " "))
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+	}
 }
 
 // unknownCommand is the Args of a command that only has children.
