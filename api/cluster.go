@@ -98,7 +98,8 @@ type CheckpointRequest struct {
 	Sum    uint32      `json:"sum,omitempty"`
 }
 
-// RegisterRequest announces a node's start to the cluster.
+// RegisterRequest announces a node's start to the cluster. Node.Incarnation is the one that it is to get, which is refused with
+// ErrConflict if another comes next, so that a request that is late does nothing; zero: whichever comes next.
 type RegisterRequest struct {
 	Node Node `json:"node"`
 }

@@ -43,9 +43,13 @@ func (n *Node) register(ctx context.Context) {
 func (n *Node) registerOnce(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, tendPatience)
 	defer cancel()
-	// An answer that got lost may have given an incarnation away. The next attempt gets a higher one; gaps are harmless.
+	// An answer that got lost may have given an incarnation away. The next attempt gets a higher one, once the state here has
+	// caught up; gaps are harmless. An attempt that was given up and comes late is refused: taken for another start of this
+	// node, it would end this one.
+	was, _ := n.registry.State().Node(n.dir.id)
 	registered, err := n.leader.Register(asking, api.RegisterRequest{Node: api.Node{
 		ID: n.dir.id, Name: n.cfg.Name, Zone: n.cfg.Zone, Address: n.mux.Addr().String(), Memory: n.cfg.Memory, Version: n.cfg.Version,
+		Incarnation: was.Incarnation + 1,
 	}})
 	if err != nil {
 		return err
@@ -99,19 +103,20 @@ func (s *serving) wake() {
 
 // follow keeps the block regions in line with the state until ctx ends. A lease that could not be adopted is tried again.
 func (s *serving) follow(ctx context.Context) {
-	again := time.NewTicker(tendEvery)
-	defer again.Stop()
 	for {
 		if self, _ := s.node.registry.State().Node(s.node.dir.id); self.Incarnation > s.incarnation {
 			s.node.fail(errTwice)
 			return
 		}
-		s.regions.reconcile(ctx)
+		var again <-chan time.Time // no clock ticks while there is nothing to try again
+		if !s.regions.reconcile(ctx) {
+			again = time.After(tendEvery)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.applied:
-		case <-again.C:
+		case <-again:
 		}
 	}
 }

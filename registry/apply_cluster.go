@@ -58,6 +58,10 @@ func (c RegisterNode) apply(d *draft, _ Entry) (Result, error) {
 		return Result{}, fmt.Errorf("node %s: %w", c.Node, err)
 	}
 	was, _ := d.Node(c.Node)
+	if c.Incarnation != 0 && c.Incarnation != was.Incarnation+1 {
+		return Result{}, fmt.Errorf("node %s: incarnation %d comes next, not %d: %w",
+			c.Node, was.Incarnation+1, c.Incarnation, api.ErrConflict)
+	}
 	n := Node{
 		ID: c.Node, Name: c.Name, Zone: c.Zone, Address: c.Address, Incarnation: was.Incarnation + 1, Memory: c.Memory,
 		Version: c.Version,

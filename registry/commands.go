@@ -25,12 +25,13 @@ type InitCluster struct {
 
 // RegisterNode announces a node's start. Its incarnation goes up by one; Result.Node says which it is.
 type RegisterNode struct {
-	Node    locator.NodeID
-	Name    string
-	Zone    string
-	Address string // IP:port
-	Memory  uint64
-	Version string
+	Node        locator.NodeID
+	Name        string
+	Zone        string
+	Address     string // IP:port
+	Memory      uint64
+	Version     string
+	Incarnation uint64 // refused if it would get another, so that an announcement that comes late does nothing; zero: any
 }
 
 // OpenSession makes a session of a process on a registered node.

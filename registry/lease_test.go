@@ -161,6 +161,13 @@ func TestNodesComeBack(t *testing.T) {
 	open.Node = "n1"
 	s.refused(open, fence.ErrFenced)
 	s.refused(registry.RegisterNode{Node: "n3", Address: "somewhere"}, api.ErrInvalid)
+
+	once := registry.RegisterNode{Node: "n3", Address: "127.0.0.3:7000", Incarnation: 1}
+	s.refused(registry.RegisterNode{Node: "n3", Address: "127.0.0.3:7000", Incarnation: 2}, api.ErrConflict)
+	require.EqualValues(t, 1, s.must(once).Node.Incarnation)
+	s.refused(once, api.ErrConflict) // late, and a second time
+	once.Incarnation = 2
+	require.EqualValues(t, 2, s.must(once).Node.Incarnation)
 }
 
 func TestCheckpointsAreFenced(t *testing.T) {

@@ -54,6 +54,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	n := want.Node
 	result, err := s.c.Registry.Apply(r.Context(), registry.RegisterNode{
 		Node: n.ID, Name: n.Name, Zone: n.Zone, Address: n.Address, Memory: n.Memory, Version: n.Version,
+		Incarnation: n.Incarnation,
 	})
 	if err != nil {
 		return err
