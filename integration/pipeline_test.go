@@ -134,6 +134,7 @@ func (p *pipeline) finish() {
 			return false
 		}
 	})
+	p.stop() // what has started again has nothing to do
 	p.check()
 }
 
