@@ -386,6 +386,12 @@ func TestWatchIsOneEventALine(t *testing.T) {
 	f := newFixture(t)
 	f.registry.events = []api.Event{{Type: api.EventState, Revision: 1, Edge: &api.Edge{Name: "e"}}, {Type: api.EventSync, Revision: 1}}
 	f.registry.watchErr = api.ErrUnavailable
+	left := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	f.server.Handler().ServeHTTP(left, httptest.NewRequest("GET", "/v1/watch", nil))
+	require.Contains(t, left.Body.String(), string(api.KindUnavailable))
+	require.Len(t, left.set, len(f.registry.events)+2)
+	require.True(t, left.set[len(left.set)-1].IsZero(), "the connection's next answer is not to be cut off by this one's limit")
+
 	status, header, body := f.ask(t, "GET", "/v1/watch", "")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "application/x-ndjson", header.Get("Content-Type"))
@@ -417,4 +423,15 @@ func TestHealth(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, header.Get("Content-Type"), "text/html")
 	require.Contains(t, body, "grafnode")
+}
+
+// deadlines notes the write deadlines that an answer leaves on its connection.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
 }

@@ -25,7 +25,10 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 	for event, err := range s.c.Registry.Watch(r.Context(), prefix, api.Revision(from)) {
 		if err != nil {
 			if r.Context().Err() == nil {
+				_ = out.SetWriteDeadline(time.Now().Add(watchStall))
 				_ = lines.Encode(api.Event{Type: api.EventError, Error: api.ErrorOf(err)}) // last words
+				_ = out.Flush()
+				_ = out.SetWriteDeadline(time.Time{}) // the connection goes on; its next answer has time of its own
 			}
 			return nil
 		}
