@@ -5,12 +5,16 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/fdconn"
 	"github.com/grafnode/grafnode/lease"
 )
+
+// errProbe says that a connection was closed before it said anything: somebody looked whether there is a node.
+var errProbe = errors.New("closed without a word")
 
 // greet reads a connection's hello, has the cluster open a session or hand an old one over to this incarnation, and
 // answers. On error the stage has been told.
@@ -21,6 +25,9 @@ func (h *Host) greet(conn *fdconn.Conn, pid int) (*session, error) {
 	}
 	var m api.SessionMessage
 	files, err := conn.Receive(&m)
+	if errors.Is(err, io.EOF) {
+		return nil, errProbe
+	}
 	if err != nil {
 		return nil, fmt.Errorf("hello: %w", err)
 	}

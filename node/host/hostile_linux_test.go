@@ -1,9 +1,13 @@
 package host_test
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +16,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/fdconn"
+	"github.com/grafnode/grafnode/node/host"
 )
 
 // raw is a session connection without a client.
@@ -32,6 +37,41 @@ func ask(t testing.TB, c *fdconn.Conn, m api.SessionMessage, files ...*os.File) 
 	got, err := c.Receive(&answer)
 	fdconn.CloseFiles(got)
 	return answer, err
+}
+
+// A connection that is closed before it says anything is a look at the socket, no refusal. One that says half of something is.
+func TestProbesAreNotWorthAWarning(t *testing.T) {
+	var log syncBuffer
+	n := startNode(t, newCluster(), socketPath(t), 1, func(c *host.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 3 {
+		require.NoError(t, raw(t, n.socket).Close())
+	}
+	half, err := net.Dial("unix", n.socket)
+	require.NoError(t, err)
+	_, err = io.WriteString(half, api.PrefaceSession+"\x10")
+	require.NoError(t, err)
+	require.NoError(t, half.Close())
+	refused := func() int { return strings.Count(log.String(), " err=") }
+	require.Eventually(t, func() bool { return refused() > 0 }, patience, time.Millisecond)
+	n.stop()
+	require.Equal(t, 1, refused(), log.String())
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func TestBadHellos(t *testing.T) {

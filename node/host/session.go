@@ -49,8 +49,8 @@ func (h *Host) serveSession(sock *net.UnixConn) {
 	}
 	conn := fdconn.New(sock, fdconn.Config{FrameMax: api.SessionFrameMax, RefuseUnknown: true, SendTimeout: sendTimeout})
 	s, err := h.greet(conn, pid)
-	if errors.Is(err, io.EOF) {
-		return // it only looked whether somebody is here
+	if errors.Is(err, errProbe) {
+		return
 	}
 	if err != nil {
 		h.log.Warn("session refused", "pid", pid, "err", err)
