@@ -270,6 +270,20 @@ func TestAWipedNodeIsTakenInAgain(t *testing.T) {
 	c.ready()
 }
 
+// A node that has lost its log but not its name could vote twice.
+func TestANameWithoutItsLogIsRefused(t *testing.T) {
+	c := newCluster(t, 1)
+	c.ready()
+	c.stop(0)
+	require.NoError(t, os.RemoveAll(filepath.Join(c.cfgs[0].DataDir, "registry")))
+	n, err := node.New(c.cfgs[0])
+	require.NoError(t, err)
+	err = n.Open()
+	require.ErrorContains(t, err, "wipe the directory")
+	require.ErrorAs(t, err, new(*node.ConfigError))
+	require.NoError(t, n.Close())
+}
+
 func TestWhatCannotBeOpenedIsAConfigError(t *testing.T) {
 	c := newCluster(t, 1)
 	for setting, spoil := range map[string]func(*node.Config){

@@ -100,6 +100,11 @@ func (n *Node) openRegistry() (err error) {
 	if err := n.registry.Open(); err != nil {
 		return &ConfigError{"data-dir", err}
 	}
+	// Who has forgotten what he promised must not vote under the name that promised it.
+	if has, err := n.registry.HasState(); err != nil || !has && n.dir.cluster() != "" {
+		return &ConfigError{"data-dir", errors.Join(err, fmt.Errorf(
+			"%s belongs to cluster %s but its registry is gone; wipe the directory and join as a new node", n.cfg.DataDir, n.dir.cluster()))}
+	}
 	n.promises = &promises{self: n.dir.id, expect: n.cfg.BootstrapExpect, path: n.dir.file(fileFounder), taken: n.registry.HasState}
 	return nil
 }
