@@ -51,7 +51,7 @@ type Timing struct {
 // Fast returns the default: a dead node is noticed after 3 to 3.5 seconds in a cluster of three to five.
 func Fast() Timing {
 	return Timing{
-		ProbeEvery: 500 * time.Millisecond, ProbeTimeout: 250 * time.Millisecond, GossipEvery: 100 * time.Millisecond,
+		ProbeEvery: 500 * time.Millisecond, ProbeTimeout: 250 * time.Millisecond, GossipEvery: 250 * time.Millisecond,
 		SyncEvery: 10 * time.Second, GossipToTheDead: 30 * time.Second, Reclaim: 30 * time.Second,
 		RejoinEvery: 12 * time.Second, Stream: 2 * time.Second, Forget: 24 * time.Hour,
 	}

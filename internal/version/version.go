@@ -47,6 +47,9 @@ func Read() Info {
 func (i Info) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "grafnode %s", i.Release)
+	if i.Module != "" {
+		fmt.Fprintf(&b, " module %s", i.Module)
+	}
 	if i.Revision != "" {
 		fmt.Fprintf(&b, " (%.12s", i.Revision)
 		if i.Modified {
