@@ -94,7 +94,7 @@ func (c Config) raft() *raft.Config {
 	rc.HeartbeatTimeout, rc.ElectionTimeout = c.Heartbeat, c.Election
 	rc.LeaderLeaseTimeout = c.Heartbeat * 9 / 10 // heartbeats wait behind fsyncs, so the default of half would depose healthy leaders
 	// Followers learn of commits from raftguard at once; this is for what it missed, and the pulse of an idle cluster.
-	rc.CommitTimeout = 250 * time.Millisecond
+	rc.CommitTimeout = time.Second
 	rc.MaxAppendEntries = 256
 	rc.BatchApplyCh = true
 	rc.TrailingLogs, rc.SnapshotThreshold = c.TrailingLogs, c.SnapshotThreshold
