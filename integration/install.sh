@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh: does what a stranger does. Installs the commit that is checked out, as a tagged version, by `go install` and with
-# the Go tool's own rules of what a module is; then runs the binary in an empty directory.
+# install.sh: does what a stranger does. Installs the commit that is checked out, as a tagged version, by `go install` from a
+# module proxy and with the Go tool's own rules of what a module is; then runs the binary in an empty directory.
 # Leaves nothing behind, and takes dependencies from this machine's module cache where it has them.
 set -euo pipefail
 module=github.com/grafnode/grafnode
@@ -9,15 +9,19 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# A repository of its own for the tag. Git takes it for the one on GitHub.
-git clone --quiet --bare "file://$root" "$tmp/repository"
-git -C "$tmp/repository" tag "$version" "$(git -C "$root" rev-parse HEAD)"
-export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0="url.file://$tmp/repository.insteadOf" GIT_CONFIG_VALUE_0="https://$module"
+# A module proxy in the file system, with this one version of this one module. The zip is what git has in the commit: nothing
+# that lies about in the work tree.
+served="$tmp/proxy/$module/@v"
+mkdir -p "$served"
+git -C "$root" archive --format=zip --prefix="$module@$version/" -o "$served/$version.zip" HEAD
+git -C "$root" show HEAD:go.mod >"$served/$version.mod"
+echo "{\"Version\":\"$version\",\"Time\":\"$(TZ=UTC git -C "$root" log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)\"}" >"$served/$version.info"
+echo "$version" >"$served/list"
 
-# A module cache of its own, or the Go tool would remember what this version was last time. Paths are trimmed so that what is
-# compiled already need not be again.
-GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)"
-export GOPROXY GOPRIVATE="$module" GOMODCACHE="$tmp/modules" GOBIN="$tmp/bin" GOFLAGS="-modcacherw -trimpath" CGO_ENABLED=0
+# A module cache of its own, or the Go tool would remember what this version was last time; dependencies come from this
+# machine's where it has them. Paths are trimmed so that what is compiled already need not be again.
+GOPROXY="file://$tmp/proxy,file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)"
+export GOPROXY GONOSUMDB="$module" GOMODCACHE="$tmp/modules" GOBIN="$tmp/bin" GOFLAGS="-modcacherw -trimpath" CGO_ENABLED=0
 mkdir "$tmp/empty"
 cd "$tmp/empty"
 timeout 900 go install "$module/cmd/grafnode@$version"
