@@ -31,7 +31,7 @@ func (a *API) call(ctx context.Context, r request, out any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("%s: answer to %s %s: %w: %v", a.target, r.method, r.path, api.ErrCorrupt, err)
+		return fmt.Errorf("%s: answer to %s %s: %w: %w", a.target, r.method, r.path, api.ErrCorrupt, err)
 	}
 	return nil
 }

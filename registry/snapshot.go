@@ -208,7 +208,7 @@ func decodeTo[T any](payload []byte, put func(T) (twice bool, err error)) error 
 	}
 	twice, err := put(v)
 	if err != nil {
-		return fmt.Errorf("%T: %w: %v", v, api.ErrCorrupt, err)
+		return fmt.Errorf("%T: %w: %w", v, api.ErrCorrupt, err)
 	}
 	if twice {
 		return fmt.Errorf("%T: there twice: %w", v, api.ErrCorrupt)
