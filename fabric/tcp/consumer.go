@@ -25,7 +25,7 @@ type consumer struct {
 	view view
 
 	taken     atomic.Uint64 // records that Next has returned: stored there, loaded by Wait
-	arrived   atomic.Uint64 // records that Next may return: stored by receive, loaded by Wait
+	arrived   atomic.Uint64 // records that Next may return: stored by handle, loaded by Wait
 	lossKnown atomic.Bool   // a call has returned the loss: stored there, loaded by Wait
 	closed    atomic.Bool   // stored by Close, loaded by all calls
 	closing   sync.Once
@@ -50,7 +50,7 @@ func newConsumer(l *link, capacity int) *consumer {
 	}
 	c.in = inbox{to: c.slabs, recordMax: fabric.RecordMax(capacity)}
 	l.tasks.Go(l.beat)
-	l.tasks.Go(c.receive)
+	l.tasks.Go(func() { l.receive(c.handle) })
 	l.tasks.Go(c.report)
 	return c
 }
@@ -183,20 +183,7 @@ func (c *consumer) check() error {
 	return loss
 }
 
-// receive takes in what the owner says, until the link ends.
-func (c *consumer) receive() {
-	for {
-		f, err := c.l.next()
-		if err == nil {
-			err = c.handle(f)
-		}
-		if err != nil {
-			c.l.readFailed(err)
-			return
-		}
-	}
-}
-
+// handle takes in what the owner says.
 func (c *consumer) handle(f frame) error {
 	switch f.kind {
 	case kindBeat:

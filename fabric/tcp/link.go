@@ -229,6 +229,20 @@ func (l *link) depart() error {
 	return nil
 }
 
+// receive gives frames to handle until the link ends.
+func (l *link) receive(handle func(frame) error) {
+	for {
+		f, err := l.next()
+		if err == nil {
+			err = handle(f)
+		}
+		if err != nil {
+			l.readFailed(err)
+			return
+		}
+	}
+}
+
 // readFailed ends the link because reading ended with err.
 func (l *link) readFailed(err error) {
 	if l.departing.Load() && errors.Is(err, io.EOF) {

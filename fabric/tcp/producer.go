@@ -58,7 +58,7 @@ func newProducer(l *link, capacity int) *producer {
 	}
 	p.credit.Store(uint64(capacity)) // the ring is new and empty
 	l.tasks.Go(l.beat)
-	l.tasks.Go(p.receive)
+	l.tasks.Go(func() { l.receive(p.handle) })
 	l.tasks.Go(p.ask)
 	return p
 }
@@ -224,20 +224,7 @@ func (p *producer) ask() {
 	}
 }
 
-// receive takes in what the owner says, until the link ends.
-func (p *producer) receive() {
-	for {
-		f, err := p.l.next()
-		if err == nil {
-			err = p.handle(f)
-		}
-		if err != nil {
-			p.l.readFailed(err)
-			return
-		}
-	}
-}
-
+// handle takes in what the owner says.
 func (p *producer) handle(f frame) error {
 	switch f.kind {
 	case kindBeat:
