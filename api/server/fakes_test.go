@@ -1,0 +1,203 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/membership"
+	"github.com/grafnode/grafnode/registry"
+)
+
+// fakeRegistry is the real state machine without Raft.
+type fakeRegistry struct {
+	mu       sync.Mutex
+	state    *registry.State
+	index    uint64
+	leads    bool
+	leader   registry.Peer
+	readErr  error
+	applyErr error
+	onRead   func()
+	events   []api.Event
+	watchErr error
+}
+
+func (f *fakeRegistry) State() *registry.State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state
+}
+
+func (f *fakeRegistry) Leader() (registry.Peer, bool) { return f.leader, f.leader.ID != "" }
+func (f *fakeRegistry) IsLeader() bool                { return f.leads }
+
+func (f *fakeRegistry) Apply(_ context.Context, c registry.Command) (registry.Result, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.applyErr != nil {
+		return registry.Result{}, f.applyErr
+	}
+	f.index++
+	next, result := f.state.Step(registry.Entry{Index: f.index, Term: 1, Proposed: time.Now().UnixNano(), Command: c})
+	f.state = next
+	return result, result.Err
+}
+
+func (f *fakeRegistry) Read(context.Context, api.Consistency) error {
+	if f.onRead != nil {
+		f.onRead()
+	}
+	return f.readErr
+}
+
+func (f *fakeRegistry) Watch(context.Context, string, api.Revision) iter.Seq2[api.Event, error] {
+	return func(yield func(api.Event, error) bool) {
+		for _, e := range f.events {
+			if !yield(e, nil) {
+				return
+			}
+		}
+		yield(api.Event{}, f.watchErr)
+	}
+}
+
+func (f *fakeRegistry) Servers() ([]registry.Server, error) {
+	return []registry.Server{{Peer: registry.Peer{ID: "n1", Address: "127.0.0.1:7400"}, Voter: true}}, nil
+}
+
+func (f *fakeRegistry) Stats() registry.Stats { return registry.Stats{State: "leader", Term: 1} }
+
+type fakeGossip []membership.Member
+
+func (f fakeGossip) Members() []membership.Member { return f }
+func (fakeGossip) HealthScore() int               { return 0 }
+
+type fakeKeeper struct{}
+
+func (fakeKeeper) Renew(_ context.Context, r api.RenewRequest) (api.RenewResponse, error) {
+	out := api.RenewResponse{Leases: map[lease.ID]time.Duration{}, Sessions: map[lease.SessionID]time.Duration{}}
+	for _, id := range r.Leases {
+		out.Leases[id] = time.Second
+	}
+	for _, id := range r.Sessions {
+		out.Sessions[id] = time.Second
+	}
+	return out, nil
+}
+
+type fakeBlocks struct {
+	data   [4096]byte
+	guard  fence.Guard
+	number uint64
+}
+
+func (f *fakeBlocks) Read(_ lease.ID, offset uint64, n int) ([]byte, error) {
+	return f.data[offset : int(offset)+n], nil
+}
+
+func (f *fakeBlocks) Write(_ lease.ID, epoch fence.Epoch, number, offset uint64, b []byte) error {
+	if err := f.guard.Admit(epoch); err != nil {
+		return err
+	}
+	if number <= f.number {
+		return api.ErrConflict
+	}
+	f.number = number
+	copy(f.data[offset:], b)
+	return nil
+}
+
+func (f *fakeBlocks) Fence(_ lease.ID, epoch fence.Epoch) error { return f.guard.Admit(epoch) }
+
+type fakeFounding struct{ err error }
+
+func (f fakeFounding) Promise(api.FoundRequest) error { return f.err }
+
+// fixture is a node n1 that leads, beside nodes n2 and n3, with session s1 on n1 whose token is "secret".
+type fixture struct {
+	registry *fakeRegistry
+	blocks   *fakeBlocks
+	server   *Server
+	url      string
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	reg := &fakeRegistry{state: registry.NewState(), leads: true, leader: registry.Peer{ID: "n1", Address: "127.0.0.1:7400"}}
+	var gossip fakeGossip
+	for _, id := range []string{"n1", "n2", "n3"} {
+		address := "127.0.0." + id[1:] + ":7400"
+		gossip = append(gossip, membership.Member{ID: locator.NodeID(id), Name: id, Zone: "z" + id[1:], Address: address,
+			Health: membership.Alive, Free: 64 << 20})
+		apply(t, reg, registry.RegisterNode{Node: locator.NodeID(id), Name: id, Zone: "z" + id[1:], Address: address, Memory: 64 << 20})
+	}
+	apply(t, reg, registry.InitCluster{Cluster: "c1"})
+	apply(t, reg, registry.OpenSession{Session: "s1", Stage: "parse", Node: "n1", Incarnation: 1, TTL: 10 * time.Second,
+		Token: sha256.Sum256([]byte("secret"))})
+	f := &fixture{registry: reg, blocks: &fakeBlocks{}}
+	var err error
+	f.server, err = New(Config{
+		Node: "n1", Name: "n1", Version: "0", Registry: reg, Gossip: gossip, Keeper: fakeKeeper{}, Blocks: f.blocks,
+		Founding: fakeFounding{}, Problems: func() []string { return nil }, Metrics: prometheus.NewRegistry(),
+	})
+	require.NoError(t, err)
+	front := httptest.NewServer(f.server.Handler())
+	t.Cleanup(func() {
+		front.Close()
+		require.NoError(t, f.server.Close())
+		http.DefaultClient.CloseIdleConnections()
+	})
+	f.url = front.URL
+	return f
+}
+
+func apply(t *testing.T, reg *fakeRegistry, c registry.Command) registry.Result {
+	t.Helper()
+	result, err := reg.Apply(t.Context(), c)
+	require.NoError(t, err)
+	return result
+}
+
+// ask sends a request as session s1 and returns the answer's status, headers and body.
+func (f *fixture) ask(t *testing.T, method, path, body string, headers ...string) (int, http.Header, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, f.url+path, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(api.HeaderSession, "s1")
+	req.Header.Set(api.HeaderToken, "secret")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, resp.Header, string(b)
+}
+
+// get asks and decodes a success.
+func get[T any](t *testing.T, f *fixture, path string) (v T) {
+	t.Helper()
+	status, _, body := f.ask(t, "GET", path, "")
+	require.Equal(t, http.StatusOK, status, body)
+	require.NoError(t, json.Unmarshal([]byte(body), &v))
+	return v
+}
