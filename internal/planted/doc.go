@@ -1,0 +1,22 @@
+// Package planted holds the switches of bugs that are planted on purpose, so that the checkers can be shown to find them.
+//
+// In every build but one the switches are constants and false: the compiler drops what they guard. A build with -tags planted
+// reads GRAFNODE_PLANT once, at start, and turns on the one switch that it names; empty or unset: none. A name that is none of
+// Names ends the process. Such a binary is good for tests only, and says so on its standard error.
+//
+// Each switch stands at one place of the production code, in an if of its own, where the rule is that it breaks. Callers: registry
+// and leasebroker, where the bugs are, and their simulation, where reads are modelled.
+package planted
+
+// Env is the environment variable that chooses.
+const Env = "GRAFNODE_PLANT"
+
+// Names are the bugs that can be planted:
+//
+//   - stale-read: a default read does not ask whether this node still leads
+//   - missed-event: a watch that resumes leaves out the first change after its revision
+//   - deposed-expiry: an expiry counts although its proposer's term is over
+//   - early-ack: a renewal is acknowledged before its quorum round
+//   - reused-generation: the floor of generations is forgotten, which a restore or recovery has raised
+//   - lost-tombstone: a deleted edge leaves no tombstone
+var Names = []string{"stale-read", "missed-event", "deposed-expiry", "early-ack", "reused-generation", "lost-tombstone"}

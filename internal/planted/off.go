@@ -1,0 +1,13 @@
+//go:build !planted
+
+package planted
+
+// The switches, see Names. Constants, so that the compiler drops what they guard.
+const (
+	StaleRead        = false
+	MissedEvent      = false
+	DeposedExpiry    = false
+	EarlyAck         = false
+	ReusedGeneration = false
+	LostTombstone    = false
+)
