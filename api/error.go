@@ -28,6 +28,8 @@ const (
 	KindUnknown     Kind = "unknown"     // may have been applied: read again before anything else
 	KindTooLarge    Kind = "too-large"   // over a documented limit
 	KindUnavailable Kind = "unavailable" // this node cannot answer now; another may
+	KindOverloaded  Kind = "overloaded"  // the leader has as much to do as it takes on: not applied; wait, then ask again
+	KindGap         Kind = "gap"         // a watch of every change would have had to leave some out; says where to go on
 	KindUnsupported Kind = "unsupported" // not on this platform or build
 	KindCorrupt     Kind = "corrupt"     // stored data failed its check
 	KindInternal    Kind = "internal"    // a bug; the node's log says more
@@ -45,6 +47,8 @@ var (
 	ErrUnknown     = errors.New("outcome unknown")
 	ErrTooLarge    = errors.New("over the limit")
 	ErrUnavailable = errors.New("node unavailable")
+	ErrOverloaded  = errors.New("overloaded: not applied")
+	ErrGap         = errors.New("watch has a gap")
 	ErrCorrupt     = errors.New("stored data is corrupt")
 	ErrInternal    = errors.New("internal error")
 )
@@ -73,6 +77,8 @@ var kinds = []kindInfo{
 	{KindCorrupt, ErrCorrupt, http.StatusInternalServerError, false},
 	{KindUnsupported, fabric.ErrUnsupported, http.StatusNotImplemented, false},
 	{KindInvalid, ErrInvalid, http.StatusBadRequest, false},
+	{KindGap, ErrGap, http.StatusGone, false},
+	{KindOverloaded, ErrOverloaded, http.StatusTooManyRequests, true},
 	{KindNoQuorum, ErrNoQuorum, http.StatusServiceUnavailable, true},
 	{KindUnavailable, ErrUnavailable, http.StatusServiceUnavailable, true},
 	{KindInternal, ErrInternal, http.StatusInternalServerError, false},
