@@ -1,6 +1,7 @@
 package leasebroker
 
 import (
+	"container/heap"
 	"math"
 	"time"
 
@@ -63,6 +64,13 @@ type Keeper struct {
 	number uint64 // of the last round or proposal
 	wake   lease.Instant
 
+	// While it leads, each entry is in exactly one of these, or in the expiry under way.
+	ends agenda
+	held []*entry // out of time, but an allowance that names them is under way
+
+	renewed []*entry      // since their last allowance was proposed, oldest first
+	allowBy lease.Instant // when the next allowance must be proposed; never: nothing was renewed
+
 	round     uint64 // the running quorum round; zero: none
 	riding    []renewal
 	waiting   []renewal // came after the running round began, so they need the next
@@ -92,7 +100,7 @@ type flight struct {
 
 // NewKeeper returns the keeper of a node that has applied nothing yet.
 func NewKeeper() *Keeper {
-	return &Keeper{entries: make(map[Key]*entry), wake: never}
+	return &Keeper{entries: make(map[Key]*entry), wake: never, allowBy: never}
 }
 
 // Leading returns the Raft term that the keeper leads in; zero: it does not.
@@ -115,16 +123,19 @@ func (k *Keeper) BecameLeader(term uint64, s Snapshot, at lease.Instant) Effects
 	for _, t := range s.Terms {
 		known[t.Key] = true
 		if e := k.entries[t.Key]; e == nil || e.seq < t.Seq {
-			k.entries[t.Key] = &entry{ttl: t.TTL, seq: t.Seq, applied: at, index: s.Index}
+			k.entries[t.Key] = &entry{key: t.Key, ttl: t.TTL, seq: t.Seq, applied: at, index: s.Index}
 		}
 	}
 	for key, e := range k.entries {
 		if !known[key] && e.index <= s.Index {
+			e.gone = true
 			delete(k.entries, key)
 			continue
 		}
 		e.lead()
+		k.ends = append(k.ends, e)
 	}
+	heap.Init(&k.ends)
 	k.tick(at, &out)
 	return out
 }
@@ -143,6 +154,7 @@ func (k *Keeper) resign(out *Effects) {
 	k.term, k.wake, k.round, k.unsure = 0, never, 0, 0
 	k.riding, k.waiting, k.parked = nil, nil, nil
 	k.allowance, k.expire = flight{}, flight{}
+	k.ends, k.held, k.renewed, k.allowBy = nil, nil, nil, never
 }
 
 func refuse(list []renewal, out *Effects) {
@@ -163,8 +175,12 @@ func (k *Keeper) Applied(a Applied) {
 		k.allow(t, a)
 	}
 	for _, key := range a.Ended {
-		delete(k.entries, key)
+		if e := k.entries[key]; e != nil {
+			e.gone = true
+			delete(k.entries, key)
+		}
 	}
+	k.ends.sweep(len(k.entries))
 }
 
 // allow counts t's allowance from a.At. If it is one of this leader's own, renewals are acknowledged up to its end,
@@ -172,10 +188,13 @@ func (k *Keeper) Applied(a Applied) {
 func (k *Keeper) allow(t Timed, a Applied) {
 	e := k.entries[t.Key]
 	if e == nil {
-		e = &entry{ttl: t.TTL}
+		e = &entry{key: t.Key, ttl: t.TTL}
 		e.deadline = a.At.Add(lease.Allowance(t.TTL))
 		k.entries[t.Key] = e
-		k.wakeBy(e.deadline)
+		if k.term != 0 {
+			k.ends.add(e)
+			k.wakeBy(e.deadline)
+		}
 	} else if a.Term == k.term {
 		if at := k.proposedAt(); at != 0 {
 			e.proposed = at

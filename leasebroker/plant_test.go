@@ -1,6 +1,7 @@
 package leasebroker
 
 import (
+	"container/heap"
 	"flag"
 	"strings"
 	"testing"
@@ -22,6 +23,11 @@ func everyEntry(m *machine, f func(key Key, e *entry)) {
 	for key, e := range m.keeper.entries {
 		f(key, e)
 	}
+	for _, e := range m.keeper.ends { // a plant may have moved deadlines to earlier, which the keeper itself never does
+		e.look = min(e.look, e.deadline)
+	}
+	heap.Init(&m.keeper.ends)
+	m.keeper.wakeBy(m.keeper.ends.next())
 }
 
 // plants are the rules of lease time, each broken on its own. Two more are tested in keeper_test.go, since a simulation seldom

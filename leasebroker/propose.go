@@ -1,6 +1,10 @@
 package leasebroker
 
-import "github.com/grafnode/grafnode/lease"
+import (
+	"slices"
+
+	"github.com/grafnode/grafnode/lease"
+)
 
 // Tick does what has become due: proposes the expiry of what has run out, and allowances for what is being renewed.
 func (k *Keeper) Tick(at lease.Instant) Effects {
@@ -18,57 +22,83 @@ func (k *Keeper) tick(at lease.Instant, out *Effects) {
 	k.tickAllowance(at, out)
 }
 
+// tickExpire proposes the end of what has run out. While such a proposal is under way nothing needs to be looked at: its end
+// ticks by itself.
 func (k *Keeper) tickExpire(at lease.Instant, out *Effects) {
-	var over []Seen
-	for key, e := range k.entries {
-		switch {
-		// An allowance under way moves the sequence: the expiry would be refused. It is looked at again after that.
-		case e.allowing:
-		// Already expiring, and no proposal under way: the outcome of an earlier one is unknown. Doing it again is harmless.
-		case e.expiring || e.deadline <= at:
-			over = append(over, Seen{key, e.seq})
-		default:
-			k.wakeBy(e.deadline)
-		}
-	}
-	if len(over) == 0 || !k.takeOff(&k.expire, at) {
+	if k.ends.next() > at {
+		k.wakeBy(k.ends.next())
 		return
 	}
-	p := k.launch(&k.expire, over, at)
-	for _, s := range p.Seen {
-		k.entries[s.Key].expiring = true
+	if !k.takeOff(&k.expire, at) {
+		return
 	}
-	out.Expire = p
+	var over []Seen
+	for len(over) < proposalMax {
+		e := k.ends.take(at)
+		if e == nil {
+			break
+		}
+		if e.allowing { // it moves the sequence, and the expiry would be refused
+			k.held = append(k.held, e)
+			continue
+		}
+		// If it is expiring already, the outcome of an earlier proposal is unknown. Doing it again is harmless.
+		e.expiring = true
+		over = append(over, Seen{e.key, e.seq})
+	}
+	if len(over) > 0 {
+		out.Expire = k.launch(&k.expire, over, at)
+	} else {
+		k.wakeBy(k.ends.next())
+	}
+}
+
+// note puts e down for the next allowance, which is to be proposed by due.
+func (k *Keeper) note(e *entry, due lease.Instant) {
+	if e.due == 0 {
+		k.renewed = append(k.renewed, e)
+		e.due = due
+	}
+	e.due = min(e.due, due)
+	k.allowBy = min(k.allowBy, due)
+	k.wakeBy(k.allowBy)
 }
 
 // tickAllowance proposes an allowance when one is due, and takes along all else that has been renewed, so that leases of
-// different phase end up in one entry.
+// different phase end up in one entry. What finds no room goes with the next, at once.
 func (k *Keeper) tickAllowance(at lease.Instant, out *Effects) {
-	var renewed []Seen
-	due := false
-	for key, e := range k.entries {
-		if e.due == 0 || e.expiring || e.allowing {
-			continue
-		}
-		renewed = append(renewed, Seen{key, e.seq})
-		if e.due <= at {
-			due = true
-		} else {
-			k.wakeBy(e.due)
-		}
-	}
-	if !due || !k.takeOff(&k.allowance, at) {
+	if k.allowBy > at {
+		k.wakeBy(k.allowBy)
 		return
 	}
-	p := k.launch(&k.allowance, renewed, at)
-	for _, s := range p.Seen {
-		e := k.entries[s.Key]
-		e.due, e.allowing = 0, true
+	if !k.takeOff(&k.allowance, at) {
+		return
 	}
+	var renewed []Seen
+	taken := 0
+	for _, e := range k.renewed {
+		if len(renewed) == proposalMax {
+			break
+		}
+		taken++
+		e.due = 0
+		if e.gone || e.expiring {
+			continue
+		}
+		e.allowing = true
+		renewed = append(renewed, Seen{e.key, e.seq})
+	}
+	k.renewed = slices.Delete(k.renewed, 0, taken)
+	if len(k.renewed) == 0 {
+		k.allowBy = never
+	}
+	if len(renewed) == 0 {
+		return
+	}
+	out.Allowance = k.launch(&k.allowance, renewed, at)
 	if k.unsure != 0 {
 		k.allowance.at = min(k.allowance.at, k.unsure)
 	}
-	out.Allowance = p
 }
 
 // takeOff reports whether a proposal may be made now, and sees to it that the keeper wakes when it may if not: the end of
@@ -82,9 +112,6 @@ func (k *Keeper) takeOff(f *flight, at lease.Instant) bool {
 
 func (k *Keeper) launch(f *flight, seen []Seen, at lease.Instant) *Proposal {
 	sortSeen(seen)
-	if len(seen) > proposalMax {
-		seen = seen[:proposalMax] // the rest when this one has ended
-	}
 	k.number++
 	*f = flight{number: k.number, at: at, seen: seen}
 	return &Proposal{Number: k.number, Term: k.term, Seen: seen}
@@ -122,10 +149,14 @@ func (k *Keeper) AllowanceDone(number uint64, o Outcome, at lease.Instant) Effec
 		if e := k.entries[s.Key]; e != nil {
 			e.allowing = false
 			if o != OutcomeApplied {
-				e.due = at
+				k.note(e, at)
 			}
 		}
 	}
+	for _, e := range k.held {
+		k.ends.add(e)
+	}
+	k.held = nil
 	k.tick(at, &out)
 	parked := k.parked
 	k.parked = nil
@@ -151,6 +182,7 @@ func (k *Keeper) ExpireDone(number uint64, o Outcome, at lease.Instant) Effects 
 		if e := k.entries[s.Key]; e != nil {
 			e.doubtful = o == OutcomeUnknown || o == OutcomeNotApplied && e.doubtful
 			e.expiring = e.doubtful
+			k.ends.add(e)
 			k.expire.retryAt = at.Add(retryAfter) // refused by the log: not again at once
 		}
 	}

@@ -17,8 +17,7 @@ func (k *Keeper) Renew(t Ticket, keys []Key, at lease.Instant) Effects {
 	}
 	for _, key := range keys {
 		if e := k.entries[key]; e != nil && !e.expiring {
-			e.renew(at)
-			k.wakeBy(e.due)
+			k.note(e, e.dueBy(at))
 		}
 	}
 	// Here too, so that a machine that was stopped enforces before it renews: what is overdue is expired now, asked for or not.

@@ -58,12 +58,15 @@ type Snapshot struct {
 
 // entry is what a keeper knows of one key. The second group counts only while it leads.
 type entry struct {
+	key     Key
+	gone    bool // ended: what still names it passes over it
 	ttl     time.Duration
 	seq     uint64
 	applied lease.Instant // when this node applied the newest allowance, or the grant
 	index   uint64        // of the newest log entry about it
 
 	deadline lease.Instant // not expired before: the inherited allowance's end, or the furthest acknowledgement
+	look     lease.Instant // its place in the agenda; at or before the deadline
 	proposed lease.Instant // when this leader proposed the newest applied allowance; zero: none of its own yet
 	due      lease.Instant // renewed since the last allowance was proposed: when the next must be; zero: not renewed
 	allowing bool          // in the allowance that is under way
@@ -93,21 +96,19 @@ func (e *entry) short(asked lease.Instant) bool {
 	return !e.expiring && e.grantable(asked) < e.ttl/2
 }
 
-// renew notes a renewal. It is to be in the log within a quarter term, together with what else is renewed until then: at once
-// only if it could not be acknowledged otherwise.
-func (e *entry) renew(asked lease.Instant) {
-	due := asked.Add(lease.AllowanceEvery(e.ttl))
+// dueBy is when a renewal must be in the log: within a quarter term, together with what else is renewed until then, or at
+// once if it could not be acknowledged otherwise.
+func (e *entry) dueBy(asked lease.Instant) lease.Instant {
 	if e.short(asked) {
-		due = asked
+		return asked
 	}
-	if e.due == 0 || due < e.due {
-		e.due = due
-	}
+	return asked.Add(lease.AllowanceEvery(e.ttl))
 }
 
 // lead starts the count of a new leader.
 func (e *entry) lead() {
 	e.deadline = e.applied.Add(lease.Allowance(e.ttl))
+	e.look = e.deadline
 	e.proposed, e.due, e.allowing, e.expiring, e.doubtful = 0, 0, false, false, false
 }
 
