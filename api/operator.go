@@ -115,3 +115,10 @@ type SnapshotInfo struct {
 	Checkpoints int      `json:"checkpoints"`
 	Tombstones  int      `json:"tombstones"`
 }
+
+// RestoreResponse says what the registry is after a restore (PUT /v1/operator/snapshot): every revision and generation in it is
+// above all that were there before.
+type RestoreResponse struct {
+	Cluster  string   `json:"cluster"`
+	Revision Revision `json:"revision"`
+}

@@ -83,13 +83,13 @@ func TestRequestsAsTheServerWantsThem(t *testing.T) {
 	a.WriteBlocks(ctx, "l", 7, 3, []byte("bytes"), 8)
 	a.FenceBlocks(ctx, "l", 7)
 	a.Relocate(ctx, "e", api.RelocateRequest{})
-	a.RevokeLease(ctx, "l")
+	a.RevokeLease(ctx, "l", "why not")
 	require.Equal(t, []string{
 		"DELETE /v1/edges/e?expect=4 ",
 		"PUT /v1/blocks/l?bytes=5&epoch=7&number=3&offset=8 bytes",
 		"POST /v1/blocks/l/fence?epoch=7 {}",
 		"POST /v1/edges/e/relocate {}",
-		"POST /v1/leases/l/revoke {}",
+		"POST /v1/leases/l/revoke?detail=why+not {}",
 	}, got)
 }
 

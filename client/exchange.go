@@ -21,11 +21,20 @@ type request struct {
 	query  url.Values
 	json   any
 	raw    []byte
+	stream io.Reader // instead of either: a body of size bytes
+	size   int64
 	max    int64 // of the answer's body, bytes; zero: responseMax
 }
 
-// call sends r and decodes the answer's JSON into out, unless out is nil.
+// call sends r, for no longer than a try may take, and decodes the answer's JSON into out, unless out is nil.
 func (a *API) call(ctx context.Context, r request, out any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, errSlow)
+	defer cancel()
+	return a.within(ctx, r, out)
+}
+
+// within is call for as long as ctx says.
+func (a *API) within(ctx context.Context, r request, out any) error {
 	body, err := a.exchange(ctx, r)
 	if err != nil || out == nil {
 		return err
@@ -38,8 +47,6 @@ func (a *API) call(ctx context.Context, r request, out any) error {
 
 // exchange sends r and returns the answer's body.
 func (a *API) exchange(ctx context.Context, r request) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, errSlow)
-	defer cancel()
 	resp, err := a.send(ctx, r)
 	if err != nil {
 		return nil, err
@@ -92,11 +99,18 @@ func (a *API) build(ctx context.Context, r request) (*http.Request, error) {
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(body))
+	from := io.Reader(bytes.NewReader(body))
+	if r.stream != nil {
+		from = io.NopCloser(r.stream)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, from)
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
+	if r.stream != nil {
+		req.ContentLength = r.size
+	}
+	if body != nil || r.stream != nil {
 		req.Header.Set("Content-Type", kind)
 	}
 	if session, token := a.creds(); session != "" {

@@ -63,7 +63,13 @@ func (a *API) Leases(ctx context.Context, c api.Consistency) (leases []api.Lease
 	return leases, a.call(ctx, get("/v1/leases", c), &leases)
 }
 
-// AcquireLease asks for a lease, held by the API's session.
+// Lease returns a lease in force; lease.ErrExpired or lease.ErrRevoked if it has ended, api.ErrNotFound if nothing is known of it.
+func (a *API) Lease(ctx context.Context, id lease.ID, c api.Consistency) (l api.Lease, err error) {
+	return l, a.call(ctx, get(leasePath(id), c), &l)
+}
+
+// AcquireLease asks once for a lease, held by the API's session. The same request, with the same ID, may be sent again if the
+// outcome is api.ErrUnknown.
 func (a *API) AcquireLease(ctx context.Context, r lease.Request) (g lease.Grant, err error) {
 	return g, a.call(ctx, post("/v1/leases", r), &g)
 }
@@ -73,9 +79,14 @@ func (a *API) ReleaseLease(ctx context.Context, id lease.ID) error {
 	return a.call(ctx, request{method: http.MethodDelete, path: leasePath(id)}, nil)
 }
 
-// RevokeLease takes a lease back in the cluster's name: an operator's verb.
-func (a *API) RevokeLease(ctx context.Context, id lease.ID) error {
-	return a.call(ctx, post(leasePath(id)+"/revoke", struct{}{}), nil)
+// RevokeLease takes a lease back in the cluster's name: an operator's verb. detail goes into the history of the edge whose
+// ring it was.
+func (a *API) RevokeLease(ctx context.Context, id lease.ID, detail string) error {
+	r := post(leasePath(id)+"/revoke", struct{}{})
+	if detail != "" {
+		r.query = url.Values{"detail": {detail}}
+	}
+	return a.call(ctx, r, nil)
 }
 
 // AdoptLease moves a ring's lease to the asking node's present incarnation.
@@ -125,6 +136,8 @@ func (a *API) PutCheckpoint(ctx context.Context, key string, r api.CheckpointReq
 
 // ReadBlocks reads n bytes of a block region of this node.
 func (a *API) ReadBlocks(ctx context.Context, id lease.ID, offset uint64, n int) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, errSlow)
+	defer cancel()
 	return a.exchange(ctx, request{
 		method: http.MethodGet, path: blocksPath(id), max: int64(n),
 		query: url.Values{"offset": {strconv.FormatUint(offset, 10)}, "bytes": {strconv.Itoa(n)}},
@@ -134,7 +147,7 @@ func (a *API) ReadBlocks(ctx context.Context, id lease.ID, offset uint64, n int)
 // WriteBlocks writes b durably at offset into a block region of this node, or returns fence.ErrFenced if epoch is stale, or
 // api.ErrConflict if number is not above those of all writes before it under epoch.
 func (a *API) WriteBlocks(ctx context.Context, id lease.ID, epoch fence.Epoch, number uint64, b []byte, offset uint64) error {
-	_, err := a.exchange(ctx, request{
+	return a.call(ctx, request{
 		method: http.MethodPut, path: blocksPath(id), raw: b,
 		query: url.Values{
 			"offset": {strconv.FormatUint(offset, 10)},
@@ -142,8 +155,7 @@ func (a *API) WriteBlocks(ctx context.Context, id lease.ID, epoch fence.Epoch, n
 			"epoch":  {epoch.String()},
 			"number": {strconv.FormatUint(number, 10)},
 		},
-	})
-	return err
+	}, nil)
 }
 
 // FenceBlocks raises the epoch of a block region of this node, durably.

@@ -118,7 +118,7 @@ func TestLeaseRevoked(t *testing.T) {
 	for _, name := range []string{log.EdgeIngest, log.EdgeParse, log.EdgeEnrich} {
 		p.flows(300)
 		before := c.edge(name)
-		require.NoError(t, c.leader().api.RevokeLease(t.Context(), lease.ID(before.Locator.Arena)))
+		require.NoError(t, c.leader().api.RevokeLease(t.Context(), lease.ID(before.Locator.Arena), ""))
 		eventually(t, name+" has new memory", func(context.Context) bool { return c.edge(name).Generation > before.Generation })
 	}
 	p.finish()

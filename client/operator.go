@@ -1,0 +1,122 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// stallMax is how long a snapshot may stand still on its way, and restoreWait how long the cluster may take to put one in
+// place once it has all of it. Neither can be bounded as a whole: a snapshot is as large as the registry.
+const (
+	stallMax    = 30 * time.Second
+	restoreWait = 5 * time.Minute
+)
+
+// Raft returns the Raft group: the leader's view, or with api.Stale that of the node that is asked.
+func (a *API) Raft(ctx context.Context, c api.Consistency) (r api.Raft, err error) {
+	return r, a.call(ctx, get("/v1/operator/raft", c), &r)
+}
+
+// RemoveServer takes a member out of the Raft group: an operator's verb, for a node that is gone for good.
+func (a *API) RemoveServer(ctx context.Context, id locator.NodeID) error {
+	return a.call(ctx, request{method: http.MethodDelete, path: "/v1/operator/raft/" + url.PathEscape(string(id))}, nil)
+}
+
+// TransferLeadership hands leadership to another voter and returns once that one leads.
+func (a *API) TransferLeadership(ctx context.Context, r api.TransferRequest) (resp api.TransferResponse, err error) {
+	return resp, a.call(ctx, post("/v1/operator/raft/transfer", r), &resp)
+}
+
+// Health returns how the cluster stands.
+func (a *API) Health(ctx context.Context) (h api.Health, err error) {
+	return h, a.call(ctx, get("/v1/operator/health", ""), &h)
+}
+
+// LiveSessions lists the live sessions, by ID.
+func (a *API) LiveSessions(ctx context.Context, c api.Consistency) (sessions []api.Session, err error) {
+	return sessions, a.call(ctx, get("/v1/sessions", c), &sessions)
+}
+
+// Session returns a live session and what it has; api.ErrSessionLost if it has ended.
+func (a *API) Session(ctx context.Context, id lease.SessionID, c api.Consistency) (s api.SessionDetail, err error) {
+	return s, a.call(ctx, get("/v1/sessions/"+url.PathEscape(string(id)), c), &s)
+}
+
+// SaveSnapshot writes a snapshot of the registry to w, as of now or later, and returns its length. After an error w has a
+// part of it, which reads as cut off.
+func (a *API) SaveSnapshot(ctx context.Context, w io.Writer) (int64, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(stallMax, func() { cancel(errSlow) })
+	defer stalled.Stop()
+	r := get("/v1/operator/snapshot", "")
+	resp, err := a.send(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	from := &source{Reader: resp.Body, step: func() { stalled.Reset(stallMax) }}
+	n, err := io.Copy(w, from)
+	if from.err != nil {
+		return n, a.broken(ctx, r, from.err)
+	}
+	return n, err
+}
+
+// RestoreSnapshot replaces the registry of the whole cluster by the snapshot in r, of size bytes. A snapshot of another
+// cluster is refused unless forced. An error other than api.ErrUnknown means that nothing was changed.
+func (a *API) RestoreSnapshot(ctx context.Context, r io.Reader, size int64, force bool) (resp api.RestoreResponse, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(stallMax, func() { cancel(errSlow) })
+	defer stalled.Stop()
+	var sent atomic.Bool
+	q := request{method: http.MethodPut, path: "/v1/operator/snapshot", size: size, stream: &source{
+		Reader: r,
+		step:   func() { stalled.Reset(stallMax) },
+		end:    func() { sent.Store(true); stalled.Reset(restoreWait) },
+	}}
+	if force {
+		q.query = url.Values{"force": {"true"}}
+	}
+	err = a.within(ctx, q, &resp)
+	if errors.Is(err, api.ErrUnknown) && !sent.Load() {
+		// Not wrapped: it would say that the outcome is open.
+		return resp, fmt.Errorf("%w: cut off on its way, so nothing was changed: %s", api.ErrUnavailable, err.Error())
+	}
+	return resp, err
+}
+
+// source is a reader that says when it has given something, and when all.
+type source struct {
+	io.Reader
+	step, end func()
+	err       error // that cut it off
+}
+
+// Read reads.
+func (s *source) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	if n > 0 && s.step != nil {
+		s.step()
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		if s.end != nil {
+			s.end()
+		}
+	case err != nil:
+		s.err = err
+	}
+	return n, err
+}
