@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/demo/internal/event"
-	"github.com/grafnode/grafnode/demo/internal/proc"
+	"github.com/grafnode/grafnode/internal/proc"
 )
 
 // How long a process stays dead. A node's is long enough for the others to move on before it is back.
@@ -40,7 +40,7 @@ func newLab(dir string, emit func(event.Event)) (*lab, error) {
 		return nil, fmt.Errorf("find this program, to start it again: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &lab{dir: dir, exe: exe, launcher: proc.NewLauncher(emit), emit: emit, stop: stop, ctx: ctx,
+	return &lab{dir: dir, exe: exe, launcher: proc.NewLauncher(), emit: emit, stop: stop, ctx: ctx,
 		running: map[string]*proc.Process{}}, nil
 }
 

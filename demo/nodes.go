@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/grafnode/grafnode/demo/internal/proc"
+	"github.com/grafnode/grafnode/internal/proc"
 )
 
 // node is a node of the demo's cluster.

@@ -10,11 +10,11 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/demo/internal/event"
-	"github.com/grafnode/grafnode/demo/internal/proc"
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/examples/accesslog"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/internal/proc"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/position"
 	"github.com/grafnode/grafnode/stream"
@@ -25,7 +25,7 @@ import (
 func runStage(ctx context.Context, process, stage string, c accesslog.Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pipe := os.NewFile(proc.EventsFD, "events")
+	pipe := os.NewFile(proc.PipeFD, "events")
 	if pipe == nil {
 		return inputErrorf("%s: is for the demo's own use, which gives it a pipe", stageVerb)
 	}

@@ -1,11 +1,13 @@
 package demo
 
 import (
+	"io"
 	"strconv"
 
 	"github.com/grafnode/grafnode/client"
-	"github.com/grafnode/grafnode/demo/internal/proc"
+	"github.com/grafnode/grafnode/demo/internal/event"
 	"github.com/grafnode/grafnode/examples/accesslog"
+	"github.com/grafnode/grafnode/internal/proc"
 )
 
 // instance is a process that runs a stage.
@@ -28,9 +30,9 @@ var instances = []instance{
 func (l *lab) startStages(nodes []node, c accesslog.Config) {
 	for _, i := range instances {
 		l.keep(proc.Spec{
-			Name:   i.process,
-			Events: true,
-			Env:    []string{client.SocketEnv + "=" + nodes[i.node].socket},
+			Name: i.process,
+			Pipe: func(r io.Reader) error { return event.Read(r, l.emit) },
+			Env:  []string{client.SocketEnv + "=" + nodes[i.node].socket},
 			Args: []string{stageVerb, "--name", i.process, "--stage", i.stage, "--input", c.Input, "--store", c.Store,
 				"--rate", strconv.FormatFloat(c.Rate, 'g', -1, 64)},
 		}, stageRestartAfter)

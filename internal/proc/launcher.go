@@ -8,26 +8,25 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
-
-	"github.com/grafnode/grafnode/demo/internal/event"
 )
 
-// EventsFD is the descriptor on which a child finds its pipe for events.
-const EventsFD = 3
+// PipeFD is the descriptor on which a child finds its pipe.
+const PipeFD = 3
 
 // Spec says what to run.
 type Spec struct {
-	Name   string // of the process, in events
-	Path   string // of the executable
-	Args   []string
-	Env    []string // beside the parent's
-	Log    string   // file that standard output and error are appended to
-	Events bool     // give it a pipe for events
+	Name string // of the process, in events
+	Path string // of the executable
+	Args []string
+	Env  []string // beside the parent's
+	Log  string   // file that standard output and error are appended to
+	// Pipe, unless nil, gives the child a pipe at PipeFD and reads what it writes there, in a goroutine of its own, until the
+	// end. If it returns an error the child is killed, and its log says why.
+	Pipe func(io.Reader) error
 }
 
-// Launcher starts processes and passes their events on. Close kills what is left.
+// Launcher starts processes. Close kills what is left.
 type Launcher struct {
-	each func(event.Event)
 	work chan func()
 	all  sync.WaitGroup // goroutines of processes
 
@@ -36,9 +35,9 @@ type Launcher struct {
 	closed  bool
 }
 
-// NewLauncher returns a launcher that gives every event of every process to each, from many goroutines.
-func NewLauncher(each func(event.Event)) *Launcher {
-	l := &Launcher{each: each, work: make(chan func()), running: map[*Process]struct{}{}}
+// NewLauncher returns a launcher.
+func NewLauncher() *Launcher {
+	l := &Launcher{work: make(chan func()), running: map[*Process]struct{}{}}
 	l.all.Go(l.serve)
 	return l
 }
@@ -74,19 +73,18 @@ func (l *Launcher) Start(s Spec) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	l.running[p] = struct{}{}
-	l.all.Go(func() { l.attend(p) })
+	l.all.Go(func() { l.attend(p, s.Pipe) })
 	return p, nil
 }
 
-// attend passes p's events on until it has gone and everything that it said has been read.
-func (l *Launcher) attend(p *Process) {
-	if p.events != nil {
-		if err := event.Read(p.events, l.each); err != nil {
-			// A child of ours that talks nonsense is a bug of ours; it ends as its pipe does, and the log says why.
-			fmt.Fprintln(p.log, "demo:", err)
+// attend reads what p says until it has gone and everything has been read.
+func (l *Launcher) attend(p *Process, read func(io.Reader) error) {
+	if p.pipe != nil {
+		if err := read(p.pipe); err != nil {
+			fmt.Fprintln(p.log, "pipe:", err)
 			p.Kill()
 		}
-		_ = p.events.Close()
+		_ = p.pipe.Close()
 	}
 	p.err = p.cmd.Wait()
 	_ = p.log.Close()
@@ -112,12 +110,12 @@ func (l *Launcher) Close() {
 
 // Process is a process that was started.
 type Process struct {
-	Name   string
-	cmd    *exec.Cmd
-	log    *os.File
-	events io.ReadCloser
-	done   chan struct{}
-	err    error // how it ended; set before done is closed
+	Name string
+	cmd  *exec.Cmd
+	log  *os.File
+	pipe io.ReadCloser
+	done chan struct{}
+	err  error // how it ended; set before done is closed
 }
 
 func start(s Spec) (*Process, error) {
@@ -130,13 +128,13 @@ func start(s Spec) (*Process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = attributes()
 	var theirs *os.File
-	if s.Events {
+	if s.Pipe != nil {
 		var ours *os.File
 		if ours, theirs, err = os.Pipe(); err != nil {
 			_ = log.Close()
 			return nil, err
 		}
-		p.events, p.cmd.ExtraFiles = ours, []*os.File{theirs}
+		p.pipe, p.cmd.ExtraFiles = ours, []*os.File{theirs}
 	}
 	err = p.cmd.Start()
 	if theirs != nil {
@@ -144,8 +142,8 @@ func start(s Spec) (*Process, error) {
 	}
 	if err != nil {
 		_ = log.Close()
-		if p.events != nil {
-			_ = p.events.Close()
+		if p.pipe != nil {
+			_ = p.pipe.Close()
 		}
 		return nil, err
 	}
@@ -164,7 +162,7 @@ func (p *Process) Kill() {
 	}
 }
 
-// Done is closed when the process has gone and all its events have been passed on.
+// Done is closed when the process has gone and all that it wrote to its pipe has been read.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err returns how the process ended: nil for exit status 0. It may be called once Done is closed.
