@@ -2,6 +2,7 @@ package raftguard
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -30,6 +31,55 @@ type follower struct {
 	request raft.AppendEntriesRequest // the append to send, but for the commit index
 	told    uint64                    // highest commit index sent in request.Term
 	busy    bool                      // a goroutine is sending to it
+
+	progress Progress
+}
+
+// Progress is how far a follower has come, as its answers to this node's own appends and heartbeats of one term show it.
+type Progress struct {
+	Term    uint64    // of the newest request that was answered; zero: none was
+	Matched uint64    // its log is this node's up to here; zero: not known in Term yet
+	Contact time.Time // when it last answered
+}
+
+// answered notes that a follower has answered args, whatever it said.
+func (h *herald) answered(id raft.ServerID, args *raft.AppendEntriesRequest, success bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f := h.peers[id]
+	if f == nil {
+		f = &follower{}
+		h.peers[id] = f
+	}
+	p := &f.progress
+	if args.Term < p.Term {
+		return // an answer to an earlier leadership of this node
+	}
+	if args.Term > p.Term {
+		*p = Progress{Term: args.Term}
+	}
+	p.Contact = time.Now()
+	if success {
+		last, _ := end(args)
+		p.Matched = max(p.Matched, last)
+	}
+}
+
+// end returns index and term of the last entry that a follower has when it accepts args; zero for a heartbeat.
+func end(args *raft.AppendEntriesRequest) (index, term uint64) {
+	if n := len(args.Entries); n > 0 {
+		return args.Entries[n-1].Index, args.Entries[n-1].Term
+	}
+	return args.PrevLogEntry, args.PrevLogTerm
+}
+
+func (h *herald) progress(id raft.ServerID) Progress {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.peers[id]; f != nil {
+		return f.progress
+	}
+	return Progress{}
 }
 
 func newHerald(t named) *herald {
@@ -48,10 +98,7 @@ func (h *herald) matched(id raft.ServerID, target raft.ServerAddress, args *raft
 		f = &follower{}
 		h.peers[id] = f
 	}
-	last, lastTerm := args.PrevLogEntry, args.PrevLogTerm
-	if n := len(args.Entries); n > 0 {
-		last, lastTerm = args.Entries[n-1].Index, args.Entries[n-1].Term
-	}
+	last, lastTerm := end(args)
 	if args.Term < f.request.Term || args.Term == f.request.Term && last < f.request.PrevLogEntry {
 		return // overtaken by a later one
 	}

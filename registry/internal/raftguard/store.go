@@ -156,7 +156,10 @@ func (s *Store) write(what string, op func() error) error {
 	}
 	stop := s.watch(what)
 	began := time.Now()
-	err := op()
+	err := faultyDisk()
+	if err == nil {
+		err = op()
+	}
 	stop()
 	if err != nil {
 		return s.fail(fmt.Errorf("%s: %s: %w: %w", s.path, what, ErrDisk, err))

@@ -43,11 +43,19 @@ func (t *Transport) LocalAddr() raft.ServerAddress { return t.address }
 func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest,
 	resp *raft.AppendEntriesResponse) error {
 	err := t.named.AppendEntries(id, target, args, resp)
-	if err == nil && resp.Success {
+	if err != nil {
+		return err
+	}
+	t.news.answered(id, args, resp.Success)
+	if resp.Success {
 		t.news.matched(id, target, args)
 	}
-	return err
+	return nil
 }
+
+// Progress returns how far a follower has come. It is about the term that it names: this node may have led in others since, or
+// lead no longer.
+func (t *Transport) Progress(id raft.ServerID) Progress { return t.news.progress(id) }
 
 // Committed says that this node has applied the entry at index, which was logged in term. If this node leads in that term, the
 // followers that have the entry are told at once. It never blocks.
