@@ -66,7 +66,7 @@ func (c RegisterNode) apply(d *draft, _ Entry) (Result, error) {
 		ID: c.Node, Name: c.Name, Zone: c.Zone, Address: c.Address, Incarnation: was.Incarnation + 1, Memory: c.Memory,
 		Version: c.Version,
 	}
-	d.nodes.put(string(n.ID), n)
+	d.putNode(n)
 	return Result{Node: n}, nil
 }
 
@@ -124,6 +124,9 @@ func (c AdoptSession) apply(d *draft, _ Entry) (Result, error) {
 	}
 	if err := d.checkIncarnation(c.Node, c.Incarnation); err != nil {
 		return Result{}, fmt.Errorf("session %s: %w", c.Session, err)
+	}
+	if s.Incarnation == c.Incarnation {
+		return Result{Sessions: []Session{s}}, nil // the same command again
 	}
 	s.Incarnation = c.Incarnation
 	d.putSession(s)

@@ -125,14 +125,14 @@ func (c Allowance) apply(d *draft, e Entry) (Result, error) {
 	for _, mark := range c.Leases {
 		if l, ok := d.Lease(mark.ID); ok && l.Seq == mark.Seq {
 			l.Seq++
-			d.leases.put(string(l.ID), l) // no index looks at Seq
+			d.leases.put(string(l.ID), l) // no index and no watch looks at Seq
 			result.Leases = append(result.Leases, l)
 		}
 	}
 	for _, mark := range c.Sessions {
 		if s, ok := d.Session(mark.ID); ok && s.Seq == mark.Seq {
 			s.Seq++
-			d.putSession(s)
+			d.sessions.put(string(s.ID), s) // no index and no watch looks at Seq
 			result.Sessions = append(result.Sessions, s)
 		}
 	}

@@ -169,6 +169,7 @@ type Result struct {
 	Revision   api.Revision // at which it was applied; a repeated command has the first one's
 	Term       uint64
 	Err        error
+	Changes    []Change // by kind and key, each once; nil if nothing changed
 	Edges      []Record // changed by ChangeEdges
 	Leases     []Lease  // granted, adopted, allowed
 	Sessions   []Session

@@ -11,16 +11,20 @@ import (
 
 // draft is the next state in the making. Every change goes through its methods, which keep the indexes true. A refused
 // command's draft is dropped, which is what makes commands all or nothing.
-type draft struct{ State }
+type draft struct {
+	State
+	changes []Change // in the order in which they were made, perhaps repeated
+}
 
 // Step returns the state after e, and what became of it. It is a pure function: s stays as it is. A refusal changes only
 // the revision.
 func (s *State) Step(e Entry) (*State, Result) {
-	d := draft{*s}
+	d := draft{State: *s}
 	result, err := e.Command.apply(&d, e)
 	if err != nil {
-		d, result = draft{*s}, Result{Err: err}
+		d, result = draft{State: *s}, Result{Err: err}
 	}
+	result.Changes = distinct(d.changes)
 	d.revision, d.term = api.Revision(e.Index), e.Term
 	if result.Revision == 0 {
 		result.Revision = d.revision
@@ -29,7 +33,13 @@ func (s *State) Step(e Entry) (*State, Result) {
 	return &d.State, result
 }
 
+func (d *draft) putNode(n Node) {
+	d.changed(api.RecordNode, string(n.ID))
+	d.nodes.put(string(n.ID), n)
+}
+
 func (d *draft) putSession(s Session) {
+	d.changed(api.RecordSession, string(s.ID))
 	d.sessions.put(string(s.ID), s)
 	d.by.nodeMember.put(pair(string(s.Node), string(s.ID)), s.ID)
 }
@@ -51,6 +61,7 @@ func (d *draft) endSession(s Session, status lease.Status, e Entry) []Ended {
 		}
 		ends = append(ends, d.endLease(l, lease.Released))
 	}
+	d.changed(api.RecordSession, string(s.ID))
 	d.sessions.remove(string(s.ID))
 	d.by.nodeMember.remove(pair(string(s.Node), string(s.ID)))
 	return ends
@@ -85,6 +96,7 @@ func (d *draft) remember(id string, status lease.Status) Ended {
 
 // addLease grants l. The caller has checked that its ID is new and that there is room.
 func (d *draft) addLease(l Lease) {
+	d.changed(api.RecordLease, string(l.ID))
 	d.leases.put(string(l.ID), l)
 	d.by.nodeLease.put(pair(string(l.Node), string(l.ID)), l.ID)
 	if l.Session != "" {
@@ -99,6 +111,7 @@ func (d *draft) addLease(l Lease) {
 }
 
 func (d *draft) removeLease(l Lease) {
+	d.changed(api.RecordLease, string(l.ID))
 	d.leases.remove(string(l.ID))
 	d.by.nodeLease.remove(pair(string(l.Node), string(l.ID)))
 	d.by.holder.remove(pair(string(l.Session), string(l.ID)))
@@ -155,6 +168,7 @@ func (d *draft) putRecord(was *Record, r Record) {
 		d.tombstones.remove(r.Name)
 		d.by.change.remove(changeKey(t.Revision, t.Name))
 	}
+	d.changed(api.RecordEdge, r.Name)
 	d.edges.put(r.Name, r)
 	d.indexRecord(r)
 }
@@ -179,6 +193,7 @@ func changeKey(revision api.Revision, edge string) string { return ordinal(uint6
 
 // bury replaces a record by its tombstone.
 func (d *draft) bury(r Record, e Entry) {
+	d.changed(api.RecordEdge, r.Name)
 	d.unindex(r)
 	d.edges.remove(r.Name)
 	if d.tombstones.size() >= TombstonesMax {

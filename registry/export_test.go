@@ -55,7 +55,7 @@ func SameTrees(a, b *State) bool {
 
 // ForgetTombstones does what happens when there are too many.
 func ForgetTombstones(s *State) *State {
-	d := draft{*s}
+	d := draft{State: *s}
 	d.forgetTombstones()
 	return &d.State
 }

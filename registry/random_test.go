@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
+	"maps"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -140,6 +143,7 @@ type auditor struct {
 // step checks what must hold between a state and the next.
 func (a *auditor) step(before, after *registry.State, c registry.Command, r registry.Result) {
 	require.NoError(a.t, after.Verify(), "%#v", c)
+	require.Equal(a.t, differences(before, after), r.Changes, "%#v", c)
 	if r.Err != nil {
 		require.True(a.t, registry.SameTrees(before, after), "%#v refused, but changed something", c)
 		return
@@ -170,6 +174,47 @@ func (a *auditor) step(before, after *registry.State, c registry.Command, r regi
 	for n := range after.Nodes() {
 		require.Equal(a.t, leased[n.ID], after.Leased(n.ID), "node %s", n.ID)
 	}
+}
+
+// differences finds what Result.Changes must say, by looking at everything.
+func differences(before, after *registry.State) (changes []registry.Change) {
+	compare := func(k api.RecordKind, was, is map[string]any) {
+		for key := range is {
+			if _, ok := was[key]; !ok {
+				was[key] = nil
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(was)) {
+			if !reflect.DeepEqual(was[key], is[key]) {
+				changes = append(changes, registry.Change{Kind: k, Key: key})
+			}
+		}
+	}
+	was, is := watchable(before), watchable(after)
+	for _, k := range slices.Sorted(maps.Keys(was)) {
+		compare(k, was[k], is[k])
+	}
+	return changes
+}
+
+// watchable returns the records of a state, without the counters of allowances.
+func watchable(s *registry.State) map[api.RecordKind]map[string]any {
+	all := map[api.RecordKind]map[string]any{api.RecordEdge: {}, api.RecordNode: {}, api.RecordLease: {}, api.RecordSession: {}}
+	for r := range s.Edges("") {
+		all[api.RecordEdge][r.Name] = r
+	}
+	for n := range s.Nodes() {
+		all[api.RecordNode][string(n.ID)] = n
+	}
+	for l := range s.Leases() {
+		l.Seq = 0
+		all[api.RecordLease][string(l.ID)] = l
+	}
+	for v := range s.Sessions() {
+		v.Seq = 0
+		all[api.RecordSession][string(v.ID)] = v
+	}
+	return all
 }
 
 // Whatever is proposed: the state holds together, generations rise over deletion and restores, changes are all or nothing, and a

@@ -89,7 +89,7 @@ func ReadState(r io.Reader) (*State, error) {
 	sum := crc32.New(castagnoli)
 	buffered := bufio.NewReader(r)
 	summed := io.TeeReader(buffered, sum)
-	d := draft{*NewState()}
+	d := draft{State: *NewState()}
 	var frames uint64
 	for {
 		before := sum.Sum32()
@@ -147,7 +147,7 @@ func (d *draft) load(k kind, payload []byte) error {
 	case kindSnapshotNode:
 		return decodeTo(payload, func(n Node) (bool, error) {
 			twice := d.nodes.has(string(n.ID))
-			d.nodes.put(string(n.ID), n)
+			d.putNode(n)
 			return twice, checkID("node ID", n.ID)
 		})
 	case kindSnapshotSess:
