@@ -6,8 +6,8 @@ import (
 	"sync"
 
 	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
+	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -31,14 +31,12 @@ func (t *leaseTime) Confirm(ctx context.Context, term uint64) error {
 
 // ProposeAllowance puts an allowance into the log.
 func (t *leaseTime) ProposeAllowance(ctx context.Context, term uint64, seen []leasebroker.Seen) error {
-	leases, sessions := marks(seen)
-	return t.propose(ctx, registry.Allowance{Term: term, Leases: leases, Sessions: sessions})
+	return t.propose(ctx, leaselog.Allowance(term, seen))
 }
 
 // ProposeExpire puts an expiry into the log.
 func (t *leaseTime) ProposeExpire(ctx context.Context, term uint64, seen []leasebroker.Seen) error {
-	leases, sessions := marks(seen)
-	return t.propose(ctx, registry.Expire{Term: term, Leases: leases, Sessions: sessions})
+	return t.propose(ctx, leaselog.Expire(term, seen))
 }
 
 // propose returns nil for a refusal by the state machine: the entry is in the log and did nothing, which is what its
@@ -49,60 +47,6 @@ func (t *leaseTime) propose(ctx context.Context, c registry.Command) error {
 		return nil
 	}
 	return err
-}
-
-func marks(seen []leasebroker.Seen) (leases []registry.Mark[lease.ID], sessions []registry.Mark[lease.SessionID]) {
-	for _, s := range seen {
-		if s.Key.Lease != "" {
-			leases = append(leases, registry.Mark[lease.ID]{ID: s.Key.Lease, Seq: s.Seq})
-		} else {
-			sessions = append(sessions, registry.Mark[lease.SessionID]{ID: s.Key.Session, Seq: s.Seq})
-		}
-	}
-	return leases, sessions
-}
-
-// applied says what one entry did to leases and sessions.
-func applied(index, term uint64, c registry.Command, r registry.Result) leasebroker.Applied {
-	a := leasebroker.Applied{Index: index, Term: term}
-	if r.Err != nil {
-		return a
-	}
-	terms := timed(r.Leases, r.Sessions)
-	if _, ok := c.(registry.Allowance); ok {
-		a.Allowed = terms
-	} else {
-		a.Granted = terms // also what was there already: the keeper knows it
-	}
-	for _, e := range r.Ended {
-		// The state remembers an ended ID, not what it was the ID of. IDs are random, so no other can be meant.
-		a.Ended = append(a.Ended, leasebroker.Key{Lease: lease.ID(e.ID)}, leasebroker.Key{Session: lease.SessionID(e.ID)})
-	}
-	return a
-}
-
-// snapshot is all that is timed in s.
-func snapshot(s *registry.State) leasebroker.Snapshot {
-	var leases []registry.Lease
-	for l := range s.Leases() {
-		leases = append(leases, l)
-	}
-	var sessions []registry.Session
-	for session := range s.Sessions() {
-		sessions = append(sessions, session)
-	}
-	return leasebroker.Snapshot{Index: uint64(s.Revision()), Terms: timed(leases, sessions)}
-}
-
-func timed(leases []registry.Lease, sessions []registry.Session) []leasebroker.Timed {
-	var out []leasebroker.Timed
-	for _, l := range leases {
-		out = append(out, leasebroker.Timed{Key: leasebroker.Key{Lease: l.ID}, TTL: l.TTL, Seq: l.Seq})
-	}
-	for _, s := range sessions {
-		out = append(out, leasebroker.Timed{Key: leasebroker.Key{Session: s.ID}, TTL: s.TTL, Seq: s.Seq})
-	}
-	return out
 }
 
 // mark is an index that only rises and can be waited for. The zero mark is at zero.

@@ -22,6 +22,7 @@ import (
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/node/blocks"
 	"github.com/grafnode/grafnode/node/host"
+	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
 	"github.com/grafnode/grafnode/transport"
 )
@@ -81,7 +82,7 @@ func (n *Node) openRegistry() (err error) {
 	}
 	changes := server.NewChanges(n.metrics)
 	n.registry.OnApply(func(index, term uint64, c registry.Command, r registry.Result) {
-		n.keeper.Applied(applied(index, term, c, r))
+		n.keeper.Applied(leaselog.Applied(index, term, c, r))
 		timed.told.move(index)
 		changes.Applied(index, c, r)
 		n.wake()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
+	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -133,7 +134,7 @@ func (n *Node) lead(ctx context.Context, news <-chan registry.Leadership) {
 			return
 		case l := <-news:
 			if l.Leads {
-				n.keeper.Lead(l.Term, snapshot(n.registry.State()))
+				n.keeper.Lead(l.Term, leaselog.Snapshot(n.registry.State()))
 			} else {
 				n.keeper.Follow()
 			}

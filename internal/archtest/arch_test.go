@@ -50,9 +50,11 @@ var allowed = map[string][]string{
 	"leasebroker":           {"api", "internal/..."},
 	"membership":            {"internal/..."},
 	"api/server":            {"api", "fabric", "registry", "leasebroker", "membership", "internal/..."},
+	"registry/simulate":     {"api", "registry", "leasebroker", "node/leaselog", "internal/..."},
+	"node/leaselog":         {"api", "registry", "leasebroker"},
 	"node/host":             {"api", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "internal/..."},
 	"node/blocks":           {"api", "durable", "internal/..."},
-	"node":                  {"api", "api/server", "client", "registry", "leasebroker", "membership", "transport", "node/host", "node/blocks", "fabric", "fabric/tcp", "internal/..."},
+	"node":                  {"api", "api/server", "client", "registry", "leasebroker", "membership", "transport", "node/host", "node/blocks", "node/leaselog", "fabric", "fabric/tcp", "internal/..."},
 
 	"examples/...":      {"stream", "stream/...", "edge", "client", "durable", "handoff", "api", "fabric", "examples/..."},
 	"demo":              {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric", "internal/..."},
