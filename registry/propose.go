@@ -13,11 +13,18 @@ import (
 )
 
 // Apply proposes c and waits for what becomes of it. Only the leader can. An error that wraps api.ErrNoQuorum means that c was not
-// applied and never will be; one that wraps api.ErrUnknown that it may have been, or may still be; any other is Result.Err, the
-// state machine's refusal.
+// applied and never will be, and so does api.ErrOverloaded, which only clients' writes get; one that wraps api.ErrUnknown that it
+// may have been, or may still be; any other is Result.Err, the state machine's refusal.
 func (r *Registry) Apply(ctx context.Context, c Command) (Result, error) {
 	if r.readyTerm() == 0 {
 		return Result{}, r.errNotLeader()
+	}
+	if !urgent(c) {
+		leave, err := r.admission.enter(ctx)
+		if err != nil {
+			return Result{}, err
+		}
+		defer leave()
 	}
 	return r.propose(ctx, c)
 }

@@ -36,13 +36,15 @@ type Registry struct {
 	transport *raftguard.Transport
 	raft      *raft.Raft
 
-	notify   chan bool     // raft's word on leadership; read by leadLoop alone
-	ready    atomic.Uint64 // term in which this node leads and has applied its barrier, else 0; stored by leadLoop's goroutines
-	leaders  leaders
-	barriers *rounds.Rounds[none] // strict reads
-	quorums  *rounds.Rounds[none] // default reads
-	transfer transferWatch
-	pending  pending
+	notify    chan bool     // raft's word on leadership; read by leadLoop alone
+	ready     atomic.Uint64 // term in which this node leads and has applied its barrier, else 0; stored by leadLoop's goroutines
+	leaders   leaders
+	barriers  *rounds.Rounds[none] // strict reads
+	quorums   *rounds.Rounds[none] // default reads
+	transfer  transferWatch
+	admission *admission
+	changing  chan struct{} // capacity 1: held while the group is changed
+	pending   pending
 
 	opened  time.Time
 	life    context.Context // ends when Close begins
@@ -59,7 +61,7 @@ func New(cfg Config) (*Registry, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Registry{cfg: cfg, log: cfg.Logger.With("room", "registry"), hub: newHub(), notify: make(chan bool, 8)}
+	r := &Registry{cfg: cfg, log: cfg.Logger.With("room", "registry"), hub: newHub(), notify: make(chan bool, 8), changing: make(chan struct{}, 1)}
 	r.life, r.end = context.WithCancelCause(context.Background())
 	r.barriers, r.quorums = rounds.New(r.life, r.barrier), rounds.New(r.life, r.quorum)
 	r.machine = &machine{
@@ -194,6 +196,8 @@ type Stats struct {
 	Leader      Peer
 	LastContact time.Duration // since the leader was last heard of, or since Open; zero on the leader
 	Disk        DiskStats
+	Waiting     int    // clients' writes that wait for their turn at this leader
+	Refused     uint64 // clients' writes that got none
 }
 
 // DiskStats counts the writes of Raft's log and votes.
