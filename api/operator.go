@@ -102,18 +102,19 @@ type Health struct {
 
 // SnapshotInfo describes a snapshot of the registry.
 type SnapshotInfo struct {
-	Cluster     string   `json:"cluster"`
-	Revision    Revision `json:"revision"`
-	Index       uint64   `json:"index"`
-	Term        uint64   `json:"term"`
-	Level       uint64   `json:"level"` // state-machine version
-	Bytes       int64    `json:"bytes"`
-	Edges       int      `json:"edges"`
-	Leases      int      `json:"leases"`
-	Sessions    int      `json:"sessions"`
-	Nodes       int      `json:"nodes"`
-	Checkpoints int      `json:"checkpoints"`
-	Tombstones  int      `json:"tombstones"`
+	Cluster     string    `json:"cluster"`
+	Taken       time.Time `json:"taken,omitzero"` // zero: the file does not say
+	Revision    Revision  `json:"revision"`
+	Term        uint64    `json:"term"`
+	Level       uint64    `json:"level"` // state-machine version; zero: the file does not say
+	Edges       int       `json:"edges"`
+	Leases      int       `json:"leases"`
+	Sessions    int       `json:"sessions"`
+	Nodes       int       `json:"nodes"`
+	Checkpoints int       `json:"checkpoints"`
+	Tombstones  int       `json:"tombstones"`
+	Bytes       int64     `json:"bytes,omitempty"` // of the whole file
+	Sum         string    `json:"sum,omitempty"`   // SHA-256 of all that it covers, in hexadecimal
 }
 
 // RestoreResponse says what the registry is after a restore (PUT /v1/operator/snapshot): every revision and generation in it is
