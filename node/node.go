@@ -154,7 +154,7 @@ func (n *Node) Drain(ctx context.Context) error {
 	}
 	var errs []error
 	if servers, err := n.registry.Servers(); err == nil && len(servers) > 1 && n.registry.IsLeader() {
-		errs = append(errs, within(n.registry.Transfer))
+		errs = append(errs, within(func(ctx context.Context) error { return n.registry.Transfer(ctx, "") }))
 	}
 	errs = append(errs, within(n.gossip.Leave))
 	return errors.Join(errs...)

@@ -104,7 +104,10 @@ func (n *Node) addVoter(ctx context.Context, peer registry.Peer, gone locator.No
 			return err
 		}
 	}
-	return n.registry.AddVoter(ctx, peer)
+	if err := n.registry.AddNonvoter(ctx, peer); err != nil {
+		return err
+	}
+	return n.registry.Promote(ctx, peer.ID)
 }
 
 // advertise tells gossip what steers founding, taking in and placing.

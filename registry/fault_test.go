@@ -41,7 +41,7 @@ func TestLeaderChangeLosesNothing(t *testing.T) {
 	c.agree()
 
 	before := c.leader()
-	require.NoError(t, before.Transfer(c.within()))
+	require.NoError(t, before.Transfer(c.within(), ""))
 	r = c.apply(take("p.a", r.Edges[0].Revision, "s1"))
 	require.Equal(t, fence.Epoch(3), r.Edges[0].Generation)
 	c.agree()
@@ -140,9 +140,13 @@ func TestMembersComeAndGo(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, has)
 	leader := c.leader()
-	require.NoError(t, leader.AddVoter(c.within(), registry.Peer{ID: m.id, Address: m.address}))
+	require.NoError(t, leader.AddNonvoter(c.within(), registry.Peer{ID: m.id, Address: m.address}))
 	c.members = append(c.members, m)
 	c.agree()
+	require.Equal(t, 1, leader.Stats().Voters)
+	require.ErrorIs(t, leader.Transfer(c.within(), m.id), api.ErrConflict, "it does not vote yet")
+	require.NoError(t, leader.Promote(c.within(), m.id))
+	require.ErrorIs(t, leader.Promote(c.within(), "nobody"), api.ErrNotFound)
 	has, err = m.HasState()
 	require.NoError(t, err)
 	require.True(t, has)
@@ -218,7 +222,7 @@ func TestWatchGoesOnThroughLeaderChanges(t *testing.T) {
 			r, _ := c.leader().State().Edge(name)
 			c.applyUntil(take(name, r.Revision, "s1"), name)
 			if i%15 == 7 {
-				_ = c.leader().Transfer(c.within()) // whether or not it succeeds
+				_ = c.leader().Transfer(c.within(), "") // whether or not it succeeds
 			}
 		}
 	}()

@@ -151,7 +151,7 @@ func TestConcurrentClientsSeeOneOrder(t *testing.T) {
 			c.another(leader)
 			leader.wire.setCut(false)
 		} else {
-			_ = leader.Transfer(c.within()) // may fail under way
+			_ = leader.Transfer(c.within(), "") // may fail under way
 		}
 	}
 }
