@@ -106,27 +106,3 @@ type ChangeResponse struct {
 	Revision Revision `json:"revision"`
 	Edges    []Edge   `json:"edges"`
 }
-
-// EventType says what a line of the watch stream is.
-type EventType string
-
-// A watch stream is: state events for every edge that exists, one sync, then changes, with bookmarks in between.
-const (
-	EventState    EventType = "state"
-	EventSync     EventType = "sync"
-	EventChange   EventType = "change"
-	EventBookmark EventType = "bookmark" // everything up to Revision has been delivered
-	EventError    EventType = "error"    // the stream ends, and why
-)
-
-// BookmarkEvery is how often an otherwise silent watch stream carries a bookmark. A reader that has heard nothing for three
-// times as long treats the stream as broken and goes to another node.
-const BookmarkEvery = 2 * time.Second
-
-// Event is one line of the watch stream.
-type Event struct {
-	Type     EventType `json:"type"`
-	Revision Revision  `json:"revision"`
-	Edge     *Edge     `json:"edge,omitempty"`
-	Error    *Error    `json:"error,omitempty"`
-}
