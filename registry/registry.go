@@ -61,7 +61,10 @@ func New(cfg Config) (*Registry, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Registry{cfg: cfg, log: cfg.Logger.With("room", "registry"), hub: newHub(), notify: make(chan bool, 8), changing: make(chan struct{}, 1)}
+	r := &Registry{
+		cfg: cfg, log: cfg.Logger.With("room", "registry"), hub: newHub(), notify: make(chan bool, 8), changing: make(chan struct{}, 1),
+		admission: newAdmission(),
+	}
 	r.life, r.end = context.WithCancelCause(context.Background())
 	r.barriers, r.quorums = rounds.New(r.life, r.barrier), rounds.New(r.life, r.quorum)
 	r.machine = &machine{
