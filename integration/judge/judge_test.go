@@ -102,7 +102,7 @@ func TestARightHistory(t *testing.T) {
 	var s script
 	s.absent("a.x")
 	s.change(history.Applied, 0, a1, b1)
-	s.change(history.Refused, 0, a2)
+	s.change(history.Refused, 0, record("a.x", 12, 2, "t8"))
 	s.read(a1)
 	s.read(freed(a1, 15)) // nobody's doing
 	s.change(history.Refused, 10, record("a.x", 17, 2, "t9"))
