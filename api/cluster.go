@@ -75,6 +75,7 @@ type Status struct {
 	Ready    bool           `json:"ready"`
 	Problems []string       `json:"problems,omitempty"` // why not ready
 	Started  time.Time      `json:"started"`
+	Disk     *Disk          `json:"disk,omitempty"`
 }
 
 // Checkpoint is a small fenced value in the registry.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -12,6 +13,9 @@ const BlockBytes = 4096
 
 // Request asks the cluster for a lease.
 type Request struct {
+	// ID is the lease to be, if it is given: NewID's. The same request under the same ID is carried out once, however often it is
+	// sent, so that an unknown outcome can be resolved. Empty: the cluster chooses one.
+	ID    ID            `json:"id,omitempty"`
 	Kind  Kind          `json:"kind"`
 	Bytes uint64        `json:"bytes"`
 	TTL   time.Duration `json:"ttl_ns"`
@@ -84,5 +88,11 @@ func (r Request) Validate() error {
 	if r.Bytes == 0 {
 		return errors.New("lease: no size asked for")
 	}
+	if r.ID != "" && !idForm.MatchString(string(r.ID)) {
+		return fmt.Errorf("lease: ID %q is not one of NewID's", r.ID)
+	}
 	return CheckTTL(r.TTL)
 }
+
+// idForm is that of NewID. A region's lease is also a file's name.
+var idForm = regexp.MustCompile(`^[a-z2-7]{26}$`)

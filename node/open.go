@@ -70,7 +70,7 @@ func (n *Node) openPort() (err error) {
 func (n *Node) openRegistry() (err error) {
 	n.registry, err = registry.New(registry.Config{
 		NodeID: n.dir.id, Address: n.Address(), DataDir: n.dir.file(dirRegistry), Layer: n.mux.Raft(),
-		Heartbeat: n.cfg.Heartbeat, Election: n.cfg.Election, Logger: n.log, Fatal: n.fail,
+		Heartbeat: n.cfg.Heartbeat, Election: n.cfg.Election, LogStore: n.cfg.LogStore, Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {
 		return err
@@ -138,8 +138,9 @@ func (n *Node) openAPI() (err error) {
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server.NewCluster(n.metrics, n.dir.id, n.registry, n.gossip, n.ringMetrics)
 	n.api, err = server.New(server.Config{
-		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Gossip: n.gossip, Keeper: n.keeper,
-		Blocks: n.blocks, Founding: n.promises, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,
+		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Group: n.registry, Gossip: n.gossip,
+		Keeper: n.keeper, Blocks: n.blocks, Founding: n.promises, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,
+		Space: func() (uint64, uint64) { return space(n.cfg.DataDir) },
 	})
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -89,25 +88,20 @@ func (s *Server) blockLease(r *http.Request) (lease.ID, error) {
 		return "", err
 	}
 	id := lease.ID(r.PathValue("lease"))
+	if err := checkID("lease ID", string(id)); err != nil {
+		return "", err
+	}
 	l, ok := s.c.Registry.State().Lease(id)
 	if !ok {
 		if err := s.catchUp(r.Context()); err != nil {
 			return "", err
 		}
 		if l, ok = s.c.Registry.State().Lease(id); !ok {
-			return "", s.endedLease(id)
+			return "", endedLease(s.c.Registry.State(), id)
 		}
 	}
 	if l.Kind != lease.KindBlock || l.Node != s.c.Node {
 		return "", api.Errorf(api.KindNotFound, "lease %s is no block region of this node", id)
 	}
 	return id, nil
-}
-
-// endedLease says why there is no such lease, as far as it is remembered.
-func (s *Server) endedLease(id lease.ID) error {
-	if status, ok := s.c.Registry.State().Ended(string(id)); ok && status != lease.Active {
-		return fmt.Errorf("lease %s: %w", id, status.Err())
-	}
-	return api.Errorf(api.KindNotFound, "no lease %s", id)
 }

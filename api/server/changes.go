@@ -32,28 +32,67 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 	if err := checkChange(want, session); err != nil {
 		return err
 	}
-	command := registry.ChangeEdges{
-		Op: want.OpID, Session: session.ID, Reason: want.Reason, Detail: want.Detail, TTL: s.c.RingTTL,
+	state := s.c.Registry.State()
+	if records, ok := appliedBefore(state, want); ok {
+		return s.answerChange(w, records)
 	}
-	places := s.newPlaces(s.c.Registry.State())
-	for _, edge := range want.Edges {
-		places.release(edge.Name)
-	}
-	for _, edge := range want.Edges {
-		placed, err := places.edge(edge, session)
-		if err != nil {
+	command, err := s.placeChange(state, want, session)
+	if errors.Is(err, api.ErrNoRoom) {
+		// A copy of this request may be on its way through the log and have found room. What was proposed before this barrier
+		// is applied after it.
+		if err := s.c.Registry.Read(r.Context(), api.Strict); err != nil {
 			return err
 		}
-		command.Edges = append(command.Edges, placed)
+		if records, ok := appliedBefore(s.c.Registry.State(), want); ok {
+			return s.answerChange(w, records)
+		}
+	}
+	if err != nil {
+		return err
 	}
 	result, err := s.c.Registry.Apply(r.Context(), command)
 	if err != nil {
 		return err
 	}
+	return s.answerChange(w, result.Edges)
+}
+
+// appliedBefore returns the records of a change that is in the state already, as the state machine would answer it: nothing is
+// placed for it again, and no want of room or of healthy nodes now can hide that it was done.
+func appliedBefore(state *registry.State, r api.ChangeRequest) (records []registry.Record, ok bool) {
+	for _, e := range r.Edges {
+		record, ok := state.Edge(e.Name)
+		if !ok || record.Op.ID != r.OpID || record.Op.Session != r.Session {
+			return nil, false
+		}
+		records = append(records, record)
+	}
+	return records, true
+}
+
+// placeChange finds a place for each ring of a change.
+func (s *Server) placeChange(state *registry.State, r api.ChangeRequest, session registry.Session) (registry.ChangeEdges, error) {
+	command := registry.ChangeEdges{Op: r.OpID, Session: session.ID, Reason: r.Reason, Detail: r.Detail, TTL: s.c.RingTTL}
+	places := s.newPlaces(state)
+	for _, edge := range r.Edges {
+		places.release(edge.Name)
+	}
+	for _, edge := range r.Edges {
+		placed, err := places.edge(edge, session)
+		if err != nil {
+			return registry.ChangeEdges{}, err
+		}
+		command.Edges = append(command.Edges, placed)
+	}
+	return command, nil
+}
+
+// answerChange answers with the records as the change left them: its revision is theirs.
+func (s *Server) answerChange(w http.ResponseWriter, records []registry.Record) error {
 	state := s.c.Registry.State()
 	s.setHeaders(w, state)
-	answered := api.ChangeResponse{Revision: result.Revision}
-	for _, record := range result.Edges {
+	answered := api.ChangeResponse{Revision: records[0].Op.Revision}
+	for _, record := range records {
 		answered.Edges = append(answered.Edges, record.API(state))
 	}
 	return answer(w, answered)

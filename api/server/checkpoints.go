@@ -1,11 +1,14 @@
 package server
 
 import (
+	"hash/crc32"
 	"net/http"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/registry"
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (s *Server) getCheckpoint(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
 	if err := q.check(); err != nil {
@@ -25,9 +28,15 @@ func (s *Server) putCheckpoint(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	key := r.PathValue("key")
+	if err := checkID("checkpoint's key", key); err != nil {
+		return err
+	}
 	if len(want.Value) > api.CheckpointBytesMax {
 		return api.Errorf(api.KindTooLarge, "checkpoint %s: %d bytes, at most %d; larger state belongs in leased blocks",
 			key, len(want.Value), api.CheckpointBytesMax)
+	}
+	if sum := crc32.Checksum(want.Value, castagnoli); want.Write && sum != want.Sum {
+		return api.Errorf(api.KindInvalid, "checkpoint %s: the value's checksum is %08x, sum says %08x: damaged on its way", key, sum, want.Sum)
 	}
 	result, err := s.c.Registry.Apply(r.Context(), registry.PutCheckpoint{
 		Key: key, Epoch: want.Epoch, Write: want.Write, Expect: want.Expect, Value: want.Value, Sum: want.Sum,

@@ -8,7 +8,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/grafnode/grafnode/api"
 )
@@ -18,23 +21,21 @@ const bodyMax = 1 << 20
 
 // decode reads the one JSON value that r's body must be, strictly.
 func decode(r *http.Request, into any) error {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return api.Errorf(api.KindInvalid, "Content-Type is %q, must be application/json", r.Header.Get("Content-Type"))
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if charset := params["charset"]; err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return api.Errorf(api.KindInvalid, "Content-Type is %q, must be application/json, in UTF-8", r.Header.Get("Content-Type"))
 	}
 	body, err := readBody(r)
 	if err != nil {
 		return err
 	}
+	if err := checkJSON(body); err != nil {
+		return api.Errorf(api.KindInvalid, "request body: %v", err)
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		if errors.Is(err, io.EOF) {
-			return api.Errorf(api.KindInvalid, "request body is empty, must be JSON")
-		}
 		return api.Errorf(api.KindInvalid, "request body: %v", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return api.Errorf(api.KindInvalid, "request body: more than one JSON value")
 	}
 	return nil
 }
@@ -42,14 +43,28 @@ func decode(r *http.Request, into any) error {
 // readBody reads all of r's body, which MaxBytesReader bounds.
 func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		return body, nil
+	}
+	if wrong := bodyError(err); wrong != nil {
+		return nil, wrong
+	}
+	return nil, api.Errorf(api.KindInvalid, "request body: %v", err)
+}
+
+// bodyError says what is wrong if a body could not be read, and nil if err is about something else.
+func bodyError(err error) error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, api.Errorf(api.KindTooLarge, "request body is over %d bytes", large.Limit)
-	case err != nil:
-		return nil, api.Errorf(api.KindInvalid, "request body: %v", err)
+		return api.Errorf(api.KindTooLarge, "request body is over %d bytes", large.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return api.Errorf(api.KindInvalid, "request body did not come within %v", bodyPatience)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return api.Errorf(api.KindInvalid, "request body was cut off")
+	default:
+		return nil
 	}
-	return body, nil
 }
 
 func answer(w http.ResponseWriter, v any) error {
@@ -62,14 +77,19 @@ func answer(w http.ResponseWriter, v any) error {
 	return nil
 }
 
-func answerError(w http.ResponseWriter, err error) {
+func answerError(w http.ResponseWriter, err error) { answerErrorAs(w, err, api.ErrorOf(err).Status()) }
+
+func answerErrorAs(w http.ResponseWriter, err error, status int) {
 	e := api.ErrorOf(err)
 	b, merr := json.Marshal(e)
 	if merr != nil { // cannot be: two strings
 		b = []byte(`{"kind":"internal","message":"an error that cannot be encoded"}`)
 	}
+	if e.Kind == api.KindOverloaded {
+		w.Header().Set("Retry-After", "1") // the least that the header can say
+	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(e.Status())
+	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n'))
 }
 
@@ -91,10 +111,15 @@ func queryOf(r *http.Request) *query {
 
 func (q *query) text(name string) string {
 	q.known[name] = true
-	if len(q.values[name]) > 1 && q.err == nil {
+	value := q.values.Get(name)
+	switch {
+	case q.err != nil:
+	case len(q.values[name]) > 1:
 		q.err = api.Errorf(api.KindInvalid, "query parameter %q is given %d times", name, len(q.values[name]))
+	case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
+		q.err = api.Errorf(api.KindInvalid, "query parameter %q is no text: %q", name, value)
 	}
-	return q.values.Get(name)
+	return value
 }
 
 // number returns a parameter's value; a missing one is an error only if it is required.
@@ -108,6 +133,21 @@ func (q *query) number(name string, required bool) uint64 {
 		q.err = api.Errorf(api.KindInvalid, "query parameter %q is %q, must be a whole number", name, s)
 	}
 	return n
+}
+
+// flag returns whether a parameter is given as true.
+func (q *query) flag(name string) bool {
+	switch s := q.text(name); s {
+	case "", "false":
+		return false
+	case "true":
+		return true
+	default:
+		if q.err == nil {
+			q.err = api.Errorf(api.KindInvalid, "query parameter %q is %q, must be true or false", name, s)
+		}
+		return false
+	}
 }
 
 func (q *query) consistency() api.Consistency {

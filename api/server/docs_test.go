@@ -13,7 +13,7 @@ import (
 
 // docs/api.md names the routes that there are, and no others.
 func TestRoutesAreDocumented(t *testing.T) {
-	require.Equal(t, found(t, "server.go", `"((?:GET|POST|PUT|DELETE) /[^"]*)"`), found(t, "../../docs/api.md", "(?m)^\\| `((?:GET|POST|PUT|DELETE) /[^`]*)`"))
+	require.Equal(t, found(t, "routes.go", `"((?:GET|POST|PUT|DELETE) /[^"]*)"`), found(t, "../../docs/api.md", "(?m)^\\| `((?:GET|POST|PUT|DELETE) /[^`]*)`"))
 }
 
 // And the error kinds and reasons likewise, which programs in other languages read there.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -36,6 +38,7 @@ type fakeRegistry struct {
 	onRead   func()
 	events   []api.Event
 	watchErr error
+	silent   time.Duration
 }
 
 func (f *fakeRegistry) State() *registry.State {
@@ -81,7 +84,56 @@ func (f *fakeRegistry) Servers() ([]registry.Server, error) {
 	return []registry.Server{{Peer: registry.Peer{ID: "n1", Address: "127.0.0.1:7400"}, Voter: true}}, nil
 }
 
-func (f *fakeRegistry) Stats() registry.Stats { return registry.Stats{State: "leader", Term: 1} }
+func (f *fakeRegistry) Stats() registry.Stats {
+	return registry.Stats{State: "leader", Term: 1, LastIndex: 100, Leader: f.leader, LastContact: f.silent}
+}
+
+// fakeGroup is a Raft group of n1, n2 and n3, and a snapshot that is a line of text.
+type fakeGroup struct {
+	registry *fakeRegistry
+	members  []registry.Member
+	removed  []locator.NodeID
+	saved    string
+	saveErr  error // after what is saved
+	restored []string
+}
+
+func (f *fakeGroup) Members() ([]registry.Member, error) { return f.members, nil }
+
+func (f *fakeGroup) RemoveServer(_ context.Context, id locator.NodeID) error {
+	if id == f.registry.leader.ID {
+		return fmt.Errorf("%s leads: transfer leadership first: %w", id, api.ErrConflict)
+	}
+	f.removed = append(f.removed, id)
+	return nil
+}
+
+func (f *fakeGroup) Transfer(_ context.Context, to locator.NodeID) error {
+	for _, m := range f.members {
+		if m.ID == to || to == "" && m.ID != f.registry.leader.ID {
+			f.registry.leader = m.Peer
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is no member: %w", to, api.ErrNotFound)
+}
+
+func (f *fakeGroup) SaveSnapshot(_ context.Context, w io.Writer) (registry.SnapshotInfo, error) {
+	_, err := io.WriteString(w, f.saved)
+	return registry.SnapshotInfo{}, errors.Join(err, f.saveErr)
+}
+
+func (f *fakeGroup) RestoreSnapshot(_ context.Context, r io.Reader, force bool) error {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	if !force && !strings.HasPrefix(string(b), "snapshot") {
+		return fmt.Errorf("snapshot: not one: %w", api.ErrCorrupt)
+	}
+	f.restored = append(f.restored, string(b))
+	return nil
+}
 
 type fakeGossip []membership.Member
 
@@ -132,6 +184,7 @@ func (f fakeFounding) Promise(api.FoundRequest) error { return f.err }
 // fixture is a node n1 that leads, beside nodes n2 and n3, with session s1 on n1 whose token is "secret".
 type fixture struct {
 	registry *fakeRegistry
+	group    *fakeGroup
 	blocks   *fakeBlocks
 	server   *Server
 	url      string
@@ -150,10 +203,15 @@ func newFixture(t *testing.T) *fixture {
 	apply(t, reg, registry.InitCluster{Cluster: "c1"})
 	apply(t, reg, registry.OpenSession{Session: "s1", Stage: "parse", Node: "n1", Incarnation: 1, TTL: 10 * time.Second,
 		Token: sha256.Sum256([]byte("secret"))})
-	f := &fixture{registry: reg, blocks: &fakeBlocks{}}
+	f := &fixture{registry: reg, group: &fakeGroup{registry: reg, saved: "snapshot of c1"}, blocks: &fakeBlocks{}}
+	for i, m := range gossip {
+		f.group.members = append(f.group.members, registry.Member{
+			Server: registry.Server{Peer: registry.Peer{ID: m.ID, Address: m.Address}, Voter: true}, Leader: i == 0, Matched: 100,
+		})
+	}
 	var err error
 	f.server, err = New(Config{
-		Node: "n1", Name: "n1", Version: "0", Registry: reg, Gossip: gossip, Keeper: fakeKeeper{}, Blocks: f.blocks,
+		Node: "n1", Name: "n1", Version: "0", Registry: reg, Group: f.group, Gossip: gossip, Keeper: fakeKeeper{}, Blocks: f.blocks,
 		Founding: fakeFounding{}, Problems: func() []string { return nil }, Metrics: prometheus.NewRegistry(),
 	})
 	require.NoError(t, err)

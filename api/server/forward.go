@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -20,9 +23,14 @@ type forwarder struct {
 	self      string
 	transport *http.Transport
 	proxy     httputil.ReverseProxy
+	patient   *http.Transport // for what may take long after all of it was sent
+	restores  httputil.ReverseProxy
 }
 
 type leaderKey struct{}
+
+// restorePatience bounds the time that the leader takes for a snapshot once it has all of it.
+const restorePatience = 5 * time.Minute
 
 func newForwarder(self string, dial func(ctx context.Context, network, address string) (net.Conn, error)) *forwarder {
 	f := &forwarder{self: self}
@@ -33,11 +41,10 @@ func newForwarder(self string, dial func(ctx context.Context, network, address s
 		ResponseHeaderTimeout: 30 * time.Second,
 		DisableCompression:    true,
 	}
-	f.proxy = httputil.ReverseProxy{
-		Transport:    f.transport,
-		Rewrite:      f.rewrite,
-		ErrorHandler: forwardFailed,
-	}
+	f.patient = f.transport.Clone()
+	f.patient.ResponseHeaderTimeout = restorePatience
+	f.proxy = httputil.ReverseProxy{Transport: f.transport, Rewrite: f.rewrite, ErrorHandler: forwardFailed}
+	f.restores = httputil.ReverseProxy{Transport: f.patient, Rewrite: f.rewrite, ErrorHandler: forwardFailed}
 	return f
 }
 
@@ -56,7 +63,11 @@ func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, leader strin
 	for _, h := range []string{api.HeaderCluster, api.HeaderRevision, api.HeaderLeader} {
 		w.Header().Del(h) // the leader's answer carries its own
 	}
-	f.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), leaderKey{}, leader)))
+	proxy := &f.proxy
+	if r.URL.Path == snapshotPath {
+		proxy = &f.restores
+	}
+	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), leaderKey{}, leader)))
 	return nil
 }
 
@@ -66,8 +77,8 @@ func forwardFailed(w http.ResponseWriter, r *http.Request, err error) {
 	var op *net.OpError
 	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large):
-		err = api.Errorf(api.KindTooLarge, "request body is over %d bytes", large.Limit)
+	case errors.As(err, &large): // the leader never had all of it
+		err = bodyError(err)
 	case errors.As(err, &op) && op.Op == "dial":
 		err = api.Errorf(api.KindNoQuorum, "the leader cannot be reached: %v", err)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
@@ -78,4 +89,25 @@ func forwardFailed(w http.ResponseWriter, r *http.Request, err error) {
 	answerError(w, err)
 }
 
-func (f *forwarder) close() { f.transport.CloseIdleConnections() }
+// get asks the node at address for what is at path and decodes it into out.
+func (f *forwarder) get(ctx context.Context, address, path string, out any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set(headerForwarded, f.self)
+	resp, err := f.transport.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("HTTP status %d", resp.StatusCode)
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, bodyMax)).Decode(out)
+}
+
+func (f *forwarder) close() {
+	f.transport.CloseIdleConnections()
+	f.patient.CloseIdleConnections()
+}

@@ -23,13 +23,16 @@ func (s *Server) acquire(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	node, err := s.placeLease(want, session)
-	if err != nil {
+	if want.ID == "" {
+		want.ID = lease.NewID()
+	}
+	grant := registry.GrantLease{
+		Lease: want.ID, Kind: want.Kind, Session: session.ID, Name: want.Name, Bytes: want.Bytes, TTL: want.TTL,
+	}
+	if grant.Node, err = s.placeLease(want, session); err != nil {
 		return err
 	}
-	result, err := s.c.Registry.Apply(r.Context(), registry.GrantLease{
-		Lease: lease.NewID(), Kind: want.Kind, Node: node, Session: session.ID, Name: want.Name, Bytes: want.Bytes, TTL: want.TTL,
-	})
+	result, err := s.c.Registry.Apply(r.Context(), grant)
 	if err != nil {
 		return err
 	}
@@ -39,6 +42,9 @@ func (s *Server) acquire(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
+	if err := checkID("lease ID", string(leaseID(r))); err != nil {
+		return err
+	}
 	session, err := s.authorise(r)
 	if err != nil {
 		return err
@@ -55,6 +61,9 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
+	if err := checkID("lease ID", string(leaseID(r))); err != nil {
+		return err
+	}
 	if _, err := s.c.Registry.Apply(r.Context(), registry.RevokeLease{Lease: leaseID(r), Detail: detail}); err != nil {
 		return err
 	}
@@ -65,6 +74,9 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) adopt(w http.ResponseWriter, r *http.Request) error {
 	var want api.AdoptRequest
 	if err := decode(r, &want); err != nil {
+		return err
+	}
+	if err := checkID("lease ID", string(leaseID(r))); err != nil {
 		return err
 	}
 	if l, ok := s.c.Registry.State().Lease(leaseID(r)); ok && l.Epoch != want.Generation {

@@ -108,10 +108,16 @@ func (p *places) place(r leasebroker.Request) (locator.NodeID, error) {
 	return node, err
 }
 
-// placeLease chooses a node for a lease outside an edge. A named region that exists stays where it is. Storage is not
-// counted as memory is: it asks for none.
+// placeLease chooses a node for a lease outside an edge. A named region that exists stays where it is, and so does a lease
+// that was granted when the request came before. Storage is not counted as memory is: it asks for none.
 func (s *Server) placeLease(want lease.Request, session registry.Session) (locator.NodeID, error) {
 	state := s.c.Registry.State()
+	if had, ok := state.Lease(want.ID); ok {
+		return had.Node, nil
+	}
+	if _, ended := state.Ended(string(want.ID)); ended {
+		return "", endedLease(state, want.ID)
+	}
 	if want.Name != "" {
 		if had, ok := state.Region(want.Name); ok {
 			return had.Node, nil

@@ -71,7 +71,7 @@ func TestBadRequestsAreRefusedInOneClearLine(t *testing.T) {
 		says               string
 	}{
 		"no such route":          {"GET", "/v1/nope", "", nil, 404, api.KindNotFound, "no route GET /v1/nope"},
-		"wrong method":           {"GET", "/v1/changes", "", nil, 400, api.KindInvalid, "it takes POST"},
+		"wrong method":           {"GET", "/v1/changes", "", nil, 405, api.KindInvalid, "it takes POST"},
 		"wrong content type":     {"POST", "/v1/changes", "{}", []string{"Content-Type", "text/plain"}, 400, api.KindInvalid, "application/json"},
 		"empty body":             {"POST", "/v1/changes", "", nil, 400, api.KindInvalid, "is empty"},
 		"no JSON":                {"POST", "/v1/changes", "{", nil, 400, api.KindInvalid, "unexpected EOF"},

@@ -1,0 +1,169 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/membership"
+)
+
+// What is still well.
+const (
+	contactMax = 5 * time.Second // since a member last answered its leader, which writes to it at least once a second
+	lagMax     = 4096            // entries that a member may lack: what a busy second brings
+	freeMin    = 256 << 20       // bytes left on the registry's disk; a snapshot needs room beside the log
+	askFor     = 2 * time.Second // a node that has not said how it is by then is not well
+)
+
+// health says how the cluster stands: the leader's view or, where there is none to be had, this node's. It is an answer in both
+// cases: asking and getting no answer at all is what an operator can do without.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
+	if err := queryOf(r).check(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 2*askFor)
+	defer cancel()
+	leader, known := s.c.Registry.Leader()
+	switch {
+	case s.c.Registry.IsLeader():
+		return answer(w, s.healthAsLeader(ctx))
+	case !known || leader.ID == s.c.Node:
+		return answer(w, s.healthAlone("no leader is known: a majority of the voters cannot be reached, or an election is going on"))
+	case r.Header.Get(headerForwarded) != "":
+		return answer(w, s.healthAlone("an election is going on"))
+	}
+	var h api.Health
+	if err := s.forwarder.get(ctx, leader.Address, "/v1/operator/health", &h); err != nil {
+		return answer(w, s.healthAlone(fmt.Sprintf("the leader %s at %s does not answer: %v", leader.ID, leader.Address, err)))
+	}
+	return answer(w, h)
+}
+
+// healthAlone is what a node can say without a leader: it does not know how the others are.
+func (s *Server) healthAlone(problem string) api.Health {
+	h := s.healthBase()
+	h.Problems = append(h.Problems, problem)
+	for _, server := range h.Servers {
+		if server.Voter {
+			h.Voters++
+		}
+	}
+	h.Quorum = h.Voters/2 + 1
+	h.Margin = -1
+	return h
+}
+
+func (s *Server) healthBase() api.Health {
+	state, stats := s.c.Registry.State(), s.c.Registry.Stats()
+	h := api.Health{
+		From: s.c.Node, Cluster: state.Cluster(), Leader: stats.Leader.ID, Term: stats.Term, Revision: state.Revision(),
+	}
+	servers, err := s.servers(state)
+	if err != nil {
+		h.Problems = append(h.Problems, err.Error())
+	}
+	for _, server := range servers {
+		h.Servers = append(h.Servers, api.ServerHealth{RaftServer: server})
+	}
+	return h
+}
+
+func (s *Server) healthAsLeader(ctx context.Context) api.Health {
+	h := s.healthBase()
+	statuses := s.askAll(ctx, h.Servers)
+	if err := s.c.Registry.Read(ctx, api.Default); err != nil {
+		h.Problems = append(h.Problems, fmt.Sprintf("the leader has no majority behind it: %v", err))
+	}
+	well := 0
+	for i := range h.Servers {
+		server := &h.Servers[i]
+		server.Problems = problemsOf(*server, statuses[i])
+		server.Healthy = len(server.Problems) == 0
+		if status := statuses[i].status; status != nil {
+			server.Disk = status.Disk
+		}
+		if !server.Voter {
+			continue // it does not count yet, so nothing rests on it
+		}
+		h.Voters++
+		if server.Healthy {
+			well++
+			continue
+		}
+		h.Problems = append(h.Problems, fmt.Sprintf("%s: %s", nameOf(server.RaftServer), strings.Join(server.Problems, "; ")))
+	}
+	h.Quorum = h.Voters/2 + 1
+	h.Margin = well - h.Quorum
+	h.Healthy = len(h.Problems) == 0
+	return h
+}
+
+// asked is what a node answered when it was asked how it is.
+type asked struct {
+	status *api.Status
+	err    error
+}
+
+// askAll asks all servers for their status, this node included.
+func (s *Server) askAll(ctx context.Context, servers []api.ServerHealth) []asked {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	answers := make([]asked, len(servers))
+	var asking sync.WaitGroup
+	for i, server := range servers {
+		if server.ID == s.c.Node {
+			own := s.ownStatus()
+			answers[i].status = &own
+			continue
+		}
+		asking.Go(func() {
+			var status api.Status
+			if answers[i].err = s.forwarder.get(ctx, server.Address, "/v1/status", &status); answers[i].err == nil {
+				answers[i].status = &status
+			}
+		})
+	}
+	asking.Wait()
+	return answers
+}
+
+// problemsOf says what is wrong with a member.
+func problemsOf(server api.ServerHealth, a asked) (problems []string) {
+	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	switch {
+	case server.Leader:
+	case server.LastContact < 0:
+		say("has not answered its leader yet")
+	case server.LastContact > contactMax:
+		say("has not answered its leader for %v", server.LastContact.Round(time.Second))
+	case server.Lag > lagMax:
+		say("is %d log entries behind", server.Lag)
+	}
+	if server.Gossip != string(membership.Alive) {
+		say("gossip says %s", server.Gossip)
+	}
+	switch status := a.status; {
+	case status == nil:
+		say("its API does not answer: %v", a.err)
+	case status.Node != server.ID:
+		say("another node, %s, answers at its address", status.Node)
+	default:
+		problems = append(problems, status.Problems...)
+		if d := status.Disk; d != nil && d.Size > 0 && d.Free < freeMin {
+			say("its disk has %d MiB left", d.Free>>20)
+		}
+	}
+	return problems
+}
+
+func nameOf(server api.RaftServer) string {
+	if server.Name == "" {
+		return string(server.ID)
+	}
+	return fmt.Sprintf("%s (%s)", server.Name, server.ID)
+}

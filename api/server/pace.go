@@ -1,0 +1,69 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// How long a connection may keep a handler waiting. A peer that sends or takes a little now and then is cut off all the same,
+// except where the length of a stream is open: there only standing still counts.
+const (
+	bodyPatience  = 30 * time.Second // for a whole request body, or between two pieces of a streamed one
+	writePatience = 30 * time.Second // for each piece of an answer to be taken
+)
+
+// pacedBody sets read deadlines, which the server's own would set for watches and snapshots too. It takes them away at the
+// end: from then on the server listens for the connection's end, and a deadline would look like one.
+type pacedBody struct {
+	io.ReadCloser
+	control  *http.ResponseController
+	streamed bool
+	begun    bool
+}
+
+// Read reads.
+func (b *pacedBody) Read(p []byte) (int, error) {
+	if !b.begun || b.streamed {
+		b.begun = true
+		_ = b.control.SetReadDeadline(time.Now().Add(bodyPatience)) // a connection without deadlines is a test's
+	}
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// pacedWriter sets a new deadline before each piece of an answer, and notes the answer's status. The last deadline stays: what
+// the server still has to send then has as long, and the next answer on the connection sets its own.
+type pacedWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	status  int // zero until the answer has begun
+}
+
+func newPacedWriter(w http.ResponseWriter) *pacedWriter {
+	return &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w)}
+}
+
+// WriteHeader notes the status.
+func (w *pacedWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes.
+func (w *pacedWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	_ = w.control.SetWriteDeadline(time.Now().Add(writePatience))
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

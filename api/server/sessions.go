@@ -1,0 +1,86 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/registry"
+)
+
+func (s *Server) listSessions(state *registry.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+	if err := q.check(); err != nil {
+		return err
+	}
+	sessions := []api.Session{}
+	for session := range state.Sessions() {
+		sessions = append(sessions, shownSession(session))
+	}
+	return answer(w, sessions)
+}
+
+// getSession answers with a session and what ends with it.
+func (s *Server) getSession(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+	id := lease.SessionID(r.PathValue("id"))
+	if err := q.check(); err != nil {
+		return err
+	}
+	if err := checkID("session ID", string(id)); err != nil {
+		return err
+	}
+	session, ok := state.Session(id)
+	if !ok {
+		if _, ended := state.Ended(string(id)); ended {
+			return api.Errorf(api.KindSession, "session %s has ended", id)
+		}
+		return api.Errorf(api.KindNotFound, "no session %s", id)
+	}
+	detail := api.SessionDetail{Session: shownSession(session), Edges: []string{}, Leases: []lease.ID{}}
+	for record := range state.EdgesOf(id) {
+		detail.Edges = append(detail.Edges, record.Name)
+	}
+	for l := range state.Leases() {
+		if l.Session == id {
+			detail.Leases = append(detail.Leases, l.ID)
+		}
+	}
+	return answer(w, detail)
+}
+
+// shownSession is a session as the API shows it: without its secret's sum.
+func shownSession(s registry.Session) api.Session {
+	return api.Session{
+		ID: s.ID, Stage: s.Stage, Node: s.Node, Incarnation: s.Incarnation, PID: s.PID, TTL: s.TTL,
+		Opened: time.Unix(0, s.Opened).UTC(),
+	}
+}
+
+// getLease answers with a lease in force, or how it ended.
+func (s *Server) getLease(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+	id := leaseID(r)
+	if err := q.check(); err != nil {
+		return err
+	}
+	if err := checkID("lease ID", string(id)); err != nil {
+		return err
+	}
+	l, ok := state.Lease(id)
+	if !ok {
+		return endedLease(state, id)
+	}
+	return answer(w, l.API())
+}
+
+// endedLease says why there is no such lease, as far as it is remembered.
+func endedLease(state *registry.State, id lease.ID) error {
+	switch status, ok := state.Ended(string(id)); {
+	case !ok:
+		return api.Errorf(api.KindNotFound, "no lease %s", id)
+	case status == lease.Released:
+		return api.Errorf(api.KindNotFound, "lease %s was released", id)
+	default:
+		return fmt.Errorf("lease %s: %w", id, status.Err())
+	}
+}
