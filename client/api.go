@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grafnode/grafnode/internal/detour"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -62,7 +63,7 @@ func NewAPI(target string, c APIConfig) (*API, error) {
 			// No proxy from the environment: these are the cluster's own machines.
 			Transport: &http.Transport{
 				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-					return dialer.DialContext(ctx, network, address)
+					return dialer.DialContext(ctx, network, detour.To(address))
 				},
 				MaxIdleConnsPerHost: 8,
 				IdleConnTimeout:     30 * time.Second,

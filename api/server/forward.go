@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/detour"
 )
 
 // headerForwarded marks a request that another node has passed on, with that node's ID. It is not passed on again: two
@@ -35,7 +36,9 @@ const restorePatience = 5 * time.Minute
 func newForwarder(self string, dial func(ctx context.Context, network, address string) (net.Conn, error)) *forwarder {
 	f := &forwarder{self: self}
 	f.transport = &http.Transport{
-		DialContext:           dial,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dial(ctx, network, detour.To(address))
+		},
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       30 * time.Second,
 		ResponseHeaderTimeout: 30 * time.Second,

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/grafnode/grafnode/internal/detour"
 )
 
 // UserTimeout is how long sent data may stay unacknowledged before the kernel ends the connection.
@@ -17,7 +19,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interva
 // has no bearing on the connection afterwards, which is the caller's to close.
 func Dial(ctx context.Context, address, preface string) (net.Conn, error) {
 	dialer := net.Dialer{KeepAlive: -1} // set by Tune, for both ends in one place
-	c, err := dialer.DialContext(ctx, "tcp", address)
+	c, err := dialer.DialContext(ctx, "tcp", detour.To(address))
 	if err != nil {
 		return nil, err
 	}
