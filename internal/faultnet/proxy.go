@@ -13,7 +13,7 @@ import (
 // Limits of one proxy.
 const (
 	ConnsMax = 64
-	LifeMax  = 2 * time.Minute
+	LifeMax  = 10 * time.Minute
 )
 
 // Direction says which way bytes flow. The two may be or-ed.
