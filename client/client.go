@@ -153,7 +153,7 @@ func (c *Client) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(w, c.config.TTL, l)
+	s := newSession(w, c.config.TTL, l, c.config.Now)
 	c.mu.Lock()
 	c.current = s
 	c.mu.Unlock()

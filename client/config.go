@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/boottime"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -24,6 +25,10 @@ type Config struct {
 	TTL        time.Duration // term of the session's lease; zero: lease.TTLDefault
 	TryTimeout time.Duration // one try of a request against one node; zero: TryTimeoutDefault
 	Logger     *slog.Logger  // nil: slog.Default()
+
+	// Now is the clock of deadlines, CLOCK_BOOTTIME: it must be the node's own, since it is the node that says when. Nil: that
+	// of this machine; simulations bring theirs.
+	Now func() lease.Instant
 }
 
 func (c Config) withDefaults() Config {
@@ -41,6 +46,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = boottime.Now
 	}
 	return c
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/internal/boottime"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -21,6 +20,7 @@ type session struct {
 	node  locator.NodeID
 	ttl   time.Duration
 	lost  chan struct{} // closed at the end
+	now   func() lease.Instant
 
 	mu       sync.Mutex
 	deadline lease.Instant
@@ -29,9 +29,9 @@ type session struct {
 	rings    map[*ring]struct{}
 }
 
-func newSession(w *api.Welcome, ttl time.Duration, l *line) *session {
+func newSession(w *api.Welcome, ttl time.Duration, l *line, now func() lease.Instant) *session {
 	return &session{
-		id: w.Session, token: w.Token, node: w.Node, ttl: ttl, lost: make(chan struct{}),
+		id: w.Session, token: w.Token, node: w.Node, ttl: ttl, lost: make(chan struct{}), now: now,
 		deadline: w.Deadline, line: l, rings: map[*ring]struct{}{},
 	}
 }
@@ -40,7 +40,7 @@ func newSession(w *api.Welcome, ttl time.Duration, l *line) *session {
 // late, so whoever relies on the session asks the clock.
 func (s *session) over() bool {
 	s.mu.Lock()
-	late := boottime.Now() >= s.deadline
+	late := s.now() >= s.deadline
 	ended := s.ended
 	s.mu.Unlock()
 	if late && !ended {
@@ -75,14 +75,14 @@ func (s *session) hangUp() {
 func (s *session) left() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.deadline.Sub(boottime.Now())
+	return s.deadline.Sub(s.now())
 }
 
 // extend moves the deadline as the node said. Once passed it stays passed.
 func (s *session) extend(d lease.Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ended && boottime.Now() < s.deadline {
+	if !s.ended && s.now() < s.deadline {
 		s.deadline = max(s.deadline, d)
 	}
 }
