@@ -6,10 +6,10 @@ GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 10s
 RUNS ?= 20
 
-.PHONY: help build test ci race lint fuzz bench demo torture
+.PHONY: help build test ci race lint fuzz bench bench-peers demo torture
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 build: ## the binary, static, in bin/grafnode
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/grafnode ./cmd/grafnode
@@ -36,6 +36,10 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 bench: ## the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./fabric/... ./edge/... ./handoff/...
+
+bench-peers: ## what grafnode is measured beside, in bin/peers; see docs/performance.md
+	mkdir -p $(TOOLS)/peers
+	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/peers/ ./etcd ./etcd-load
 
 demo: build ## the demo on generated input
 	$(TOOLS)/grafnode demo

@@ -33,6 +33,7 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 	t.Setenv("GRAFNODE_ADDRESS", "")
 	t.Setenv("GRAFNODE_SOCKET", "")
+	t.Setenv("GRAFNODE_BENCH_PEERS", "")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
@@ -54,6 +55,11 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		{"members --address " + dir + "/none.sock", `grafnode members: --address: ` + dir + `/none.sock: no such socket`},
 		{"status --timeout 0s", `grafnode status: --timeout 0s: must be positive`},
 		{"edge watch --from x", `grafnode edge watch: invalid argument "x" for "--from" flag`},
+		{"bench rings", `grafnode bench: no command "rings" (see "grafnode bench --help")`},
+		{"bench registry --case cas/2", `grafnode bench registry: cannot measure that: no case "cas/2"; there are `},
+		{"bench registry --against etcd", `grafnode bench registry: --against etcd: set $GRAFNODE_BENCH_PEERS, or --peers, `},
+		{"bench registry --against consul --peers " + dir, `grafnode bench registry: cannot measure that: no peer "consul"; there is etcd`},
+		{"bench registry --peers " + dir, `grafnode bench registry: cannot measure that: ` + dir + `/etcd is no program`},
 		{"agent", `grafnode: --data-dir: is required`},
 		{"agent --data-dir " + dir, `grafnode: --data-dir: ` + dir + `: has file in it but no node-id: not a grafnode data directory; give an empty one`},
 		{"agent --data-dir " + file, `grafnode: --data-dir: `},

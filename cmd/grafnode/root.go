@@ -82,7 +82,7 @@ Start with the demo, which needs nothing else:
 		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newAgent(), newEdge(), newMembers(), newLeases(), newStatus(), newVersion(), demo.Command(),
+	root.AddCommand(newAgent(), newEdge(), newMembers(), newLeases(), newStatus(), newVersion(), newBench(), newBenchLoad(), demo.Command(),
 		demo.StageCommand())
 	return root
 }

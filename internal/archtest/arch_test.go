@@ -65,6 +65,9 @@ var allowed = map[string][]string{
 	"integration/...":   {"..."},
 	"internal/boottime": {},
 	"internal/...":      {"api", "fabric", "internal/..."},
+
+	"internal/benchmark":      {"api", "client", "fabric", "internal/..."},
+	"internal/benchmark/load": {},
 }
 
 // heavy modules belong to the control plane. A stage program, which embeds edge, stream and client, must not carry them.

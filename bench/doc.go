@@ -1,0 +1,5 @@
+// Package bench builds the peers that grafnode is measured beside. It is a module of its own, so that grafnode depends on none of
+// them, and they on nothing of grafnode's: each peer runs with the dependencies that it was released with.
+//
+// `make bench-peers` builds them; `grafnode bench registry --against etcd` runs them.
+package bench
