@@ -22,8 +22,10 @@ type cache struct {
 	self   locator.NodeID
 	logger *slog.Logger
 
-	mu    sync.Mutex
-	known map[locator.NodeID]*peer
+	mu        sync.Mutex
+	known     map[locator.NodeID]*peer
+	cluster   string                  // this node's; empty: it has none yet
+	strangers map[locator.NodeID]peer // nodes of other clusters that have been refused; see strangers.go
 
 	changes chan struct{} // capacity 1: for the user
 	dirty   chan struct{} // capacity 1: for the peers file
@@ -42,12 +44,12 @@ type peer struct {
 
 func newCache(self locator.NodeID, logger *slog.Logger) *cache {
 	return &cache{
-		self: self, logger: logger, known: make(map[locator.NodeID]*peer),
+		self: self, logger: logger, known: make(map[locator.NodeID]*peer), strangers: make(map[locator.NodeID]peer),
 		changes: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
 	}
 }
 
-func (p *peer) health() Health {
+func (p peer) health() Health {
 	switch {
 	case p.alive && p.silent:
 		return Suspect
@@ -59,18 +61,22 @@ func (p *peer) health() Health {
 	return Dead
 }
 
-// members returns copies, ordered by ID.
+func (p peer) member(id locator.NodeID) Member {
+	return Member{
+		ID: id, Name: p.meta.name, Zone: p.meta.zone, Address: p.meta.address, Gossip: p.gossip,
+		Health: p.health(), Free: p.meta.free, Expect: p.meta.expect, HasState: p.meta.hasState,
+		Cluster: p.meta.cluster, Version: p.meta.version, Level: p.meta.level, Needs: p.meta.needs,
+	}
+}
+
+// members returns copies of those that are not of another cluster, ordered by ID.
 func (c *cache) members() []Member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list := make([]Member, 0, len(c.known))
 	for id, p := range c.known {
-		if p.listed {
-			list = append(list, Member{
-				ID: id, Name: p.meta.name, Zone: p.meta.zone, Address: p.meta.address, Gossip: p.gossip,
-				Health: p.health(), Free: p.meta.free, Expect: p.meta.expect, HasState: p.meta.hasState,
-				Cluster: p.meta.cluster, Version: p.meta.version,
-			})
+		if p.listed && !c.foreignLocked(p.meta.cluster) {
+			list = append(list, p.member(id))
 		}
 	}
 	slices.SortFunc(list, func(a, b Member) int { return strings.Compare(string(a.ID), string(b.ID)) })

@@ -91,6 +91,7 @@ func (c Config) meta() meta {
 	return meta{
 		hasState: c.Self.HasState, free: c.Self.Free, cluster: c.Self.Cluster, expect: c.Expect,
 		name: c.Name, zone: c.Zone, address: c.AdvertiseAddress, version: c.Version,
+		level: max(1, c.Self.Level), needs: max(1, c.Self.Needs),
 	}
 }
 
@@ -107,7 +108,7 @@ func (c Config) memberlist(g *Gossip) *memberlist.Config {
 	l.PushPullInterval, l.TCPTimeout = c.Timing.SyncEvery, c.Timing.Stream
 	l.DeadNodeReclaimTime = c.Timing.Reclaim
 	l.MsgpackUseNewTimeFormat = true
-	l.Delegate, l.Events, l.Ping, l.Conflict = &g.self, g.cache, g.cache, g.cache
+	l.Delegate, l.Events, l.Ping, l.Conflict, l.Alive = &g.self, g.cache, g.cache, g.cache, g.cache
 	// Not to disable anything: memberlist asks exactly when a direct probe of the node has failed, and says so nowhere else.
 	l.DisableTcpPingsForNode = g.cache.probeFailed
 	return l

@@ -12,7 +12,7 @@ func (s *self) change(to Self) (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.meta
-	m.free, m.hasState, m.cluster = to.Free, to.HasState, to.Cluster
+	m.free, m.hasState, m.cluster, m.level, m.needs = to.Free, to.HasState, to.Cluster, max(1, to.Level), max(1, to.Needs)
 	if err := m.validate(); err != nil {
 		return false, err
 	}

@@ -44,6 +44,7 @@ func New(cfg Config) (*Gossip, error) {
 	}
 	g := &Gossip{cfg: cfg, cache: newCache(cfg.NodeID, cfg.Logger), announce: make(chan struct{}, 1)}
 	g.self.meta = cfg.meta()
+	g.cache.belong(cfg.Self.Cluster)
 	g.looping, g.stop = context.WithCancel(context.Background())
 	g.dialing, g.hangUp = context.WithCancel(context.Background())
 	return g, nil
@@ -152,6 +153,10 @@ func remaining(ctx context.Context) time.Duration {
 // Members returns all that this node has heard of, itself too, ordered by ID. The slice is the caller's.
 func (g *Gossip) Members() []Member { return g.cache.members() }
 
+// Strangers returns the nodes of other clusters that gossip with this one, or have tried to within the last minute, ordered by
+// ID. They are not among the members. The slice is the caller's.
+func (g *Gossip) Strangers() []Member { return g.cache.foreigners() }
+
 // Changes is signalled after Members has changed. Several changes may be one signal: read, then ask Members. For one reader.
 func (g *Gossip) Changes() <-chan struct{} { return g.cache.changes }
 
@@ -161,6 +166,7 @@ func (g *Gossip) Update(s Self) error {
 	if err != nil {
 		return fmt.Errorf("membership: %w", err)
 	}
+	g.cache.belong(s.Cluster)
 	if changed {
 		select {
 		case g.announce <- struct{}{}:

@@ -147,7 +147,7 @@ func same(*Config) {}
 
 func TestJoinTellsWhatNodesSayOfThemselves(t *testing.T) {
 	a, b, c := three(t, same)
-	require.NoError(t, b.Update(Self{Free: 77, HasState: true, Cluster: "cluster-1"}))
+	require.NoError(t, b.Update(Self{Free: 77, HasState: true, Cluster: "cluster-1", Level: 2}))
 	told := func(m map[locator.NodeID]Member) bool { return m["b"].Cluster == "cluster-1" }
 	await(t, a, "told", told)
 	await(t, c, "told", told)
@@ -156,7 +156,7 @@ func TestJoinTellsWhatNodesSayOfThemselves(t *testing.T) {
 		if m.ID == "b" {
 			require.Equal(t, Member{
 				ID: "b", Name: "name-b", Zone: "zone-b", Address: "127.0.0.2:7000", Gossip: b.Address(), Health: Alive,
-				Free: 77, Expect: 3, HasState: true, Cluster: "cluster-1", Version: "v0.1.0",
+				Free: 77, Expect: 3, HasState: true, Cluster: "cluster-1", Version: "v0.1.0", Level: 2, Needs: 1,
 			}, m)
 		}
 	}

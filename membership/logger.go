@@ -24,6 +24,9 @@ func (w lineWriter) Write(line []byte) (int, error) {
 	if head, rest, ok := bytes.Cut(text, []byte(" ")); ok {
 		if l, known := levels[string(head)]; known {
 			level, text = l, bytes.TrimPrefix(rest, []byte("memberlist: "))
+			if bytes.HasPrefix(text, []byte("ignoring alive message")) {
+				level = slog.LevelDebug // said by NotifyAlive, once
+			}
 		}
 	}
 	w.logger.Log(context.Background(), level, string(text))

@@ -26,6 +26,8 @@ type Member struct {
 	HasState bool   // it belongs to a cluster already
 	Cluster  string // which; empty: not known to it yet
 	Version  string // of its grafnode
+	Level    uint64 // newest version of the replicated state that it knows; 1 if it does not say
+	Needs    uint64 // version of the state that it holds: who knows less cannot be taken in by it
 }
 
 // Self is what changes of what a node says of itself.
@@ -33,4 +35,6 @@ type Self struct {
 	Free     uint64
 	HasState bool
 	Cluster  string
+	Level    uint64
+	Needs    uint64
 }

@@ -16,13 +16,15 @@ import (
 //	2       1-10   free memory in bytes, uvarint
 //	..      1-3    expected nodes, uvarint
 //	..      1+n    name, zone, address, cluster, version: five texts, each with its length before it
+//	..      1-10   level, uvarint: newest version of the replicated state that its binary knows; 0.1.0 does not say, and knows 1
+//	..      1-10   needs, uvarint: version of the state that it holds; likewise
 //
 // What follows is ignored, so that later versions can add to it; a layout that changes what stands here gets another number.
 const (
 	metaVersion  = 1
 	metaTextMax  = 64
 	metaTexts    = 5
-	metaBytesMax = 1 + 1 + binary.MaxVarintLen64 + 3 + metaTexts*(1+metaTextMax)
+	metaBytesMax = 1 + 1 + binary.MaxVarintLen64 + 3 + metaTexts*(1+metaTextMax) + 2*binary.MaxVarintLen64
 	expectMax    = 1<<16 - 1
 
 	memberlistMetaMax = 512
@@ -44,6 +46,7 @@ type meta struct {
 	free                                  uint64
 	expect                                int
 	name, zone, address, cluster, version string
+	level, needs                          uint64
 }
 
 func (m *meta) texts() [metaTexts]*string {
@@ -65,7 +68,8 @@ func (m meta) encode() []byte {
 	for _, text := range m.texts() {
 		b = append(append(b, byte(len(*text))), *text...)
 	}
-	return b
+	b = binary.AppendUvarint(b, m.level)
+	return binary.AppendUvarint(b, m.needs)
 }
 
 // decodeMeta reads what another node sent. b is not kept.
@@ -92,6 +96,17 @@ func decodeMeta(b []byte) (meta, error) {
 		}
 		n := 1 + int(b[0])
 		*text, b = string(b[1:n]), b[n:]
+	}
+	m.level, m.needs = 1, 1
+	for _, number := range []*uint64{&m.level, &m.needs} {
+		if len(b) == 0 {
+			break // 0.1.0 ends here
+		}
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			return meta{}, fmt.Errorf("%w: a level is cut off or too large", errMeta)
+		}
+		*number, b = max(1, v), b[n:]
 	}
 	m.expect = int(min(expect, math.MaxInt32))
 	if err := m.validate(); err != nil {

@@ -10,15 +10,15 @@ import (
 
 var sampleMeta = meta{
 	hasState: true, free: 1 << 40, expect: 3, name: "alpha", zone: "z1", address: "127.0.0.1:7000",
-	cluster: "0123456789abcdef0123456789abcdef", version: "v0.1.0",
+	cluster: "0123456789abcdef0123456789abcdef", version: "v0.1.0", level: 200, needs: 1,
 }
 
 func TestMetaRoundTrip(t *testing.T) {
 	long := strings.Repeat("x", metaTextMax)
 	for _, m := range []meta{
 		sampleMeta,
-		{address: "[::1]:1"},
-		{leaving: true, free: math.MaxUint64, expect: expectMax, address: "1.2.3.4:5", name: long, zone: long, cluster: long, version: long},
+		{address: "[::1]:1", level: 1, needs: 1},
+		{level: math.MaxUint64, needs: math.MaxUint64, leaving: true, free: math.MaxUint64, expect: expectMax, address: "1.2.3.4:5", name: long, zone: long, cluster: long, version: long},
 	} {
 		require.NoError(t, m.validate())
 		b := m.encode()
@@ -32,9 +32,25 @@ func TestMetaRoundTrip(t *testing.T) {
 	}
 }
 
+// 0.1.0 neither sends nor reads the levels.
+func TestMetadataOfTheFirstVersion(t *testing.T) {
+	old := sampleMeta.encode()
+	got, err := decodeMeta(old[:len(old)-3])
+	require.NoError(t, err)
+	want := sampleMeta
+	want.level, want.needs = 1, 1
+	require.Equal(t, want, got)
+	got, err = decodeMeta(append(old[:len(old)-3], 0, 0))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
 func TestHostileMetaIsAnError(t *testing.T) {
 	good := sampleMeta.encode()
 	for n := range good {
+		if n == len(good)-1 || n == len(good)-3 {
+			continue // between two numbers that may be missing
+		}
 		_, err := decodeMeta(good[:n])
 		require.ErrorIs(t, err, errMeta, "cut off at %d", n)
 	}

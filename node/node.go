@@ -43,7 +43,9 @@ type Node struct {
 	promises *promises
 	serving  atomic.Pointer[serving] // nil until the node is registered; stored once, by register
 
-	advertised membership.Self // what gossip was last told; tend's own
+	advertised membership.Self // what gossip was last told; tend's own, as the next two
+	probation  probation       // of members without a vote
+	say        saying
 	draining   atomic.Bool
 	fatal      chan error // capacity 1
 
@@ -65,6 +67,7 @@ func New(c Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: c, log: c.Logger, metrics: prometheus.NewRegistry(), fatal: make(chan error, 1)}
+	n.say.log = n.log
 	n.stages = server.NewStages(n.metrics)
 	n.life, n.end = context.WithCancel(context.Background())
 	return n, nil
@@ -110,16 +113,31 @@ func (n *Node) Problems() []string {
 	} else if self, _ := n.registry.State().Node(n.dir.id); self.Incarnation < s.incarnation {
 		problems = append(problems, "this node is behind: it has not applied its own registration")
 	}
-	return append(problems, foreigners(n.dir.cluster(), n.gossip.Members())...)
+	if len(problems) > 0 { // strangers alone are no reason not to serve
+		problems = append(problems, foreigners(n.gossip.Strangers())...)
+		problems = append(problems, tooNew(knownLevel, n.gossip.Members())...)
+	}
+	return problems
 }
 
-// foreigners names the nodes of other clusters that gossip with this one.
-func foreigners(cluster string, members []membership.Member) []string {
+// tooNew names the nodes whose cluster cannot take this one in because it knows too little.
+func tooNew(level uint64, members []membership.Member) []string {
 	var problems []string
 	for _, m := range members {
-		if m.Health == membership.Alive && cluster != "" && m.Cluster != "" && m.Cluster != cluster {
-			problems = append(problems, fmt.Sprintf("node %s (%s) gossips with this one but is of cluster %s: check --join", m.ID, m.Address, m.Cluster))
+		if m.Health == membership.Alive && m.Needs > level {
+			problems = append(problems, fmt.Sprintf("node %s (%s) holds a state of level %d, this grafnode knows %d: install a newer one here",
+				m.ID, m.Address, m.Needs, level))
 		}
+	}
+	return problems
+}
+
+// foreigners names the nodes of other clusters that have tried to gossip with this one.
+func foreigners(strangers []membership.Member) []string {
+	var problems []string
+	for _, m := range strangers {
+		problems = append(problems, fmt.Sprintf("node %s (%s) gossips with this one but is of cluster %s: check --join, or wipe "+
+			"whichever of them was left behind by a recovery", m.ID, m.Address, m.Cluster))
 	}
 	return problems
 }

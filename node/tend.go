@@ -24,16 +24,14 @@ const (
 func (n *Node) tend(ctx context.Context) {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
-	said := "" // so that waiting is logged when its reason changes, not every second
 	for {
-		if err := n.settle(ctx); err != nil && err.Error() != said {
-			said = err.Error()
-			n.log.Info("no cluster yet", "because", said)
+		if err := n.settle(ctx); err != nil {
+			n.say.once("no cluster yet", []string{err.Error()})
 		}
 		if err := n.advertise(); err != nil {
 			n.log.Warn("gossip was not told", "error", err)
 		}
-		n.takeIn(ctx)
+		n.lookAfter(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -76,38 +74,66 @@ func (n *Node) settle(ctx context.Context) error {
 	return n.registry.Bootstrap(a.peers)
 }
 
-// takeIn adds nodes that gossip has found to the Raft group, if this node leads it.
-func (n *Node) takeIn(ctx context.Context) {
+// lookAfter does what there is to do for the Raft group, one change after the other, if this node leads it.
+func (n *Node) lookAfter(ctx context.Context) {
 	for n.registry.IsLeader() && ctx.Err() == nil {
-		servers, err := n.registry.Servers()
+		v, err := n.view()
 		if err != nil {
 			return // closing
 		}
-		peer, gone, ok := nextVoter(n.registry.State().Cluster(), servers, n.gossip.Members())
-		if !ok {
+		step, what := n.nextStep(v)
+		if step == nil {
 			return
 		}
-		if err := n.addVoter(ctx, peer, gone); err != nil {
-			n.log.Warn("node was not taken in, will try again", "node", peer.ID, "address", peer.Address, "error", err)
+		stepping, cancel := context.WithTimeout(ctx, tendPatience)
+		err = step(stepping)
+		cancel()
+		if err != nil {
+			n.log.Warn("the group was not changed, will try again", "change", what, "error", err)
 			return
 		}
-		n.log.Info("node taken in", "node", peer.ID, "address", peer.Address)
+		n.log.Info("the group was changed", "change", what)
+	}
+	if !n.registry.IsLeader() {
+		n.probation = probation{} // what was seen in another term proves nothing
 	}
 }
 
-func (n *Node) addVoter(ctx context.Context, peer registry.Peer, gone locator.NodeID) error {
-	ctx, cancel := context.WithTimeout(ctx, tendPatience)
-	defer cancel()
+func (n *Node) view() (groupView, error) {
+	group, err := n.registry.Members()
+	s := n.registry.State()
+	return groupView{cluster: s.Cluster(), level: levelOf(s), group: group, gossip: n.gossip.Members()}, err
+}
+
+// nextStep returns the next change of the group, nil if there is none.
+func (n *Node) nextStep(v groupView) (step func(context.Context) error, what string) {
+	if id := n.probation.passed(v, time.Now()); id != "" {
+		return func(ctx context.Context) error { return n.registry.Promote(ctx, id) }, fmt.Sprintf("node %s votes", id)
+	}
+	peer, gone, refused := v.join()
+	n.say.once("not taken in", refused)
+	if peer.ID != "" {
+		return func(ctx context.Context) error { return n.takeIn(ctx, peer, gone) },
+			fmt.Sprintf("node %s at %s is taken in", peer.ID, peer.Address)
+	}
+	level, behind := v.upgrade(knownLevel)
+	if v.level < knownLevel {
+		n.say.once("level of the state stays as it is", behind)
+	}
+	if level > v.level {
+		return func(ctx context.Context) error { return n.upgrade(ctx, level) }, fmt.Sprintf("the state goes from level %d to %d", v.level, level)
+	}
+	return nil, ""
+}
+
+func (n *Node) takeIn(ctx context.Context, peer registry.Peer, gone locator.NodeID) error {
 	if gone != "" {
 		n.log.Warn("node is replaced by another at its address", "gone", gone, "node", peer.ID, "address", peer.Address)
 		if err := n.registry.RemoveServer(ctx, gone); err != nil {
 			return err
 		}
 	}
-	if err := n.registry.AddNonvoter(ctx, peer); err != nil {
-		return err
-	}
-	return n.registry.Promote(ctx, peer.ID)
+	return n.registry.AddNonvoter(ctx, peer)
 }
 
 // advertise tells gossip what steers founding, taking in and placing.
@@ -126,7 +152,9 @@ func (n *Node) self() (membership.Self, error) {
 		return membership.Self{}, err
 	}
 	free := n.cfg.Memory - min(n.registry.State().Leased(n.dir.id), n.cfg.Memory)
-	return membership.Self{HasState: has, Cluster: n.dir.cluster(), Free: free}, nil
+	return membership.Self{
+		HasState: has, Cluster: n.dir.cluster(), Free: free, Level: knownLevel, Needs: levelOf(n.registry.State()),
+	}, nil
 }
 
 // lead follows leadership until ctx ends: who leads keeps lease time.
