@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/lease"
 )
@@ -37,7 +38,7 @@ func ExampleClient_Watch() {
 		log.Fatal(err)
 	}
 	defer cl.Close()
-	for event, err := range cl.Watch(context.Background(), "access-log.") {
+	for event, err := range cl.Watch(context.Background(), api.WatchRequest{Prefix: "access-log."}) {
 		if err != nil {
 			log.Print(err)
 			return

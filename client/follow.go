@@ -16,10 +16,16 @@ type news struct {
 
 	mu        sync.Mutex
 	followers map[*follower]struct{}
-	records   map[string]api.Edge // newest known of every edge under prefix
+	records   map[string]sighting // newest known of every edge under prefix
 	prefix    string
 	rerun     context.CancelFunc // ends the present stream, for one with another prefix; nil: none runs
 	running   bool
+}
+
+// sighting is a record, and up to which revision it was the newest.
+type sighting struct {
+	edge api.Edge
+	at   api.Revision
 }
 
 type follower struct {
@@ -28,7 +34,7 @@ type follower struct {
 }
 
 func newNews(c *Client) *news {
-	return &news{c: c, followers: map[*follower]struct{}{}, records: map[string]api.Edge{}}
+	return &news{c: c, followers: map[*follower]struct{}{}, records: map[string]sighting{}}
 }
 
 // Follow sends the edge's newest known record, then each newer one, skipping what a slow reader missed. It survives the
@@ -39,8 +45,8 @@ func (c *Client) Follow(ctx context.Context, name string) <-chan api.Edge {
 	ctx, cancel := c.until(ctx)
 	n.mu.Lock()
 	n.followers[f] = struct{}{}
-	if e, ok := n.records[name]; ok {
-		f.box <- e
+	if known, ok := n.records[name]; ok {
+		f.box <- known.edge
 	}
 	switch {
 	case !n.running:
@@ -68,23 +74,17 @@ func (n *news) leave(f *follower) {
 	}
 }
 
-// run streams until nobody follows any more.
+// run watches until nobody follows any more.
 func (n *news) run() {
-	wait := new(backoff)
 	for {
 		ctx, prefix, ok := n.begin()
 		if !ok {
 			return
 		}
-		node := n.c.route.order()[0]
-		heard := n.stream(ctx, node, prefix)
-		if ctx.Err() != nil {
-			continue // another prefix, or the end
+		if err := n.watch(ctx, prefix); ctx.Err() == nil { // else another prefix, or the end
+			n.c.log.Error("watch ended", "prefix", prefix, "err", err)
+			_ = new(backoff).sleep(ctx) // begin looks why it ended
 		}
-		if heard {
-			wait.next = 0
-		}
-		_ = wait.sleep(ctx) // begin looks why it ended
 	}
 }
 
@@ -105,45 +105,56 @@ func (n *news) begin() (context.Context, string, bool) {
 	return ctx, n.prefix, true
 }
 
-// stream delivers one stream's events, and reports whether there were any. It always asks for the state as well: it
-// brings what was missed while there was no stream.
-func (n *news) stream(ctx context.Context, node *API, prefix string) (heard bool) {
-	seen := map[string]bool{}
-	for e, err := range node.Watch(ctx, prefix, 0) {
+// watch delivers one watch's events. Its state brings what was missed while there was none.
+func (n *news) watch(ctx context.Context, prefix string) error {
+	var state []api.Event
+	for e, err := range n.c.Watch(ctx, api.WatchRequest{Prefix: prefix}) {
 		if err != nil {
-			if ctx.Err() == nil {
-				n.c.route.report(node, err)
-				n.c.log.Warn("watch stream broke", "node", node.Target(), "err", err)
-			}
-			return heard
-		}
-		if !heard {
-			heard = true
-			n.c.route.report(node, nil)
+			return err
 		}
 		switch e.Type {
-		case api.EventState, api.EventChange:
-			seen[e.Edge.Name] = true
-			n.post(*e.Edge)
+		case api.EventState:
+			state = append(state, e)
 		case api.EventSync:
-			n.postGone(seen, e.Revision)
+			n.postAll(state, e.Revision)
+			state = nil
+		case api.EventChange:
+			n.mu.Lock()
+			n.post(*e.Edge, e.Revision)
+			n.mu.Unlock()
 		}
 	}
-	return heard
+	return nil
 }
 
-// post gives a record that is news to all who follow its edge.
-func (n *news) post(e api.Edge) {
+// postAll gives what a state has, and what is missing from it: edges that were deleted while nobody watched.
+func (n *news) postAll(state []api.Event, at api.Revision) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.postLocked(e)
+	here := map[string]bool{}
+	for _, e := range state {
+		here[e.Edge.Name] = true
+		n.post(*e.Edge, at)
+	}
+	for name, known := range n.records {
+		if !here[name] && !known.edge.Deleted && strings.HasPrefix(name, n.prefix) {
+			known.edge.Deleted, known.edge.Revision = true, at
+			n.post(known.edge, at)
+		}
+	}
 }
 
-func (n *news) postLocked(e api.Edge) {
-	if e.Revision <= n.records[e.Name].Revision {
+// post gives a record to all who follow its edge, unless it is what they have, or a node that lags has sent it. The caller holds
+// n.mu. What counts is as of when the record was seen: a restored registry may show an older one.
+func (n *news) post(e api.Edge, at api.Revision) {
+	known := n.records[e.Name]
+	if at < known.at {
 		return
 	}
-	n.records[e.Name] = e
+	n.records[e.Name] = sighting{e, at}
+	if e.Revision == known.edge.Revision && e.Locator == known.edge.Locator && e.Deleted == known.edge.Deleted {
+		return
+	}
 	for f := range n.followers {
 		if f.name != e.Name {
 			continue
@@ -153,20 +164,6 @@ func (n *news) postLocked(e api.Edge) {
 		default:
 		}
 		f.box <- e // has room: we are the only sender, and hold the lock
-	}
-}
-
-// postGone tells of edges that were deleted while there was no stream: known before, and missing from a state that is newer
-// than what is known. A state that is older says nothing, its node may lag.
-func (n *news) postGone(seen map[string]bool, at api.Revision) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for name, e := range n.records {
-		if seen[name] || e.Deleted || !strings.HasPrefix(name, n.prefix) || e.Revision >= at {
-			continue
-		}
-		e.Deleted, e.Revision = true, at
-		n.postLocked(e)
 	}
 }
 

@@ -208,7 +208,7 @@ func TestWatchGoesOnElsewhere(t *testing.T) {
 	defer cancel()
 	seen := map[uint64]bool{}
 	var last error
-	for e, err := range c.Watch(ctx, "e") {
+	for e, err := range c.Watch(ctx, api.WatchRequest{Prefix: "e"}) {
 		last = err
 		if err != nil {
 			break
@@ -232,7 +232,7 @@ func TestWatchGoesOnElsewhere(t *testing.T) {
 func TestWatchReportsRefusals(t *testing.T) {
 	own, socket := onSocket(t)
 	own.mux.HandleFunc("GET /v1/watch", func(w http.ResponseWriter, _ *http.Request) { refuse(w, api.KindInvalid) })
-	for _, err := range dial(t, socket).Watch(t.Context(), "") {
+	for _, err := range dial(t, socket).Watch(t.Context(), api.WatchRequest{}) {
 		require.ErrorIs(t, err, api.ErrInvalid)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/lease"
@@ -47,43 +46,6 @@ func (c *Client) remember(e api.Edge) {
 	defer c.mu.Unlock()
 	if e.Revision > c.known[e.Name].Revision {
 		c.known[e.Name] = e
-	}
-}
-
-// Watch streams the edges whose name begins with prefix: what is, a sync, then what changes, with bookmarks in between. It
-// goes on at another node when one fails; what the new node sends may repeat, and its state events may come again. The
-// sequence ends with exactly one error: ctx's cause, or a refusal that another node would repeat.
-func (c *Client) Watch(ctx context.Context, prefix string) iter.Seq2[api.Event, error] {
-	return func(yield func(api.Event, error) bool) {
-		ctx, cancel := c.until(ctx)
-		defer cancel()
-		var from api.Revision
-		for wait := new(backoff); ; {
-			node := c.route.order()[0]
-			var broken error
-			for e, err := range node.Watch(ctx, prefix, from) {
-				if err != nil {
-					broken = err
-					break
-				}
-				wait.next = 0
-				if e.Type != api.EventState { // until the sync there is no state to go on from
-					from = max(from, e.Revision)
-				}
-				if !yield(e, nil) {
-					return
-				}
-			}
-			c.route.report(node, broken)
-			if !elsewhere(broken) {
-				yield(api.Event{}, broken)
-				return
-			}
-			if cause := wait.sleep(ctx); cause != nil {
-				yield(api.Event{}, fmt.Errorf("client: watch: %w", cause))
-				return
-			}
-		}
 	}
 }
 

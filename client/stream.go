@@ -4,12 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -22,17 +23,17 @@ const (
 
 var errSilent = fmt.Errorf("nothing heard for %v", silenceMax)
 
-// Watch streams the edges whose name begins with prefix from one node: with from zero first what is, then a sync, then what
-// changes; else what changed after from. The sequence ends with exactly one error: ctx's cause, or why the stream
-// broke. Breaking off the loop closes the stream.
-func (a *API) Watch(ctx context.Context, prefix string, from api.Revision) iter.Seq2[api.Event, error] {
+// Watch streams what q asks for from one node, as docs/api.md describes it. The sequence ends with exactly one error: ctx's cause,
+// or why the stream broke; beside an error that the node sent is an event with the revision up to which it had sent everything.
+// Breaking off the loop closes the stream.
+func (a *API) Watch(ctx context.Context, q api.WatchRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		silence := time.AfterFunc(silenceMax, func() { cancel(errSilent) })
 		defer silence.Stop()
 		r := get("/v1/watch", "")
-		r.query = url.Values{"prefix": {prefix}, "from": {strconv.FormatUint(uint64(from), 10)}}
+		r.query = watchQuery(q)
 		resp, err := a.send(ctx, r)
 		if err != nil {
 			yield(api.Event{}, err)
@@ -45,7 +46,7 @@ func (a *API) Watch(ctx context.Context, prefix string, from api.Revision) iter.
 			silence.Reset(silenceMax)
 			e, err := decodeEvent(lines.Bytes())
 			if err != nil {
-				yield(api.Event{}, fmt.Errorf("%s: watch: %w", a.target, err))
+				yield(api.Event{Type: api.EventError, Revision: e.Revision}, fmt.Errorf("%s: watch: %w", a.target, err))
 				return
 			}
 			if !yield(e, nil) {
@@ -60,27 +61,42 @@ func (a *API) Watch(ctx context.Context, prefix string, from api.Revision) iter.
 	}
 }
 
-// decodeEvent reads one line of a watch stream. An error event is returned as its error.
+// watchQuery says in a query what q asks for. What is as by default is left out, so that a node of v0.1.0 understands the rest.
+func watchQuery(q api.WatchRequest) url.Values {
+	v := url.Values{"prefix": {q.Prefix}, "from": {strconv.FormatUint(uint64(q.From), 10)}}
+	if q.Node != "" {
+		v.Set("node", string(q.Node))
+	}
+	if q.Mode != "" && q.Mode != api.WatchLatest {
+		v.Set("mode", string(q.Mode))
+	}
+	var kinds []string
+	for _, k := range q.Kinds {
+		kinds = append(kinds, string(k))
+	}
+	if len(kinds) > 0 && !slices.Equal(q.Kinds, []api.RecordKind{api.RecordEdge}) {
+		v.Set("kind", strings.Join(kinds, ","))
+	}
+	return v
+}
+
+// decodeEvent reads one line of a watch stream. An error event is returned as its error too.
 func decodeEvent(line []byte) (api.Event, error) {
 	var e api.Event
 	if err := json.Unmarshal(line, &e); err != nil {
-		return e, fmt.Errorf("%w: %w", api.ErrCorrupt, err)
+		return api.Event{}, fmt.Errorf("%w: %w", api.ErrCorrupt, err)
 	}
-	switch e.Type {
-	case api.EventSync, api.EventBookmark:
-		return e, nil
-	case api.EventState, api.EventChange:
-		if e.Edge == nil {
-			return e, fmt.Errorf("%s event without an edge: %w", e.Type, api.ErrCorrupt)
-		}
-		return e, nil
-	case api.EventError:
+	if e.Type == api.EventError {
 		if e.Error == nil {
-			return e, errors.Join(api.ErrUnavailable, errors.New("stream ended"))
+			return e, fmt.Errorf("stream ended: %w", api.ErrUnavailable)
 		}
 		return e, e.Error
-	default:
-		// From a newer node; a line that is not understood carries nothing that may be skipped silently.
-		return e, fmt.Errorf("event of unknown type %q: %w", e.Type, api.ErrCorrupt)
 	}
+	if err := e.Check(); err != nil {
+		return api.Event{}, err
+	}
+	if e.Kind == "" && e.Edge != nil { // of a node of v0.1.0
+		e.Kind, e.Deleted = api.RecordEdge, e.Edge.Deleted
+	}
+	return e, nil
 }

@@ -36,7 +36,7 @@ func TestSilentStreamIsBroken(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusOK, Body: out}, nil
 		})
 		start, heard := time.Now(), 0
-		for _, err := range a.Watch(context.Background(), "", 0) {
+		for _, err := range a.Watch(context.Background(), api.WatchRequest{}) {
 			if err != nil {
 				require.ErrorIs(t, err, errSilent)
 				require.ErrorIs(t, err, api.ErrUnavailable, "another node may know more")

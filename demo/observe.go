@@ -60,7 +60,7 @@ func (o *observer) run(ctx context.Context) {
 // followEdges tells every change of the pipeline's edges that no other node told before.
 func (o *observer) followEdges(ctx context.Context, a *client.API) {
 	for ctx.Err() == nil {
-		for e, err := range a.Watch(ctx, accesslog.Pipeline+".", 0) {
+		for e, err := range a.Watch(ctx, api.WatchRequest{Prefix: accesslog.Pipeline + "."}) {
 			if err != nil {
 				break // the node is away: its neighbours tell
 			}

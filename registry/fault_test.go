@@ -239,7 +239,7 @@ func TestWatchGoesOnThroughLeaderChanges(t *testing.T) {
 		require.NoError(t, ctx.Err())
 		// A few events from each member in turn, so that the stream is resumed often.
 		n := 0
-		for e, err := range c.members[i%3].Watch(ctx, "p.", w.from) {
+		for e, err := range c.members[i%3].Watch(ctx, api.WatchRequest{Prefix: "p.", From: w.from}) {
 			if err != nil {
 				require.ErrorIs(t, err, api.ErrNoQuorum) // on to the next, as a client does
 				break
@@ -282,7 +282,7 @@ func TestWatchEndsWithItsReasons(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	why := errors.New("enough")
-	for e, err := range m.Watch(ctx, "", 0) {
+	for e, err := range m.Watch(ctx, api.WatchRequest{}) {
 		if err != nil {
 			require.ErrorIs(t, err, why)
 		} else if e.Type == api.EventSync {
@@ -292,13 +292,13 @@ func TestWatchEndsWithItsReasons(t *testing.T) {
 	// From a revision that does not exist yet: an error, not an older state.
 	short, done := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer done()
-	for _, err := range m.Watch(short, "", m.State().Revision()+1000) {
+	for _, err := range m.Watch(short, api.WatchRequest{From: m.State().Revision() + 1000}) {
 		require.ErrorIs(t, err, api.ErrUnavailable)
 	}
 	// Cut off: a stream that looks alive and is not is worse than none.
 	m.wire.setCut(true)
 	var last error
-	for _, err := range m.Watch(t.Context(), "", 0) {
+	for _, err := range m.Watch(t.Context(), api.WatchRequest{}) {
 		last = err
 	}
 	require.ErrorIs(t, last, api.ErrNoQuorum)

@@ -3,29 +3,39 @@ package registry
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/grafnode/grafnode/internal/watchstream"
 )
 
 // hub is where the one writer of states, Raft's apply goroutine, meets any number of readers. Publishing is one swap and one
-// close, whoever reads or waits, so readers can never hold the writer up.
+// close, whoever reads or waits, so readers can never hold the writer up. Watchers are woken by another goroutine.
 type hub struct {
+	log  *watchstream.Log     // the writer's alone
 	view atomic.Pointer[view] // stored by publish alone; loaded by readers
+	bell *bell
+	gone *cutOff
 }
 
-// view is a state and how to learn of the next.
+// view is a state, the changes that led there, and how to learn of the next.
 type view struct {
 	state   *State
-	applied uint64        // log index; at or above the state's revision
+	changes watchstream.View
+	applied uint64        // log index; at or above the state's
 	newer   chan struct{} // closed when there is a newer view
 }
 
 func newHub() *hub {
-	h := &hub{}
-	h.view.Store(&view{state: NewState(), newer: make(chan struct{})})
+	h := &hub{log: watchstream.NewLog(watchstream.ChangesMax, watchstream.BytesMax), bell: newBell(), gone: newCutOff()}
+	h.view.Store(h.look(NewState(), 0))
 	return h
 }
 
+func (h *hub) look(s *State, applied uint64) *view {
+	return &view{state: s, changes: h.log.View(s), applied: applied, newer: make(chan struct{})}
+}
+
 func (h *hub) publish(s *State, applied uint64) {
-	old := h.view.Swap(&view{state: s, applied: applied, newer: make(chan struct{})})
+	old := h.view.Swap(h.look(s, applied))
 	close(old.newer)
 }
 
@@ -40,6 +50,19 @@ func (h *hub) wait(ctx context.Context, index uint64) error {
 		case <-v.newer:
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+	}
+}
+
+// ring wakes watchers until ctx ends.
+func (h *hub) ring(ctx context.Context) {
+	for {
+		v := h.view.Load()
+		h.bell.ring(v.changes)
+		select {
+		case <-v.newer:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -65,8 +65,10 @@ func (m *machine) step(log *raft.Log, e *Entry) Result {
 		return Result{Term: log.Term, Err: m.refusal()}
 	}
 	*e = Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c}
+	before := m.state
 	var r Result
-	m.state, r = m.state.Step(*e)
+	m.state, r = before.Step(*e)
+	m.hub.log.Append(m.state.Revision(), changesOf(before, m.state, *e, r.Changes)...)
 	return r
 }
 
@@ -94,6 +96,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	m.watchLoop()
 	m.state, m.index = s, uint64(s.Revision())
 	m.logger.Info("state restored from a snapshot", "revision", s.Revision())
+	m.hub.log.Reset(s.Revision())
 	m.hub.publish(s, m.index)
 	m.fresh(s)
 	return nil

@@ -92,6 +92,8 @@ func (r *Registry) Open() error {
 	}
 	r.opened = time.Now()
 	r.running.Go(r.leadLoop)
+	r.running.Go(func() { r.hub.ring(r.life) })
+	r.running.Go(func() { r.watchCutOff(r.life) })
 	return nil
 }
 

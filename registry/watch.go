@@ -4,116 +4,126 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/watchstream"
 )
 
-// Watch streams the records whose names begin with prefix, from this node's replica.
+// Watch streams what q asks for, from this node's replica. What a stream consists of, and what it promises, is said in package
+// watchstream; the events are shared and must not be changed.
 //
-// From zero it begins with a state event for each record, then a sync; then come changes, in the order of their revisions, and
-// bookmarks. From another revision it waits until this node has that much, and goes on with the changes after it; the first
-// bookmark says that all of them have been sent. When the stream cannot say what happened in between (too many edges were deleted, or
-// an older state was restored) it starts over with state events and a sync: what is not among them does not exist.
+// A resumed stream waits until this node has the revision from which it goes on; its first bookmark says that all changes since
+// have been sent. A slow reader holds nobody up: there is no queue, the stream is read off the log of changes, and off the
+// state when the log does not reach back far enough. Mode all ends with api.ErrGap instead.
 //
-// A slow reader misses intermediate changes of an edge, never the newest, and holds nobody up: there is no queue, the stream is
-// read off the state. It ends with an error when ctx ends, when the registry closes, and when this node has had no leader for
-// some elections, so that nobody goes on watching a node that is cut off.
-func (r *Registry) Watch(ctx context.Context, prefix string, from api.Revision) iter.Seq2[api.Event, error] {
+// The sequence ends with one error, beside an event that has the revision up to which everything was sent: ctx's cause, api.ErrInvalid,
+// api.ErrGap, api.ErrUnavailable if this node has not come as far as q.From, api.ErrNoQuorum when it has had no leader
+// for three election timeouts, so that nobody goes on watching a node that is cut off, and ErrClosed.
+func (r *Registry) Watch(ctx context.Context, q api.WatchRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
-		ctx, cancel := r.untilClosed(ctx)
-		defer cancel()
-		w := watcher{r: r, prefix: prefix, sent: from, anew: from == 0, yield: yield}
-		if err := w.run(ctx); err != nil {
-			yield(api.Event{}, err)
+		w := watcher{r: r, cursor: watchstream.NewCursor(q), yield: yield}
+		if err := w.run(ctx, q); err != nil {
+			yield(api.Event{Type: api.EventError, Revision: w.cursor.At()}, err)
 		}
 	}
 }
+
+// resumeWait is how long a stream waits for its node to reach the revision from which it shall go on: less than a client listens
+// to a stream that says nothing.
+const resumeWait = 5 * time.Second
 
 type watcher struct {
 	r      *Registry
-	prefix string
-	sent   api.Revision // everything up to here was sent
-	anew   bool         // the reader has nothing that changes could be changes of
+	cursor *watchstream.Cursor
+	tick   *time.Ticker
 	yield  func(api.Event, error) bool
 }
 
-// resumeWait is how long a stream waits for its node to reach the revision from which it shall go on.
-const resumeWait = 10 * time.Second
-
 // run sends until something ends the stream; nil if the reader has had enough.
-func (w *watcher) run(ctx context.Context) error {
-	if err := w.begin(ctx); err != nil {
+func (w *watcher) run(ctx context.Context, q api.WatchRequest) error {
+	if err := q.Check(); err != nil {
 		return err
 	}
-	tick := time.NewTicker(w.r.cfg.Bookmark)
-	defer tick.Stop()
-	for resumed := !w.anew; ; resumed = false {
-		v := w.r.hub.view.Load()
-		if !w.advance(v.state) || resumed && !w.mark(api.EventBookmark) {
-			return nil
+	ctx, cancel := w.r.untilClosed(ctx)
+	defer cancel()
+	if err := w.begin(ctx, q.From); err != nil {
+		return err
+	}
+	bell := w.r.hub.bell
+	self := bell.enter(w.cursor.Filter())
+	defer bell.leave(self)
+	w.tick = time.NewTicker(w.r.cfg.Bookmark)
+	defer w.tick.Stop()
+	for {
+		if more, err := w.send(ctx); !more {
+			return err
 		}
+		due := false
 		select {
-		case <-v.newer:
-		case <-tick.C:
-			if limit := 3 * (w.r.cfg.Heartbeat + w.r.cfg.Election); w.r.silence() > limit {
-				return fmt.Errorf("no leader for %v: %w", limit, api.ErrNoQuorum)
-			}
-			if !w.mark(api.EventBookmark) {
-				return nil
-			}
+		case <-self.wake:
+		case <-w.tick.C:
+			due = true
+		case <-w.r.hub.gone.now():
+			return w.r.errCutOff()
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+		w.cursor.Skip(bell.quiet(self))
+		if more, err := w.send(ctx); !more {
+			return err
+		}
+		if due && !w.mark() {
+			return nil
 		}
 	}
 }
 
 // begin waits for the revision that the reader has seen already, so that it never sees an older state.
-func (w *watcher) begin(ctx context.Context) error {
+func (w *watcher) begin(ctx context.Context, from api.Revision) error {
+	select {
+	case <-w.r.hub.gone.now():
+		return w.r.errCutOff()
+	default:
+	}
 	ctx, cancel := context.WithTimeout(ctx, resumeWait)
 	defer cancel()
-	return w.r.WaitApplied(ctx, w.sent)
+	return w.r.WaitApplied(ctx, from)
 }
 
-// advance sends what s has and the reader has not. False: the reader has had enough.
-func (w *watcher) advance(s *State) bool {
-	if w.anew || w.sent < s.forgotten || w.sent > s.revision {
-		return w.sendAll(s)
-	}
-	for _, name := range s.by.change.from(ordinal(uint64(w.sent) + 1)) {
-		if strings.HasPrefix(name, w.prefix) && !w.send(api.EventChange, s.shown(name)) {
-			return false
+// send sends what the reader does not have, and bookmarks in between when they are due. False: the stream ends, with an error or
+// because the reader has had enough.
+func (w *watcher) send(ctx context.Context) (more bool, err error) {
+	for {
+		events, err := w.cursor.Next(w.r.hub.view.Load().changes)
+		if err != nil || len(events) == 0 {
+			return err == nil, err
+		}
+		for _, e := range events {
+			if !w.yield(e, nil) {
+				return false, nil
+			}
+		}
+		select {
+		case <-w.tick.C:
+			if !w.mark() {
+				return false, nil
+			}
+		case <-w.r.hub.gone.now():
+			return false, w.r.errCutOff()
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		default:
 		}
 	}
-	w.sent = s.revision
-	return true
 }
 
-func (w *watcher) sendAll(s *State) bool {
-	for record := range s.Edges(w.prefix) {
-		if !w.send(api.EventState, record.API(s)) {
-			return false
-		}
-	}
-	w.sent, w.anew = s.revision, false
-	return w.mark(api.EventSync)
+// mark sends a bookmark, if one may be sent now. False: the reader has had enough.
+func (w *watcher) mark() bool {
+	e, ok := w.cursor.Bookmark()
+	return !ok || w.yield(e, nil)
 }
 
-func (w *watcher) send(t api.EventType, e api.Edge) bool {
-	return w.yield(api.Event{Type: t, Revision: e.Revision, Edge: &e}, nil)
-}
-
-// mark sends a sync or a bookmark.
-func (w *watcher) mark(t api.EventType) bool {
-	return w.yield(api.Event{Type: t, Revision: w.sent}, nil)
-}
-
-// shown returns an edge, or what is left of it, as a watch shows it.
-func (s *State) shown(name string) api.Edge {
-	if r, ok := s.Edge(name); ok {
-		return r.API(s)
-	}
-	t, _ := s.tombstones.get(name) // the index of changes holds records and tombstones only
-	return t.API()
+func (r *Registry) errCutOff() error {
+	return fmt.Errorf("this node has had no leader for %v: %w", 3*r.cfg.Election, api.ErrNoQuorum)
 }

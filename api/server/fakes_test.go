@@ -69,7 +69,7 @@ func (f *fakeRegistry) Read(context.Context, api.Consistency) error {
 	return f.readErr
 }
 
-func (f *fakeRegistry) Watch(context.Context, string, api.Revision) iter.Seq2[api.Event, error] {
+func (f *fakeRegistry) Watch(context.Context, api.WatchRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
 		for _, e := range f.events {
 			if !yield(e, nil) {

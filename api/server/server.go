@@ -29,7 +29,7 @@ type Registry interface {
 	IsLeader() bool
 	Apply(ctx context.Context, c registry.Command) (registry.Result, error)
 	Read(ctx context.Context, c api.Consistency) error
-	Watch(ctx context.Context, prefix string, from api.Revision) iter.Seq2[api.Event, error]
+	Watch(ctx context.Context, q api.WatchRequest) iter.Seq2[api.Event, error]
 	Servers() ([]registry.Server, error)
 	Stats() registry.Stats
 }

@@ -16,13 +16,13 @@ import (
 func newEdge() *cobra.Command {
 	edge := &cobra.Command{
 		Use:   "edge",
-		Short: "List, get, watch, trace and move edges",
+		Short: "List, get, watch, trace, move and delete edges",
 		Long: `An edge is a named queue with one producing and one consuming stage. Its record says where its ring is now, under which
 generation, and who may use it. The generation goes up with every new ring.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	edge.AddCommand(newEdgeList(), newEdgeGet(), newEdgeWatch(), newEdgeHistory(), newEdgeRelocate())
+	edge.AddCommand(newEdgeList(), newEdgeGet(), newEdgeWatch(), newEdgeHistory(), newEdgeRelocate(), newEdgeDelete())
 	return edge
 }
 
@@ -181,7 +181,7 @@ a line: state, sync, change, bookmark.`,
 				prefix = args[0]
 			}
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
-				for event, err := range a.Watch(ctx, prefix, api.Revision(from)) {
+				for event, err := range a.Watch(ctx, api.WatchRequest{Prefix: prefix, From: api.Revision(from)}) {
 					if ctx.Err() != nil {
 						return nil // interrupted, as a watch ends
 					}

@@ -70,7 +70,7 @@ func (t *target) Watch(ctx context.Context, node, name string, ready func(), see
 	}
 	t.later(cl.Close)
 	synced := false
-	for e, err := range cl.Watch(ctx, name) {
+	for e, err := range cl.Watch(ctx, api.WatchRequest{Prefix: name}) {
 		switch {
 		case err != nil:
 			return err
