@@ -12,16 +12,28 @@ import (
 	"github.com/grafnode/grafnode/client"
 )
 
-func newMembers() *cobra.Command {
+func newNode() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "node",
+		Short: "List nodes",
+		Long:  `A node is a host that runs grafnode agent. It joins and comes back by itself; see: grafnode operator raft remove-peer for one that never will.`,
+		Args:  unknownCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newMembers("list", "grafnode node list"))
+	return cmd
+}
+
+// newMembers is the verb "members", and "node list".
+func newMembers(use, example string) *cobra.Command {
 	r := &remote{}
 	return r.staleFlag(r.flags(&cobra.Command{
-		Use:   "members",
+		Use:   use,
 		Short: "The nodes of the cluster, their health and what they lend",
 		Long: `Lists the nodes. HEALTH is gossip's word: it steers where new rings go, and decides nothing. ROLE is the node's part in
 Raft.`,
-		Example: `  grafnode members
-  grafnode members --stale --address 10.0.0.2:7400   # what a node believes that has lost the others`,
-		Args: exactly(),
+		Example: "  " + example + "\n  " + example + " --stale --address 10.0.0.2:7400   # what a node believes that has lost the others",
+		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
 				nodes, err := a.Nodes(ctx, r.consistency())
@@ -47,42 +59,6 @@ func raftRole(n api.Node) string {
 		return "voter"
 	default:
 		return "-"
-	}
-}
-
-func newLeases() *cobra.Command {
-	r := &remote{}
-	return r.staleFlag(r.flags(&cobra.Command{
-		Use:     "leases",
-		Short:   "What memory and storage is lent, by which node, to whom",
-		Long:    `Lists the active leases. A ring's lease belongs to its edge, any other to a session.`,
-		Example: `  grafnode leases --json | jq '.[] | select(.edge == "access-log.parse")'`,
-		Args:    exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
-				leases, err := a.Leases(ctx, r.consistency())
-				if err != nil {
-					return err
-				}
-				return r.show(cmd, leases, "LEASE\tKIND\tNODE\tBYTES\tTERM\tFOR\tEPOCH\tGRANTED", func(w io.Writer) {
-					for _, l := range leases {
-						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%v\t%s\t%d\t%s\n", l.ID, l.Kind, short(l.Node), size(l.Bytes), l.TTL,
-							leaseFor(l), l.Generation, when(l.Granted))
-					}
-				})
-			})
-		},
-	}))
-}
-
-func leaseFor(l api.Lease) string {
-	switch {
-	case l.Edge != "":
-		return "edge " + l.Edge
-	case l.Name != "":
-		return "region " + l.Name
-	default:
-		return "session " + short(l.Session)
 	}
 }
 

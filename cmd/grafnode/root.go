@@ -15,9 +15,10 @@ import (
 
 // Exit statuses.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK        = 0
+	exitFailed    = 1
+	exitUsage     = 2
+	exitUnhealthy = 3
 )
 
 // usageError is the user's to mend: exit status 2.
@@ -38,13 +39,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	// One line, whatever was joined or quoted into it. Usage errors say already which command they are of.
-	line := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
+	line := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	if more := advice(err); more != "" {
+		line += " (" + more + ")"
+	}
 	if !strings.HasPrefix(line, "grafnode") {
 		line = "grafnode: " + line
 	}
 	fmt.Fprintln(stderr, line)
 	if errors.As(err, new(usageError)) || errors.As(err, new(*node.ConfigError)) || errors.As(err, new(*demo.InputError)) {
 		return exitUsage
+	}
+	if errors.As(err, new(unhealthyError)) {
+		return exitUnhealthy
 	}
 	return exitFailed
 }
@@ -71,7 +78,9 @@ they were.
 
 Start with the demo, which needs nothing else:
 
-  grafnode demo`,
+  grafnode demo
+
+Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health).`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -82,8 +91,9 @@ Start with the demo, which needs nothing else:
 		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newAgent(), newEdge(), newMembers(), newLeases(), newStatus(), newVersion(), newBench(), newBenchLoad(), demo.Command(),
+	root.AddCommand(newAgent(), newEdge(), newLease(), newSession(), newNode(), newOperator(), newStatus(), newVersion(), newBench(), newBenchLoad(), demo.Command(),
 		demo.StageCommand())
+	root.AddCommand(newMembers("members", "grafnode members"), newLeaseList("leases", "grafnode leases"))
 	return root
 }
 
