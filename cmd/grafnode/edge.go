@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/locator"
+)
+
+func newEdge() *cobra.Command {
+	edge := &cobra.Command{
+		Use:   "edge",
+		Short: "List, get, watch, trace, move and delete edges",
+		Long: `An edge is a named queue with one producing and one consuming stage. Its record says where its ring is now, under which
+generation, and who may use it. The generation goes up with every new ring.`,
+		Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	edge.AddCommand(newEdgeList(), newEdgeGet(), newEdgeWatch(), newEdgeHistory(), newEdgeRelocate(), newEdgeDelete())
+	return edge
+}
+
+const edgeHead = "EDGE\tGENERATION\tNODE\tZONE\tPRODUCER\tCONSUMER\tREASON\tCHANGED"
+
+func edgeRow(w io.Writer, e api.Edge) {
+	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Name, e.Generation, short(e.Locator.Node), dash(e.Locator.Zone),
+		holder(e.Producer), holder(e.Consumer), dash(e.Reason), when(e.Changed))
+}
+
+// holder prints a role: its stage and the epoch of its last takeover; in brackets if nobody has it now.
+func holder(s api.Side) string {
+	switch {
+	case s.Stage == "":
+		return "-"
+	case s.Free():
+		return fmt.Sprintf("(%s/%d)", s.Stage, s.Epoch)
+	default:
+		return fmt.Sprintf("%s/%d", s.Stage, s.Epoch)
+	}
+}
+
+func holderDetail(s api.Side) string {
+	return fmt.Sprintf("%s, session %s on node %s", holder(s), dash(s.Session), dash(s.Node))
+}
+
+func newEdgeList() *cobra.Command {
+	r := &remote{}
+	return r.staleFlag(r.flags(&cobra.Command{
+		Use:   "list [PREFIX]",
+		Short: "All edges, or those whose name begins with PREFIX",
+		Long:  `Lists edges. A role is shown as stage/epoch, in brackets while nobody has it.`,
+		Example: `  grafnode edge list
+  grafnode edge list access-log. --json`,
+		Args: between(0, "PREFIX"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefix := ""
+			if len(args) > 0 {
+				prefix = args[0]
+			}
+			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
+				edges, err := a.Edges(ctx, prefix, r.consistency())
+				if err != nil {
+					return err
+				}
+				return r.show(cmd, edges, edgeHead, func(w io.Writer) {
+					for _, e := range edges {
+						edgeRow(w, e)
+					}
+				})
+			})
+		},
+	}))
+}
+
+func newEdgeGet() *cobra.Command {
+	r := &remote{}
+	return r.staleFlag(r.flags(&cobra.Command{
+		Use:     "get NAME",
+		Short:   "One edge's record",
+		Long:    `Shows an edge's record: where its ring is, under which generation, and who has its roles.`,
+		Example: `  grafnode edge get access-log.parse`,
+		Args:    exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
+				e, err := a.Edge(ctx, args[0], r.consistency())
+				if err != nil {
+					return err
+				}
+				return r.show(cmd, e, "", func(w io.Writer) { edgeDetail(w, e) })
+			})
+		},
+	}))
+}
+
+func edgeDetail(w io.Writer, e api.Edge) {
+	fmt.Fprintf(w, "name\t%s\n", e.Name)
+	fmt.Fprintf(w, "generation\t%d\n", e.Generation)
+	fmt.Fprintf(w, "ring\t%s on node %s (%s), zone %s, %s\n", e.Locator.Arena, e.Locator.Node, e.Locator.Address,
+		dash(e.Locator.Zone), size(e.Capacity))
+	fmt.Fprintf(w, "producer\t%s\n", holderDetail(e.Producer))
+	fmt.Fprintf(w, "consumer\t%s\n", holderDetail(e.Consumer))
+	fmt.Fprintf(w, "codec\t%s\n", dash(e.Codec))
+	fmt.Fprintf(w, "revision\t%d\n", e.Revision)
+	fmt.Fprintf(w, "changed\t%s, %s\n", when(e.Changed), e.Reason)
+}
+
+func newEdgeHistory() *cobra.Command {
+	r := &remote{}
+	return r.flags(&cobra.Command{
+		Use:     "history NAME",
+		Short:   "An edge's last changes, and why they were made",
+		Long:    `Lists an edge's last changes, oldest first.`,
+		Example: `  grafnode edge history access-log.parse`,
+		Args:    exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
+				changes, err := a.History(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return r.show(cmd, changes, "REVISION\tGENERATION\tNODE\tREASON\tBY SESSION\tAT\tDETAIL", func(w io.Writer) {
+					for _, c := range changes {
+						fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", c.Revision, c.Generation, short(c.Node), c.Reason,
+							short(c.Actor), when(c.Time), dash(c.Detail))
+					}
+				})
+			})
+		},
+	})
+}
+
+func newEdgeRelocate() *cobra.Command {
+	r := &remote{}
+	var avoid []string
+	cmd := r.flags(&cobra.Command{
+		Use:   "relocate NAME",
+		Short: "Move an edge's ring to another place",
+		Long: `Asks for a planned move. Both stages follow by themselves: items wait for milliseconds, none is lost or
+repeated. Without --avoid the broker may choose the same node again.`,
+		Example: `  grafnode edge relocate access-log.parse
+  grafnode edge relocate access-log.parse --avoid 3f1c0a52-...   # a node's ID, see: grafnode members`,
+		Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var req api.RelocateRequest
+			for _, id := range avoid {
+				req.Avoid = append(req.Avoid, locator.NodeID(id))
+			}
+			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
+				e, err := a.Relocate(ctx, args[0], req)
+				if err != nil {
+					return err
+				}
+				return r.show(cmd, e, edgeHead, func(w io.Writer) { edgeRow(w, e) })
+			})
+		},
+	})
+	cmd.Flags().StringSliceVar(&avoid, "avoid", nil, "nodes to keep away from, by ID")
+	return cmd
+}
+
+func newEdgeWatch() *cobra.Command {
+	r := &remote{}
+	var from uint64
+	cmd := r.flags(&cobra.Command{
+		Use:   "watch [PREFIX]",
+		Short: "What is, and then every change as it happens",
+		Long: `Prints the edges that there are, then each change until interrupted. With --json, the stream as the API sends it, one event
+a line: state, sync, change, bookmark.`,
+		Example: `  grafnode edge watch
+  grafnode edge watch access-log. --json | jq .edge.generation`,
+		Args: between(0, "PREFIX"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefix := ""
+			if len(args) > 0 {
+				prefix = args[0]
+			}
+			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
+				for event, err := range a.Watch(ctx, api.WatchRequest{Prefix: prefix, From: api.Revision(from)}) {
+					if ctx.Err() != nil {
+						return nil // interrupted, as a watch ends
+					}
+					if err != nil {
+						return err
+					}
+					if err := r.showEvent(cmd.OutOrStdout(), event); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	})
+	cmd.Flags().Uint64Var(&from, "from", 0, "only what changed after this revision")
+	return cmd
+}
+
+func (r *remote) showEvent(w io.Writer, event api.Event) error {
+	if r.json {
+		return json.NewEncoder(w).Encode(event)
+	}
+	if event.Edge == nil {
+		return nil
+	}
+	e := *event.Edge
+	if e.Deleted {
+		_, err := fmt.Fprintf(w, "%s  %s  deleted\n", when(e.Changed), e.Name)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s  %s  generation %d on %s  %s -> %s  %s\n", when(e.Changed), e.Name, e.Generation,
+		short(e.Locator.Node), holder(e.Producer), holder(e.Consumer), e.Reason)
+	return err
+}
