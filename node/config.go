@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/registry"
 )
 
 // Defaults of Config.
@@ -66,6 +68,8 @@ type Config struct {
 	// HeartbeatDefault, and Election as Heartbeat. Shorter finds a dead leader sooner, and a slow one dead.
 	Heartbeat time.Duration
 	Election  time.Duration
+	// LogStore is how the registry's log is stored: bolt, wal or auto; default auto: as it is, else what is faster.
+	LogStore string
 	// Version is shown to people and told the other nodes.
 	Version string
 	// Logger gets what operators should know. Nil: slog.Default().
@@ -118,6 +122,8 @@ func (c Config) Validate() error {
 		return wrong("socket", "%s: the path is over %d bytes, which is what the system takes", c.Socket, socketPathMax)
 	case c.Heartbeat < 50*time.Millisecond || c.Heartbeat > time.Minute:
 		return wrong("raft-heartbeat", "%v: must be 50ms to 1m", c.Heartbeat)
+	case !slices.Contains([]string{"", registry.LogStoreAuto, registry.LogStoreBolt, registry.LogStoreWAL}, c.LogStore):
+		return wrong("log-store", "%q: must be bolt, wal or auto", c.LogStore)
 	case c.Election < c.Heartbeat || c.Election > time.Minute:
 		return wrong("raft-election", "%v: must be the heartbeat's %v to 1m", c.Election, c.Heartbeat)
 	}

@@ -32,18 +32,21 @@ func BenchmarkFollowerLearns(b *testing.B) {
 	b.ReportMetric(float64(lag.Microseconds())/float64(b.N), "µs-behind")
 }
 
+// BenchmarkChange measures a change at the leader, on each log store.
 func BenchmarkChange(b *testing.B) {
-	for _, clients := range []int{1, 64} {
-		b.Run(fmt.Sprint(clients), func(b *testing.B) {
-			c := newCluster(b, 3, steady)
-			c.furnish("s1")
-			leader := c.leader()
-			spread(b, clients, func(client int, last *api.Revision) {
-				r, err := leader.Apply(c.within(), take(fmt.Sprint("p.", client), *last, "s1"))
-				require.NoError(b, err)
-				*last = r.Edges[0].Revision
+	for _, store := range []string{registry.LogStoreBolt, registry.LogStoreWAL} {
+		for _, clients := range []int{1, 64} {
+			b.Run(fmt.Sprint(store, "/", clients), func(b *testing.B) {
+				c := newCluster(b, 3, func(cfg *registry.Config) { steady(cfg); cfg.LogStore = store })
+				c.furnish("s1")
+				leader := c.leader()
+				spread(b, clients, func(client int, last *api.Revision) {
+					r, err := leader.Apply(c.within(), take(fmt.Sprint("p.", client), *last, "s1"))
+					require.NoError(b, err)
+					*last = r.Edges[0].Revision
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/registry/internal/raftguard"
 )
 
 // Config is what a Registry needs. Zero durations and numbers become the defaults.
@@ -24,6 +25,9 @@ type Config struct {
 	Heartbeat time.Duration
 	Election  time.Duration
 
+	// LogStore is how the log is stored: LogStoreBolt, LogStoreWAL, or LogStoreAuto, which is the default: as it is in DataDir, else
+	// what measures better. A log of the other kind is moved at Open.
+	LogStore string
 	// DiskStall is how long a write may take before the node is given up. Default 10 s.
 	DiskStall time.Duration
 	// TrailingLogs is how many entries are kept behind a snapshot for followers that lag, SnapshotThreshold how many new
@@ -81,6 +85,8 @@ func (c Config) Validate() error {
 		return errors.New("registry: no stream layer")
 	case c.Fatal == nil:
 		return errors.New("registry: no Fatal: somebody has to end the process when the disk fails")
+	case raftguard.Kind(c.LogStore).Validate() != nil:
+		return fmt.Errorf("registry: log store: %w", raftguard.Kind(c.LogStore).Validate())
 	case c.Heartbeat < 10*time.Millisecond || c.Election < c.Heartbeat:
 		return fmt.Errorf("registry: heartbeat %v, election %v: at least 10ms, and the election not shorter", c.Heartbeat, c.Election)
 	}

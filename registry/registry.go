@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +30,7 @@ type Registry struct {
 	onApply   hooks[func(index, term uint64, c Command, r Result)]
 	onRestore hooks[func(*State)]
 
-	store     *raftguard.Store
-	snapshots *raft.FileSnapshotStore
+	files
 	transport *raftguard.Transport
 	raft      *raft.Raft
 
@@ -98,16 +96,11 @@ func (r *Registry) Open() error {
 }
 
 func (r *Registry) open() (err error) {
-	dir := filepath.Join(r.cfg.DataDir, "raft")
-	r.store, err = raftguard.OpenStore(filepath.Join(dir, "log.db"), r.cfg.DiskStall, r.giveUp)
+	r.files, err = openFiles(r.cfg.DataDir, r.cfg.LogStore, r.cfg.DiskStall, r.giveUp, r.log)
 	if err != nil {
 		return err
 	}
 	logs, err := raft.NewLogCache(512, r.store)
-	if err != nil {
-		return err
-	}
-	r.snapshots, err = raft.NewFileSnapshotStoreWithLogger(dir, 2, raftguard.Logger(r.log))
 	if err != nil {
 		return err
 	}

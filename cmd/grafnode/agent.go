@@ -60,6 +60,7 @@ attach through its Unix socket.`,
 	flags.StringVar(&c.Socket, "socket", "", "Unix socket for stages (default: grafnode.sock in the data directory)")
 	flags.DurationVar(&c.Heartbeat, "raft-heartbeat", node.HeartbeatDefault, "followers wait this long for a word of the leader")
 	flags.DurationVar(&c.Election, "raft-election", 0, "candidates wait this long for votes (default: the heartbeat)")
+	flags.StringVar(&c.LogStore, "log-store", "auto", "how the registry's log is stored: bolt, wal or auto (as it is, else what is faster)")
 	flags.BoolVar(&f.dev, "dev", false, "a cluster of this one node, in a temporary directory that goes when it stops")
 	flags.BoolVar(&f.logJSON, "json", false, "log in JSON")
 	flags.StringVar(&f.logLevel, "log-level", "info", "least level to log: debug, info, warn or error")

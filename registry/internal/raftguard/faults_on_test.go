@@ -19,7 +19,7 @@ func TestDiskFaults(t *testing.T) {
 	say := func(what string) { require.NoError(t, os.WriteFile(control, []byte(what+"\n"), 0o600)) }
 	dir := t.TempDir()
 
-	s, fatal := open(t, filepath.Join(dir, "log.db"), time.Minute)
+	s, fatal := open(t, dir, raftguard.KindAuto)
 	require.NoError(t, s.StoreLog(entry(1)), "no file, no fault")
 	say("delay 20ms")
 	require.NoError(t, s.StoreLog(entry(2)))

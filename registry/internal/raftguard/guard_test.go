@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -116,90 +114,6 @@ func TestTransportKeepsPreVotes(t *testing.T) {
 	var tr any = transport(t)
 	require.Implements(t, (*raft.WithPreVote)(nil), tr)
 	require.Implements(t, (*raft.WithClose)(nil), tr)
-}
-
-func open(t *testing.T, path string, stall time.Duration) (*raftguard.Store, chan error) {
-	fatal := make(chan error, 2)
-	s, err := raftguard.OpenStore(path, stall, func(err error) { fatal <- err })
-	require.NoError(t, err)
-	t.Cleanup(func() { s.Close() })
-	return s, fatal
-}
-
-func entry(index uint64) *raft.Log {
-	return &raft.Log{Index: index, Term: 3, Type: raft.LogCommand, Data: []byte("data"), Extensions: []byte("ext")}
-}
-
-func TestStoreReturnsWhatWasStored(t *testing.T) {
-	s, _ := open(t, filepath.Join(t.TempDir(), "dir", "log.db"), time.Minute)
-	bare := &raft.Log{Index: 2, Term: 3, Type: raft.LogNoop}
-	require.NoError(t, s.StoreLogs([]*raft.Log{entry(1), bare}))
-	for _, want := range []*raft.Log{entry(1), {Index: 2, Term: 3, Type: raft.LogNoop}} {
-		var got raft.Log
-		require.NoError(t, s.GetLog(want.Index, &got))
-		got.AppendedAt = time.Time{}
-		require.Equal(t, *want, got)
-	}
-	require.Nil(t, bare.Extensions, "the caller's entry is left alone")
-	require.Equal(t, raft.ErrLogNotFound, s.GetLog(3, new(raft.Log)))
-	_, err := s.GetUint64([]byte("k"))
-	require.EqualError(t, err, "not found") // raft compares this text
-	require.NoError(t, s.SetUint64([]byte("k"), 7))
-	require.NoError(t, s.DeleteRange(1, 1))
-	require.Equal(t, uint64(3), s.Writes().Count)
-	require.NotZero(t, s.Writes().Slowest)
-}
-
-func TestDamagedEntriesEndTheProcess(t *testing.T) {
-	for name, damage := range map[string]func(*raft.Log){
-		"data":        func(l *raft.Log) { l.Data[0] ^= 1 },
-		"term":        func(l *raft.Log) { l.Term++ },
-		"type":        func(l *raft.Log) { l.Type = raft.LogNoop },
-		"checksum":    func(l *raft.Log) { l.Extensions[4] ^= 1 },
-		"no checksum": func(l *raft.Log) { l.Extensions = nil },
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "log.db")
-			s, _ := open(t, path, time.Minute)
-			require.NoError(t, s.StoreLog(entry(1)))
-			require.NoError(t, s.Close())
-			tamper(t, path, damage)
-
-			s, fatal := open(t, path, time.Minute)
-			require.ErrorIs(t, s.GetLog(1, new(raft.Log)), raftguard.ErrCorrupt)
-			require.ErrorIs(t, <-fatal, raftguard.ErrCorrupt)
-			require.ErrorIs(t, s.StoreLog(entry(2)), raftguard.ErrCorrupt, "nothing is written afterwards")
-			require.Empty(t, fatal, "reported once")
-		})
-	}
-}
-
-// tamper changes entry 1 behind the store's back.
-func tamper(t *testing.T, path string, damage func(*raft.Log)) {
-	b, err := raftboltdb.New(raftboltdb.Options{Path: path, MsgpackUseNewTimeFormat: true})
-	require.NoError(t, err)
-	defer b.Close()
-	var l raft.Log
-	require.NoError(t, b.GetLog(1, &l))
-	damage(&l)
-	require.NoError(t, b.StoreLog(&l))
-}
-
-func TestFailedWritesAreNotRetried(t *testing.T) {
-	s, fatal := open(t, filepath.Join(t.TempDir(), "log.db"), time.Minute)
-	require.NoError(t, s.Close()) // from here on bbolt refuses
-	err := s.StoreLog(entry(1))
-	require.ErrorIs(t, err, raftguard.ErrDisk)
-	require.ErrorIs(t, <-fatal, raftguard.ErrDisk)
-	require.Equal(t, err, s.Set([]byte("k"), nil))
-	require.Empty(t, fatal)
-}
-
-func TestOpenStoreSaysWhoIsInTheWay(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log.db")
-	open(t, path, time.Minute)
-	_, err := raftguard.OpenStore(path, time.Minute, nil)
-	require.ErrorContains(t, err, "in use")
 }
 
 func TestLoggerPassesLevelsAndArguments(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 func TestHangingWritesEndTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fatal := make(chan error, 2)
-		s := &Store{path: "log.db", stall: 10 * time.Second, fatal: func(err error) { fatal <- err }}
+		s := &watchdog{path: "log.db", stall: 10 * time.Second, fatal: func(err error) { fatal <- err }}
 		slow := func() error { time.Sleep(9 * time.Second); return nil }
 		require.NoError(t, s.write("slow", slow))
 		require.NoError(t, s.write("slow", slow))
