@@ -27,6 +27,12 @@ type network struct {
 // newNetwork joins n hosts, or skips the test where that cannot be.
 func newNetwork(t *testing.T, n int) *network {
 	t.Helper()
+	return joinHosts(t, n, syscall.CLONE_NEWNET)
+}
+
+// joinHosts joins n hosts on a bridge that lies in a namespace made with the flags, none: in this process's own.
+func joinHosts(t *testing.T, n int, hub uintptr) *network {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
@@ -36,11 +42,11 @@ func newNetwork(t *testing.T, n int) *network {
 		}
 	}
 	w := &network{t: t, subnet: "10.77.0."}
-	w.hub = w.namespace("hub")
+	w.hub = w.namespace("hub", hub)
 	w.in(w.hub, "ip link add br0 type bridge forward_delay 0 stp_state 0")
 	w.in(w.hub, "ip link set br0 up")
 	for i := range n {
-		h := w.namespace(fmt.Sprintf("host%d", i))
+		h := w.namespace(fmt.Sprintf("host%d", i), syscall.CLONE_NEWNET)
 		w.hosts = append(w.hosts, h)
 		w.in(w.hub, fmt.Sprintf("ip link add p%d type veth peer name eth0 netns %d", i, h.pid()))
 		w.in(w.hub, fmt.Sprintf("ip link set p%d master br0 up", i))
@@ -52,8 +58,8 @@ func newNetwork(t *testing.T, n int) *network {
 }
 
 // namespace starts the process that keeps a new namespace.
-func (w *network) namespace(name string) *process {
-	p := &process{t: w.t, name: name, log: os.DevNull, bin: "sleep", args: []string{"infinity"}, clone: syscall.CLONE_NEWNET}
+func (w *network) namespace(name string, clone uintptr) *process {
+	p := &process{t: w.t, name: name, log: os.DevNull, bin: "sleep", args: []string{"infinity"}, clone: clone}
 	err := p.try()
 	if errors.Is(err, syscall.EPERM) {
 		w.t.Skip("this root may not make network namespaces")
@@ -75,8 +81,15 @@ func (p *process) enter(host *process) {
 
 func (w *network) in(host *process, command string) {
 	w.t.Helper()
+	require.NoError(w.t, w.run(host, command))
+}
+
+func (w *network) run(host *process, command string) error {
 	out, err := exec.Command("nsenter", append([]string{netOf(host)}, strings.Fields(command)...)...).CombinedOutput()
-	require.NoError(w.t, err, "%s: %s", command, out)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", command, err, out)
+	}
+	return nil
 }
 
 // cut pulls a host's cable out.
@@ -87,13 +100,13 @@ func (w *network) heal(i int) { w.in(w.hub, fmt.Sprintf("ip link set p%d up", i)
 
 // drop loses all that one host sends to another, which can still send: the sender believes that the other's network card has an
 // address that nobody has.
-func (w *network) drop(from, to int) {
-	w.in(w.hosts[from], fmt.Sprintf("ip neigh replace %s lladdr 02:00:00:00:00:ff dev eth0 nud permanent", w.address(to)))
+func (w *network) drop(from, to int) error {
+	return w.run(w.hosts[from], fmt.Sprintf("ip neigh replace %s lladdr 02:00:00:00:00:ff dev eth0 nud permanent", w.address(to)))
 }
 
 // undrop ends a drop.
-func (w *network) undrop(from, to int) {
-	w.in(w.hosts[from], fmt.Sprintf("ip neigh del %s dev eth0", w.address(to)))
+func (w *network) undrop(from, to int) error {
+	return w.run(w.hosts[from], fmt.Sprintf("ip neigh del %s dev eth0", w.address(to)))
 }
 
 // slowRate is one at which the input lasts for two terms of a lease.
@@ -148,7 +161,7 @@ func TestOneWay(t *testing.T) {
 			if from == "leader" {
 				a = leader
 			}
-			w.drop(a, b)
+			require.NoError(t, w.drop(a, b))
 			if from == "follower" {
 				until := p.stored(t.Context()) + 15*slowRate // longer than any lease
 				eventually(t, "lines flow, as long as the same node leads", func(ctx context.Context) bool {
@@ -160,7 +173,7 @@ func TestOneWay(t *testing.T) {
 					return err == nil && s.Leader == ""
 				})
 			}
-			w.undrop(a, b)
+			require.NoError(t, w.undrop(a, b))
 			c.nodes[b].ready()
 			p.finish()
 		})

@@ -46,6 +46,9 @@ func (w *watcher) follow(s history.Stream) {
 		w.synced, w.mark, w.has = false, 0, map[string]api.Revision{}
 	} else {
 		w.mark = s.From
+		for name, r := range w.has { // what came after that comes again
+			w.has[name] = min(r, s.From)
+		}
 	}
 	var anew map[string]api.Revision // a state that is being told
 	last := w.mark

@@ -101,9 +101,14 @@ func (p *Proxy) BlackHole(d Direction) { p.set(d, func(f *fault) { f.swallow = t
 // Damage flips a bit of the nth byte (from 1) that flows in d from now on, over all connections.
 func (p *Proxy) Damage(d Direction, nth int) { p.set(d, func(f *fault) { f.damage = nth }) }
 
+// Mend ends what goes wrong with the bytes flowing in d, and lets the other direction be.
+func (p *Proxy) Mend(d Direction) {
+	p.set(d, func(f *fault) { *f = fault{changed: f.changed} })
+}
+
 // Heal ends delays, cuts and black holes in both directions.
 func (p *Proxy) Heal() {
-	p.set(Both, func(f *fault) { *f = fault{changed: f.changed} })
+	p.Mend(Both)
 }
 
 // Reset ends all open connections the hard way: both ends see a reset.

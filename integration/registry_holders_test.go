@@ -1,0 +1,233 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/integration/history"
+	"github.com/grafnode/grafnode/internal/boottime"
+	"github.com/grafnode/grafnode/internal/fdconn"
+	"github.com/grafnode/grafnode/lease"
+)
+
+// holder is a stage process as the session socket sees it, without the client library: it knows exactly which deadlines it
+// was told. It has the producer's role of an edge of its own, which shows to everybody when its session has ended.
+type holder struct {
+	m      *member
+	rec    *history.Recorder
+	random *rand.Rand
+	edge   string
+
+	conn   *fdconn.Conn
+	frames chan api.SessionMessage // closed when the line is
+	seq    uint64
+	held   history.Holding
+	token  string
+	api    *client.API
+}
+
+const holderTerm = lease.TTLMin
+
+func newHolder(m *member, rec *history.Recorder, seed uint64) (*holder, error) {
+	h := &holder{
+		m: m, rec: rec, random: rand.New(rand.NewPCG(seed, uint64(m.number)+0x100)), edge: fmt.Sprintf("held%d.x", m.number),
+	}
+	var err error
+	h.api, err = client.NewAPI(m.socket, client.APIConfig{
+		Timeout: tryFor, Credentials: func() (lease.SessionID, string) { return h.held.Session, h.token },
+	})
+	return h, err
+}
+
+// run opens one session after the other until ctx ends.
+func (h *holder) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := h.open(ctx); err != nil {
+			pass(ctx, 100*time.Millisecond)
+			continue
+		}
+		if h.take(ctx) == nil {
+			h.live(ctx)
+		}
+		h.close()
+	}
+}
+
+// connect says hello, for a new session or an old one.
+func (h *holder) connect(ctx context.Context, hello api.Hello) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", h.m.socket)
+	if err != nil {
+		return err
+	}
+	if _, err = conn.Write([]byte(api.PrefaceSession)); err != nil {
+		conn.Close()
+		return err
+	}
+	h.conn = fdconn.New(conn.(*net.UnixConn), fdconn.Config{FrameMax: api.SessionFrameMax, SendTimeout: 5 * time.Second})
+	hello.Stage, hello.PID, hello.TTL = "holder", os.Getpid(), holderTerm
+	h.seq++
+	if err := h.conn.Send(api.SessionMessage{Seq: h.seq, Hello: &hello}); err != nil {
+		h.conn.Close()
+		return err
+	}
+	h.frames = make(chan api.SessionMessage)
+	go h.receive(ctx, h.conn, h.frames)
+	for m := range h.frames {
+		if m.Error != nil {
+			h.conn.Close()
+			return m.Error
+		}
+		if m.Welcome != nil {
+			h.held.Session, h.token = m.Welcome.Session, m.Welcome.Token
+			h.told(m.Welcome.Deadline)
+			return nil
+		}
+	}
+	return errors.New("the node hung up")
+}
+
+// receive takes in what the node says until the line breaks.
+func (h *holder) receive(ctx context.Context, conn *fdconn.Conn, frames chan<- api.SessionMessage) {
+	defer close(frames)
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	for {
+		var m api.SessionMessage
+		files, err := conn.Receive(&m)
+		if err != nil {
+			return
+		}
+		fdconn.CloseFiles(files)
+		select {
+		case frames <- m:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (h *holder) told(d lease.Instant) {
+	if d != 0 {
+		h.held.Told = append(h.held.Told, history.Told{At: boottime.Now(), Deadline: d})
+	}
+}
+
+func (h *holder) open(ctx context.Context) error {
+	h.held, h.token = history.Holding{Node: h.m.number, Edge: h.edge}, ""
+	return h.connect(ctx, api.Hello{})
+}
+
+// take takes the producer's role of the holder's edge.
+func (h *holder) take(ctx context.Context) error {
+	read := history.Op{Client: -1 - h.m.number, Node: h.m.number, Kind: history.Read, Fresh: api.Default, Edge: h.edge}
+	var now api.Edge
+	_, err := h.rec.Call(read, func(op *history.Op) (err error) {
+		now, err = h.api.Edge(ctx, h.edge, api.Default)
+		op.Edges = one(now, err)
+		return err
+	})
+	if err != nil && !errors.Is(err, api.ErrNotFound) {
+		return err
+	}
+	tag := fmt.Sprintf("h%d-%d", h.m.number, h.random.Uint64())
+	r := api.ChangeRequest{OpID: tag, Detail: tag, Session: h.held.Session, Reason: api.ReasonTakeover, Edges: []api.EdgeChange{{
+		Name: h.edge, Expect: now.Revision, TakeProducer: true, ProducerStage: tag, Capacity: ringBytes,
+	}}}
+	change := history.Op{Client: -1 - h.m.number, Node: h.m.number, Kind: history.Change, Tag: tag, Change: &r}
+	if _, err = h.rec.Call(change, func(op *history.Op) error {
+		resp, err := h.api.Change(ctx, r)
+		op.Edges = resp.Edges
+		return err
+	}); err != nil {
+		return err
+	}
+	h.acquire(ctx)
+	return nil
+}
+
+// acquire gets memory that lasts as long as the session; whoever lists leases can tell.
+func (h *holder) acquire(ctx context.Context) {
+	ask := lease.Request{Kind: lease.KindMemory, Bytes: 4096, TTL: ringTerm}
+	op := history.Op{Client: -1 - h.m.number, Node: h.m.number, Kind: history.Acquire, Session: h.held.Session, Ask: &ask}
+	_, _ = h.rec.Call(op, func(op *history.Op) error {
+		g, err := h.api.AcquireLease(ctx, ask)
+		if err == nil {
+			op.Grant = &g
+		}
+		return err
+	})
+}
+
+// live beats some times, and then hangs up, or falls silent until it is told that its session is over. When its node goes away
+// it goes on with the session when the node is back.
+func (h *holder) live(ctx context.Context) {
+	beats, hangUp := 2+h.random.IntN(12), h.random.IntN(3) == 0
+	tick := time.NewTicker(lease.RenewEvery(holderTerm))
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case m, open := <-h.frames:
+			switch {
+			case !open:
+				if !h.resume(ctx) {
+					return
+				}
+			case m.Beat != nil:
+				h.told(m.Beat.Deadline)
+			case m.Error != nil && errors.Is(m.Error, api.ErrSessionLost):
+				h.held.Lost = boottime.Now()
+				return
+			}
+		case <-tick.C:
+			if beats--; beats > 0 {
+				h.seq++
+				_ = h.conn.Send(api.SessionMessage{Seq: h.seq, Beat: &api.Beat{}}) // a broken line shows in frames
+			} else if hangUp {
+				return
+			}
+		case <-ctx.Done():
+		}
+	}
+}
+
+// resume takes the session up again at its node, for as long as it may last.
+func (h *holder) resume(ctx context.Context) bool {
+	for ctx.Err() == nil && boottime.Now() < h.held.Told[len(h.held.Told)-1].Deadline {
+		err := h.connect(ctx, api.Hello{Session: h.held.Session, Token: h.token})
+		if err == nil {
+			return true
+		}
+		if errors.Is(err, api.ErrSessionLost) {
+			h.held.Lost = boottime.Now()
+			return false
+		}
+		pass(ctx, 30*time.Millisecond)
+	}
+	return false
+}
+
+// close ends the line, and with it the session if that still lives.
+func (h *holder) close() {
+	h.held.Closed = boottime.Now()
+	h.conn.Close()
+	for range h.frames { // until its reader has ended
+	}
+	h.rec.Holding(h.held)
+}
+
+// one is the answer of a read of one edge.
+func one(e api.Edge, err error) []api.Edge {
+	if err != nil {
+		return nil
+	}
+	return []api.Edge{e}
+}
