@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/grafnode/grafnode/api"
@@ -50,9 +49,10 @@ func (c *Client) remember(e api.Edge) {
 }
 
 // Change asks for new rings and returns the records after the change. Without an OpID it chooses one, without a session it
-// is the client's. It tries again, at any node, until ctx ends what certainly did not happen for want of a node or a
-// leader; what may have happened it sends again under the same OpID, which the registry carries out once. Everything else
-// is the registry's answer: api.ErrConflict, api.ErrSessionLost, api.ErrNoRoom, api.ErrCodec, fence.ErrFenced.
+// is the client's. It tries again, at any node, until ctx ends what certainly did not happen for want of a node, a leader or a
+// turn; what may have happened it sends again under the same OpID, which the registry carries out once. Everything else
+// is the registry's answer: api.ErrConflict, api.ErrSessionLost, api.ErrNoRoom, api.ErrCodec, fence.ErrFenced. api.ErrUnknown is
+// in the error if ctx ended, or room was wanting, while the outcome of an earlier copy was open.
 func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, error) {
 	ctx, cancel := c.until(ctx)
 	defer cancel()
@@ -72,21 +72,14 @@ func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, e
 		}
 		return a.Change(ctx, r)
 	}}
-	for wait := new(backoff); ; {
-		resp, err := t.once(ctx)
-		if err == nil {
-			for _, e := range resp.Edges {
-				c.remember(e)
-			}
-			return resp.Edges, nil
-		}
-		if !elsewhere(err) && !errors.Is(err, api.ErrUnknown) {
-			return nil, err
-		}
-		if cause := wait.sleep(ctx); cause != nil {
-			return nil, fmt.Errorf("client: change: %w; last: %w", cause, err)
-		}
+	resp, err := t.known(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("client: change: %w", err)
 	}
+	for _, e := range resp.Edges {
+		c.remember(e)
+	}
+	return resp.Edges, nil
 }
 
 // lostIs reports whether id is this client's session and has ended.

@@ -137,6 +137,10 @@ func elsewhere(err error) bool {
 	return errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrNoQuorum)
 }
 
+// again reports whether the same request may be carried out later, and certainly was not yet. Where the leader has too much to do it
+// is no use to ask another node at once.
+func again(err error) bool { return elsewhere(err) || errors.Is(err, api.ErrOverloaded) }
+
 // backoff spaces retries: from 10 ms, doubled up to 500 ms, each with a random half on top so that the stages of a dead node do
 // not march in step.
 type backoff struct{ next time.Duration }

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/grafnode/grafnode/api"
@@ -11,8 +13,12 @@ import (
 )
 
 // AcquireLease asks for a lease held by this process's session, opening one if need be: it lasts, renewed, for as long as
-// the session does. api.ErrUnknown means that one may have been granted; if so and it has no name, it ends with the session.
+// the session does. It asks, under the lease's ID, until the outcome is known. api.ErrUnknown means that ctx ended before; if
+// one was granted then and it has no name, it ends with the session.
 func (c *Client) AcquireLease(ctx context.Context, r lease.Request) (lease.Grant, error) {
+	if r.ID == "" {
+		r.ID = lease.NewID()
+	}
 	if err := r.Validate(); err != nil {
 		return lease.Grant{}, err
 	}
@@ -24,23 +30,33 @@ func (c *Client) AcquireLease(ctx context.Context, r lease.Request) (lease.Grant
 	t := tour[lease.Grant]{route: c.route, ask: func(ctx context.Context, a *API) (lease.Grant, error) {
 		return a.AcquireLease(ctx, r)
 	}}
-	return t.several(ctx)
+	return t.known(ctx)
 }
 
-// ReleaseLease gives a lease back. Releasing one that has ended is no error.
+// ReleaseLease gives a lease back. Releasing one that has ended is no error: IDs are never used again, so it is released until
+// that is known.
 func (c *Client) ReleaseLease(ctx context.Context, id lease.ID) error {
 	ctx, cancel := c.until(ctx)
 	defer cancel()
 	t := tour[struct{}]{route: c.route, ask: func(ctx context.Context, a *API) (struct{}, error) {
 		return struct{}{}, a.ReleaseLease(ctx, id)
 	}}
-	_, err := t.several(ctx)
+	_, err := t.known(ctx)
+	if errors.Is(err, api.ErrUnknown) {
+		return err
+	}
+	for _, over := range []error{lease.ErrExpired, lease.ErrRevoked, api.ErrNotFound} {
+		if errors.Is(err, over) {
+			return nil
+		}
+	}
 	return err
 }
 
 // UpdateCheckpoint fences the checkpoint called key and, if r.Write is set, replaces its value; it returns the checkpoint as it
-// is then. Errors: fence.ErrFenced; api.ErrConflict if r.Expect is not its revision; api.ErrUnknown if the outcome is open,
-// which r.Expect makes safe to try again; others if it was not applied.
+// is then. Errors: fence.ErrFenced; api.ErrConflict if r.Expect is not its revision, also if the answer to a write got lost and
+// it turned out not to have been written; api.ErrUnknown if the outcome is open, because ctx ended or, without r.Expect, because
+// a write that was sent may still arrive; others if it was not applied.
 func (c *Client) UpdateCheckpoint(ctx context.Context, key string, r api.CheckpointRequest) (api.Checkpoint, error) {
 	if len(r.Value) > api.CheckpointBytesMax {
 		return api.Checkpoint{}, fmt.Errorf("client: checkpoint %s of %d bytes, at most %d: %w",
@@ -48,10 +64,30 @@ func (c *Client) UpdateCheckpoint(ctx context.Context, key string, r api.Checkpo
 	}
 	ctx, cancel := c.until(ctx)
 	defer cancel()
-	t := tour[api.Checkpoint]{route: c.route, ask: func(ctx context.Context, a *API) (api.Checkpoint, error) {
-		return a.PutCheckpoint(ctx, key, r)
-	}}
-	return t.several(ctx)
+	ask := func(r api.CheckpointRequest) tour[api.Checkpoint] {
+		return tour[api.Checkpoint]{route: c.route, ask: func(ctx context.Context, a *API) (api.Checkpoint, error) {
+			return a.PutCheckpoint(ctx, key, r)
+		}}
+	}
+	t := ask(r)
+	now, err := t.several(ctx)
+	if !errors.Is(err, api.ErrUnknown) {
+		return now, err
+	}
+	// To fence under the same epoch changes the revision and nothing else: afterwards a late copy of a write that expects the old
+	// one is refused, so that what is read now stands.
+	t = ask(api.CheckpointRequest{Epoch: r.Epoch})
+	now, ferr := t.known(ctx)
+	switch {
+	case ferr != nil && ctx.Err() != nil:
+		return now, err
+	case ferr != nil || !r.Write || now.Epoch == r.Epoch && now.Sum == r.Sum && bytes.Equal(now.Value, r.Value):
+		return now, ferr
+	case r.Expect != 0:
+		return now, fmt.Errorf("client: checkpoint %s: not written: %w", key, api.ErrConflict)
+	default:
+		return now, err
+	}
 }
 
 // Report gives the stage's counters to the own node, over the session. It does not wait: without a session or a node there

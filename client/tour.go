@@ -68,21 +68,37 @@ func (t *tour[T]) wait(ctx context.Context, more bool) (answer[T], bool) {
 		defer timer.Stop()
 		slow = timer.C
 	}
+	var refused *answer[T]
 	for len(t.asking) > 0 {
 		select {
 		case <-slow:
 			return answer[T]{}, false
 		case a := <-t.answers: // comes soon after ctx ends, too
 			delete(t.asking, a.node)
-			if t.final(ctx, a) {
+			switch {
+			case undecided(a.err):
+				t.route.report(a.node, nil)
+				refused, slow = &a, nil // the leader's word: another node would bring the same
+			case t.final(ctx, a):
 				return a, true
-			}
-			if more {
+			case more && refused == nil:
 				return answer[T]{}, false
 			}
 		}
 	}
-	return answer[T]{}, false
+	if refused == nil {
+		return answer[T]{}, false
+	}
+	if errors.Is(t.failure, api.ErrUnknown) {
+		refused.err = fmt.Errorf("%w; another copy of it: %w", refused.err, t.failure)
+	}
+	return *refused, true
+}
+
+// undecided reports whether err refuses one copy of a request and says nothing of the others: they may find the room, or the
+// turn, that this one did not.
+func undecided(err error) bool {
+	return errors.Is(err, api.ErrNoRoom) || errors.Is(err, api.ErrOverloaded)
 }
 
 // final takes an answer in, and reports whether it is one that counts.
@@ -110,10 +126,37 @@ func (t *tour[T]) several(ctx context.Context) (T, error) {
 	wait := new(backoff)
 	for i := 1; ; i++ {
 		value, err := t.once(ctx)
-		if i == rounds || !elsewhere(err) {
+		if i == rounds || !again(err) {
 			return value, err
 		}
 		if cause := wait.sleep(ctx); cause != nil {
+			return value, fmt.Errorf("%w; last: %w", cause, err)
+		}
+	}
+}
+
+// known asks round until the outcome is known, or ctx ends: only for requests that are carried out once however often they are
+// sent.
+func (t *tour[T]) known(ctx context.Context) (T, error) {
+	var open error // an earlier copy's unknown outcome: what is refused now may yet have been done by it
+	for wait := new(backoff); ; {
+		value, err := t.once(ctx)
+		switch {
+		case err == nil:
+			return value, nil
+		case errors.Is(err, api.ErrUnknown):
+			open = err
+		case open != nil && undecided(err):
+			return value, fmt.Errorf("%w; an earlier copy of it: %w", err, open)
+		case !again(err):
+			return value, err
+		}
+		cause := wait.sleep(ctx)
+		switch {
+		case cause == nil:
+		case open != nil:
+			return value, fmt.Errorf("%w; last: %w", cause, open)
+		default:
 			return value, fmt.Errorf("%w; last: %w", cause, err)
 		}
 	}
