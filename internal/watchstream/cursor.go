@@ -82,9 +82,10 @@ func (c *Cursor) Next(v View) ([]api.Event, error) {
 	return c.more(), nil
 }
 
-// Bookmark returns the bookmark that may be sent now, between what Next returned and what it will return; false if none may.
+// Bookmark returns the bookmark that may be sent now, between what Next returned and what it will return; false if none may: in
+// the midst of a state, or of a pass, whose changes are ahead of what is complete.
 func (c *Cursor) Bookmark() (api.Event, bool) {
-	return api.Event{Type: api.EventBookmark, Revision: c.at}, c.listing == nil && !c.anew && !c.owes
+	return api.Event{Type: api.EventBookmark, Revision: c.at}, c.listing == nil && !c.anew && !c.owes && c.pos == c.at
 }
 
 // Skip tells the cursor that nothing up to a revision concerns it, beyond what was sent.
@@ -121,7 +122,7 @@ func (c *Cursor) more() []api.Event {
 }
 
 // advance returns the next changes, whole revisions at a time. In mode latest a pass goes to the head that there was at its
-// beginning and leaves out what is overtaken within; only then has the reader everything up to a revision.
+// beginning and leaves out what is overtaken within; only at its end has the reader everything up to a revision.
 func (c *Cursor) advance(v View) []api.Event {
 	if c.mode == api.WatchAll || c.pos >= c.goal {
 		c.goal = v.Head
