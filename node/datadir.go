@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/grafnode/grafnode/internal/atomicfile"
 	"github.com/grafnode/grafnode/internal/filelock"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -100,7 +101,7 @@ func (d *dataDir) identify() error {
 	b, err := os.ReadFile(d.file(fileNodeID))
 	if errors.Is(err, fs.ErrNotExist) {
 		id := uuid.NewString()
-		if err := writeFile(d.file(fileNodeID), []byte(id+"\n")); err != nil {
+		if err := atomicfile.Write(d.file(fileNodeID), []byte(id+"\n")); err != nil {
 			return fmt.Errorf("%s: %w", d.path, err)
 		}
 		d.id = locator.NodeID(id)
@@ -143,7 +144,7 @@ func (d *dataDir) bind(cluster string) error {
 	case cluster:
 		return nil
 	case "":
-		if err := writeFile(d.file(fileClusterID), []byte(cluster+"\n")); err != nil {
+		if err := atomicfile.Write(d.file(fileClusterID), []byte(cluster+"\n")); err != nil {
 			return fmt.Errorf("%s: %w", d.path, err)
 		}
 		d.bound = cluster
@@ -154,27 +155,18 @@ func (d *dataDir) bind(cluster string) error {
 	}
 }
 
+// rebind ties the directory to its cluster under a new ID, which a recovery has given it.
+func (d *dataDir) rebind(cluster string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := atomicfile.Write(d.file(fileClusterID), []byte(cluster+"\n")); err != nil {
+		return fmt.Errorf("%s: %w", d.path, err)
+	}
+	d.bound = cluster
+	return nil
+}
+
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
 
 // close gives the lock back. The lock file stays: removing it would let two agents lock two files of one name.
 func (d *dataDir) close() error { return d.lock.Close() }
-
-// writeFile replaces path durably: after a crash it has the old content or the new, whole.
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, werr := f.Write(b)
-	if err := errors.Join(werr, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/atomicfile"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/registry"
@@ -92,7 +93,7 @@ func (p *promises) Promise(r api.FoundRequest) error {
 	case was != "":
 		return api.Errorf(api.KindConflict, "node %s has promised to found with %s", p.self, was)
 	}
-	if err := writeFile(p.path, []byte(r.Founder+"\n")); err != nil {
+	if err := atomicfile.Write(p.path, []byte(r.Founder+"\n")); err != nil {
 		return fmt.Errorf("keep a promise: %w", err)
 	}
 	return nil

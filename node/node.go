@@ -47,7 +47,8 @@ type Node struct {
 	probation  probation       // of members without a vote
 	say        saying
 	draining   atomic.Bool
-	fatal      chan error // capacity 1
+	fatal      chan error    // capacity 1
+	restored   chan struct{} // capacity 1: the state was replaced by a snapshot
 
 	life    context.Context // ends when Close begins
 	end     context.CancelFunc
@@ -66,7 +67,7 @@ func New(c Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: c, log: c.Logger, metrics: prometheus.NewRegistry(), fatal: make(chan error, 1)}
+	n := &Node{cfg: c, log: c.Logger, metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), restored: make(chan struct{}, 1)}
 	n.say.log = n.log
 	n.stages = server.NewStages(n.metrics)
 	n.life, n.end = context.WithCancel(context.Background())

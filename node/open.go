@@ -70,7 +70,7 @@ func (n *Node) openPort() (err error) {
 func (n *Node) openRegistry() (err error) {
 	n.registry, err = registry.New(registry.Config{
 		NodeID: n.dir.id, Address: n.Address(), DataDir: n.dir.file(dirRegistry), Layer: n.mux.Raft(),
-		Heartbeat: n.cfg.Heartbeat, Election: n.cfg.Election, Logger: n.log, Fatal: n.fail,
+		Heartbeat: n.cfg.Heartbeat, Election: n.cfg.Election, LogStore: n.cfg.LogStore, Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {
 		return err
@@ -89,6 +89,10 @@ func (n *Node) openRegistry() (err error) {
 	})
 	n.registry.OnRestore(func(s *registry.State) {
 		timed.told.move(uint64(s.Revision()))
+		select {
+		case n.restored <- struct{}{}:
+		default:
+		}
 		n.wake()
 	})
 	n.leader = &leaderLine{registry: n.registry}

@@ -163,6 +163,10 @@ func (n *Node) lead(ctx context.Context, news <-chan registry.Leadership) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-n.restored:
+			if term := n.registry.Term(); n.registry.IsLeader() {
+				n.keeper.Lead(term, leaselog.Snapshot(n.registry.State())) // the leases are others now; they all have their full term again
+			}
 		case l := <-news:
 			if l.Leads {
 				n.keeper.Lead(l.Term, leaselog.Snapshot(n.registry.State()))

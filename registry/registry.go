@@ -100,6 +100,9 @@ func (r *Registry) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := r.checkMarks(); err != nil {
+		return err
+	}
 	logs, err := raft.NewLogCache(512, r.store)
 	if err != nil {
 		return err

@@ -1,0 +1,33 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/grafnode/grafnode/registry"
+)
+
+// Recover makes the cluster of this one node out of what lies in its data directory, for when a majority of the voters is lost for
+// good. The agent must be stopped: the directory is locked meanwhile. See registry.Recover for what is kept, and what must be done
+// with the other nodes. Of c only DataDir, Bind, LogStore and Logger matter.
+func Recover(c Config) (report registry.RecoverReport, err error) {
+	if err := c.Validate(); err != nil {
+		return report, err
+	}
+	if c, err = c.withDefaults(); err != nil {
+		return report, err
+	}
+	if _, err := os.Stat(filepath.Join(c.DataDir, fileNodeID)); err != nil {
+		return report, &ConfigError{"data-dir", fmt.Errorf("no node's data directory: %w", err)}
+	}
+	dir, err := openDataDir(c.DataDir)
+	if err != nil {
+		return report, &ConfigError{"data-dir", err}
+	}
+	defer func() { err = errors.Join(err, dir.close()) }()
+	return registry.Recover(registry.RecoverConfig{
+		NodeID: dir.id, Address: c.Bind, DataDir: dir.file(dirRegistry), LogStore: c.LogStore, Bind: dir.rebind, Logger: c.Logger,
+	})
+}
