@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/grafnode/grafnode/fence"
@@ -67,12 +66,24 @@ type Change struct {
 	Time       time.Time       `json:"time"`
 }
 
-var edgeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+// edgeNameMax is how long a name may be, bytes.
+const edgeNameMax = 128
 
 // CheckEdgeName reports what is wrong with an edge's (or stage's) name.
 func CheckEdgeName(name string) error {
-	if !edgeName.MatchString(name) {
-		return fmt.Errorf("%q is not a name: 1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit", name)
+	ok := name != "" && len(name) <= edgeNameMax
+	for i := 0; ok && i < len(name); i++ { // no regular expression: the registry checks names for each change it applies
+		c := name[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '.', c == '_', c == '-':
+			ok = i > 0
+		default:
+			ok = false
+		}
+	}
+	if !ok {
+		return fmt.Errorf("%q is not a name: 1 to %d letters, digits, '.', '_' or '-', the first a letter or digit", name, edgeNameMax)
 	}
 	return nil
 }

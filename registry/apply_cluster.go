@@ -160,7 +160,7 @@ func (c PutCheckpoint) apply(d *draft, e Entry) (Result, error) {
 	if c.Write && c.Expect != 0 && c.Expect != cp.Revision {
 		return Result{}, fmt.Errorf("checkpoint %s: revision %d, expected %d: %w", c.Key, cp.Revision, c.Expect, api.ErrConflict)
 	}
-	cp.Key, cp.Epoch, cp.Revision = c.Key, guard.Current, api.Revision(e.Index)
+	cp.Key, cp.Epoch, cp.Revision = c.Key, guard.Current, d.now
 	if c.Write {
 		if len(c.Value) > api.CheckpointBytesMax {
 			return Result{}, fmt.Errorf("checkpoint %s of %d bytes, at most %d: %w",
@@ -171,7 +171,7 @@ func (c PutCheckpoint) apply(d *draft, e Entry) (Result, error) {
 		}
 		cp.Value, cp.Sum = append([]byte{}, c.Value...), c.Sum
 	}
-	d.checkpoints.put(cp.Key, cp)
+	d.checkpoints.put(d.edit, text(cp.Key), &cp)
 	return Result{Checkpoint: cp}, nil
 }
 

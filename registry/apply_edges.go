@@ -59,15 +59,16 @@ func (c ChangeEdges) check() error {
 	if err := lease.CheckTTL(c.TTL); err != nil {
 		return fmt.Errorf("%w: %w", err, api.ErrInvalid)
 	}
-	names, leases := map[string]bool{}, map[lease.ID]bool{}
-	for _, ec := range c.Edges {
+	for i := range c.Edges {
+		ec := &c.Edges[i]
 		if err := ec.check(c.Session); err != nil {
 			return fmt.Errorf("edge %q: %w", ec.Name, err)
 		}
-		names[ec.Name], leases[ec.Lease] = true, true
-	}
-	if len(names) != len(c.Edges) || len(leases) != len(c.Edges) {
-		return fmt.Errorf("an edge or a lease is named twice: %w", api.ErrInvalid)
+		for j := range i { // at most ChangeEdgesMax, and mostly one
+			if ec.Name == c.Edges[j].Name || ec.Lease == c.Edges[j].Lease {
+				return fmt.Errorf("an edge or a lease is named twice: %w", api.ErrInvalid)
+			}
+		}
 	}
 	return nil
 }
@@ -172,13 +173,13 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 		Edge: ec.Name, Epoch: r.Generation, Granted: e.Proposed,
 	}
 	d.addLease(l)
-	r.Op = Op{ID: c.Op, Session: c.Session, Revision: api.Revision(e.Index)}
+	r.Op = Op{ID: c.Op, Session: c.Session, Revision: d.now}
 	if !exists {
-		r = noted(r, e, api.ReasonCreated, c.Session, c.Detail)
+		r = d.noted(r, e, api.ReasonCreated, c.Session, c.Detail)
 		d.putRecord(nil, r)
 		return r, l, nil
 	}
-	r = noted(r, e, c.Reason, c.Session, c.Detail)
+	r = d.noted(r, e, c.Reason, c.Session, c.Detail)
 	d.putRecord(&was, r)
 	return r, l, nil
 }

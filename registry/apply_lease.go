@@ -5,6 +5,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/internal/planted"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -28,7 +29,7 @@ func (c GrantLease) apply(d *draft, e Entry) (Result, error) {
 	n, _ := d.Node(c.Node)
 	l := Lease{
 		ID: c.Lease, Kind: c.Kind, Node: c.Node, Incarnation: n.Incarnation, Bytes: c.Bytes, TTL: c.TTL, Session: c.Session,
-		Name: c.Name, Epoch: fence.Epoch(e.Index), Granted: e.Proposed,
+		Name: c.Name, Epoch: fence.Epoch(d.now), Granted: e.Proposed,
 	}
 	d.addLease(l)
 	return Result{Leases: []Lease{l}}, nil
@@ -59,7 +60,7 @@ func (c GrantLease) check(d *draft) error {
 	return err
 }
 
-// succeed hands a named block region to the next holder. Its epoch is the command's log index, which is above every earlier
+// succeed hands a named block region to the next holder. Its epoch is the command's revision, which is above every earlier
 // one's, so the holder before is fenced where it writes.
 func (c GrantLease) succeed(d *draft, was Lease, e Entry) (Result, error) {
 	if c.Bytes > was.Bytes {
@@ -67,7 +68,7 @@ func (c GrantLease) succeed(d *draft, was Lease, e Entry) (Result, error) {
 			c.Name, was.Bytes, c.Bytes, api.ErrConflict)
 	}
 	l := was
-	l.Session, l.Epoch = c.Session, fence.Epoch(e.Index)
+	l.Session, l.Epoch = c.Session, fence.Epoch(d.now)
 	d.replaceLease(was, l)
 	return Result{Leases: []Lease{l}}, nil
 }
@@ -112,7 +113,7 @@ func (c AdoptLease) apply(d *draft, e Entry) (Result, error) {
 	l.Incarnation = c.Incarnation
 	d.replaceLease(was, l)
 	if r, ok := d.Edge(l.Edge); ok && r.Lease == l.ID {
-		d.putRecord(&r, noted(r, e, api.ReasonRecovered, "", ""))
+		d.putRecord(&r, d.noted(r, e, api.ReasonRecovered, "", ""))
 	}
 	return Result{Leases: []Lease{l}}, nil
 }
@@ -125,14 +126,14 @@ func (c Allowance) apply(d *draft, e Entry) (Result, error) {
 	for _, mark := range c.Leases {
 		if l, ok := d.Lease(mark.ID); ok && l.Seq == mark.Seq {
 			l.Seq++
-			d.leases.put(string(l.ID), l) // no index and no watch looks at Seq
+			d.leases.put(d.edit, text(l.ID), &l) // no index and no watch looks at Seq
 			result.Leases = append(result.Leases, l)
 		}
 	}
 	for _, mark := range c.Sessions {
 		if s, ok := d.Session(mark.ID); ok && s.Seq == mark.Seq {
 			s.Seq++
-			d.sessions.put(string(s.ID), s) // no index and no watch looks at Seq
+			d.sessions.put(d.edit, text(s.ID), &s) // no index and no watch looks at Seq
 			result.Sessions = append(result.Sessions, s)
 		}
 	}
@@ -140,6 +141,9 @@ func (c Allowance) apply(d *draft, e Entry) (Result, error) {
 }
 
 func (c Expire) apply(d *draft, e Entry) (Result, error) {
+	if planted.DeposedExpiry {
+		c.Term = e.Term
+	}
 	if err := checkTerm(c.Term, e); err != nil {
 		return Result{}, err
 	}

@@ -11,11 +11,11 @@ import (
 
 // encodeCommand returns c as it stands in the log.
 func encodeCommand(c Command, proposed int64) ([]byte, error) {
-	value, err := encodeValue(c)
+	value, err := encodeValue(nil, c)
 	if err != nil {
 		return nil, fmt.Errorf("%T: %w: %w", c, api.ErrInternal, err)
 	}
-	payload := binary.LittleEndian.AppendUint64(nil, uint64(proposed))
+	payload := binary.LittleEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(proposed))
 	return appendFrame(nil, c.kind(), append(payload, value...))
 }
 

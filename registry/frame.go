@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 
@@ -45,15 +46,27 @@ var msgpack = func() *codec.MsgpackHandle {
 	return h
 }()
 
-func encodeValue(v any) ([]byte, error) {
-	var b []byte
-	err := codec.NewEncoderBytes(&b, msgpack).Encode(v)
+// encoders and decoders are kept: making one costs as much as using it.
+var (
+	encoders = sync.Pool{New: func() any { return codec.NewEncoderBytes(nil, msgpack) }}
+	decoders = sync.Pool{New: func() any { return codec.NewDecoderBytes(nil, msgpack) }}
+)
+
+// encodeValue returns the encoding of v, in the memory of b if there is room.
+func encodeValue(b []byte, v any) ([]byte, error) {
+	e := encoders.Get().(*codec.Encoder)
+	defer encoders.Put(e)
+	b = b[:0]
+	e.ResetBytes(&b)
+	err := e.Encode(v)
 	return b, err
 }
 
 // decodeValue reads the value that fills b into what v points at.
 func decodeValue(b []byte, v any) error {
-	d := codec.NewDecoderBytes(b, msgpack)
+	d := decoders.Get().(*codec.Decoder)
+	defer decoders.Put(d)
+	d.ResetBytes(b)
 	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("%T: %w: %w", v, api.ErrCorrupt, err)
 	}

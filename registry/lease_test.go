@@ -202,7 +202,7 @@ func TestEndsAreForgottenOldestFirst(t *testing.T) {
 		require.True(t, ok)
 	}
 	require.NoError(t, s.state.Verify())
-	require.Len(t, s.state.Indexes()["ending"], registry.EndedMax)
+	require.Len(t, s.state.Indexes()["ends"], registry.EndedMax)
 }
 
 func TestClusterIdentityStands(t *testing.T) {

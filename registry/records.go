@@ -74,7 +74,7 @@ type Record struct {
 	Changed    int64
 	Reason     api.Reason
 	Op         Op
-	Past       []Past // oldest first, at most HistoryMax; shared, never changed in place
+	past       queue[Past] // at most HistoryMax
 }
 
 // Op is the last ChangeEdges that was applied to a record: asked for again, it gives the first answer.
@@ -142,6 +142,14 @@ func (p Past) API() api.Change {
 		Revision: p.Revision, Generation: p.Generation, Node: p.Node, Reason: p.Reason, Actor: p.Actor, Detail: p.Detail,
 		Time: instant(p.At),
 	}
+}
+
+// memory returns how much of its node's memory l takes. Block storage is not counted.
+func (l Lease) memory() uint64 {
+	if l.Kind == lease.KindMemory {
+		return l.Bytes
+	}
+	return 0
 }
 
 // API returns l as the API shows it.

@@ -7,7 +7,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
-	"iter"
+	"slices"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
@@ -26,6 +26,12 @@ type snapshotHead struct {
 	Endings   uint64
 }
 
+// savedRecord is a record with its history.
+type savedRecord struct {
+	Record
+	Past []Past // oldest first
+}
+
 type snapshotTail struct {
 	Frames uint64
 	Sum    uint32 // CRC32C of all bytes before the tail
@@ -35,13 +41,17 @@ type snapshotTail struct {
 func (s *State) Write(w io.Writer) error {
 	sw := snapshotWriter{w: bufio.NewWriter(w), sum: crc32.New(castagnoli)}
 	sw.frame(kindSnapshotHead, snapshotHead{s.cluster, s.revision, s.term, s.floor, s.forgotten, s.endings})
-	writeAll(&sw, kindSnapshotNode, s.Nodes())
-	writeAll(&sw, kindSnapshotSess, s.Sessions())
-	writeAll(&sw, kindSnapshotLease, s.Leases())
-	writeAll(&sw, kindSnapshotEdge, s.Edges(""))
-	writeAll(&sw, kindSnapshotTomb, values(s.tombstones.under("")))
-	writeAll(&sw, kindSnapshotCheck, values(s.checkpoints.under("")))
-	writeAll(&sw, kindSnapshotEnded, values(s.ended.under("")))
+	writeAll(&sw, kindSnapshotNode, s.nodes)
+	writeAll(&sw, kindSnapshotSess, s.sessions)
+	writeAll(&sw, kindSnapshotLease, s.leases)
+	for _, r := range s.edges.all() {
+		sw.frame(kindSnapshotEdge, savedRecord{*r, slices.Collect(r.past.all())})
+	}
+	writeAll(&sw, kindSnapshotTomb, s.tombstones)
+	writeAll(&sw, kindSnapshotCheck, s.checkpoints)
+	for id, e := range s.ended.all() {
+		sw.frame(kindSnapshotEnded, Ended{ID: string(id), Status: e.status, Seq: e.seq})
+	}
 	sw.frame(kindSnapshotTail, snapshotTail{sw.frames, sw.sum.Sum32()})
 	if sw.err != nil {
 		return sw.err
@@ -53,6 +63,8 @@ type snapshotWriter struct {
 	w      *bufio.Writer
 	sum    hash.Hash32
 	frames uint64
+	value  []byte // of the last frame; reused
+	bytes  []byte // the last frame; reused
 	err    error
 }
 
@@ -60,25 +72,23 @@ func (sw *snapshotWriter) frame(k kind, v any) {
 	if sw.err != nil {
 		return
 	}
-	payload, err := encodeValue(v)
-	if err != nil {
-		sw.err = fmt.Errorf("snapshot: %T: %w", v, err)
-		return
+	var err error
+	if sw.value, err = encodeValue(sw.value, v); err == nil {
+		sw.bytes, err = appendFrame(sw.bytes[:0], k, sw.value)
 	}
-	b, err := appendFrame(nil, k, payload)
 	if err == nil {
-		_, err = sw.w.Write(b)
+		_, err = sw.w.Write(sw.bytes)
 	}
 	if err != nil {
 		sw.err = fmt.Errorf("snapshot: %T: %w", v, err)
 		return
 	}
-	sw.sum.Write(b)
+	sw.sum.Write(sw.bytes)
 	sw.frames++
 }
 
-func writeAll[T any](sw *snapshotWriter, k kind, all iter.Seq[T]) {
-	for v := range all {
+func writeAll[T any](sw *snapshotWriter, k kind, all tree[text, *T]) {
+	for _, v := range all.all() {
 		sw.frame(k, v)
 	}
 }
@@ -89,7 +99,7 @@ func ReadState(r io.Reader) (*State, error) {
 	sum := crc32.New(castagnoli)
 	buffered := bufio.NewReader(r)
 	summed := io.TeeReader(buffered, sum)
-	d := draft{State: *NewState()}
+	d := NewState().draft(0)
 	var frames uint64
 	for {
 		before := sum.Sum32()
@@ -114,10 +124,11 @@ func ReadState(r io.Reader) (*State, error) {
 		}
 		frames++
 	}
+	d.by.ends = d.endsInOrder()
 	if err := d.verify(); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
-	return &d.State, nil
+	return d.State, nil
 }
 
 func checkTail(payload []byte, want snapshotTail, rest io.ByteReader) error {
@@ -146,27 +157,31 @@ func (d *draft) load(k kind, payload []byte) error {
 		})
 	case kindSnapshotNode:
 		return decodeTo(payload, func(n Node) (bool, error) {
-			twice := d.nodes.has(string(n.ID))
-			d.putNode(n)
+			twice := d.nodes.has(text(n.ID))
+			d.nodes.put(d.edit, text(n.ID), &n)
 			return twice, checkID("node ID", n.ID)
 		})
 	case kindSnapshotSess:
 		return decodeTo(payload, func(s Session) (bool, error) {
-			twice := d.sessions.has(string(s.ID))
-			d.putSession(s)
+			twice := d.sessions.has(text(s.ID))
+			d.loadSession(s)
 			return twice, checkID("session ID", s.ID)
 		})
 	case kindSnapshotLease:
 		return decodeTo(payload, func(l Lease) (bool, error) {
-			twice := d.leases.has(string(l.ID))
-			d.addLease(l)
+			twice := d.leases.has(text(l.ID))
+			d.loadLease(l)
 			return twice, checkID("lease ID", l.ID)
 		})
 	case kindSnapshotEdge:
-		return decodeTo(payload, func(r Record) (bool, error) {
-			twice := d.edges.has(r.Name)
-			d.edges.put(r.Name, r)
-			d.indexRecord(r)
+		return decodeTo(payload, func(saved savedRecord) (bool, error) {
+			r := saved.Record
+			if n := len(saved.Past); n > HistoryMax {
+				return false, fmt.Errorf("%d changes, at most %d", n, HistoryMax)
+			}
+			r.past = queueOf(saved.Past)
+			twice := d.edges.has(text(r.Name))
+			d.loadRecord(r)
 			return twice, api.CheckEdgeName(r.Name)
 		})
 	default:
@@ -178,21 +193,20 @@ func (d *draft) loadSmall(k kind, payload []byte) error {
 	switch k {
 	case kindSnapshotTomb:
 		return decodeTo(payload, func(t Tombstone) (bool, error) {
-			twice := d.tombstones.has(t.Name) || d.edges.has(t.Name)
+			twice := d.tombstones.has(text(t.Name)) || d.edges.has(text(t.Name))
 			d.putTombstone(t)
 			return twice, api.CheckEdgeName(t.Name)
 		})
 	case kindSnapshotCheck:
 		return decodeTo(payload, func(c Checkpoint) (bool, error) {
-			twice := d.checkpoints.has(c.Key)
-			d.checkpoints.put(c.Key, c)
+			twice := d.checkpoints.has(text(c.Key))
+			d.checkpoints.put(d.edit, text(c.Key), &c)
 			return twice, nil
 		})
 	case kindSnapshotEnded:
 		return decodeTo(payload, func(e Ended) (bool, error) {
-			twice := d.ended.has(e.ID) || d.by.ending.has(ordinal(e.Seq))
-			d.ended.put(e.ID, e)
-			d.by.ending.put(ordinal(e.Seq), e.ID)
+			twice := d.ended.has(text(e.ID))
+			d.ended.put(d.edit, text(e.ID), end{e.Status, e.Seq})
 			return twice, checkID("ID", e.ID)
 		})
 	default:

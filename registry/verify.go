@@ -42,7 +42,7 @@ func (s *State) verifyLeases() error {
 		} else if _, live := s.Session(l.Session); !live && (l.Kind != lease.KindBlock || l.Session != "") {
 			return fmt.Errorf("lease %s is held by session %q, which is over", l.ID, l.Session)
 		}
-		if s.ended.has(string(l.ID)) {
+		if s.ended.has(text(l.ID)) {
 			return fmt.Errorf("lease %s is active and ended", l.ID)
 		}
 	}
@@ -52,12 +52,12 @@ func (s *State) verifyLeases() error {
 // No record is newer than the state or than its own generation, and its holders are live.
 func (s *State) verifyEdges() error {
 	for r := range s.Edges("") {
-		switch n := len(r.Past); {
+		switch n := r.past.size(); {
 		case r.Revision == 0 || r.Revision > s.revision:
 			return fmt.Errorf("edge %s has revision %d, the state %d", r.Name, r.Revision, s.revision)
 		case r.Generation.IsZero() || r.Producer.Epoch > r.Generation || r.Consumer.Epoch > r.Generation:
 			return fmt.Errorf("edge %s: epochs %d and %d at generation %d", r.Name, r.Producer.Epoch, r.Consumer.Epoch, r.Generation)
-		case n == 0 || n > HistoryMax || r.Past[n-1].Revision != r.Revision:
+		case n == 0 || r.past.newest().Revision != r.Revision:
 			return fmt.Errorf("edge %s: %d changes do not end at revision %d", r.Name, n, r.Revision)
 		}
 		if _, ok := s.Node(r.Node); !ok {
@@ -73,19 +73,27 @@ func (s *State) verifyEdges() error {
 }
 
 func (s *State) verifyRest() error {
-	for _, t := range s.tombstones.under("") {
+	for _, t := range s.tombstones.all() {
 		if t.Revision == 0 || t.Revision > s.revision || t.Top.IsZero() {
 			return fmt.Errorf("tombstone of edge %s: generation %d, revision %d", t.Name, t.Top, t.Revision)
 		}
 	}
-	for _, c := range s.checkpoints.under("") {
+	for _, c := range s.checkpoints.all() {
 		if sum := crc32.Checksum(c.Value, castagnoli); c.Sum != sum {
 			return fmt.Errorf("checkpoint %s: checksum %08x, computed %08x", c.Key, c.Sum, sum)
 		}
 	}
-	for _, e := range s.ended.under("") {
-		if e.Seq == 0 || e.Seq > s.endings {
-			return fmt.Errorf("end %d of %s, of %d", e.Seq, e.ID, s.endings)
+	for id, e := range s.ended.all() {
+		if e.seq == 0 || e.seq > s.endings {
+			return fmt.Errorf("end %d of %s, of %d", e.seq, id, s.endings)
+		}
+	}
+	if last := (ending{}); true {
+		for e := range s.by.ends.all() {
+			if e.seq <= last.seq {
+				return fmt.Errorf("%s and %s are both the end %d", last.id, e.id, e.seq)
+			}
+			last = e
 		}
 	}
 	if s.ended.size() > EndedMax || s.forgotten > s.revision {

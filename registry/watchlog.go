@@ -17,13 +17,13 @@ import (
 func (s *State) Select(f watchstream.Filter, k api.RecordKind, from string) iter.Seq2[string, api.Event] {
 	switch k {
 	case api.RecordEdge: // whose key is what the prefix is of
-		return selected(s, f, s.edges.from(max(from, f.Prefix)), f.Prefix)
+		return selected(s, f, s.edges.from(text(max(from, f.Prefix))), f.Prefix)
 	case api.RecordNode:
-		return selected(s, f, s.nodes.from(from), "")
+		return selected(s, f, s.nodes.from(text(from)), "")
 	case api.RecordLease:
-		return selected(s, f, s.leases.from(from), "")
+		return selected(s, f, s.leases.from(text(from)), "")
 	case api.RecordSession:
-		return selected(s, f, s.sessions.from(from), "")
+		return selected(s, f, s.sessions.from(text(from)), "")
 	default:
 		return func(func(string, api.Event) bool) {}
 	}
@@ -36,10 +36,10 @@ type shown interface {
 }
 
 // selected yields the events of those records that f matches, until the first whose key does not begin with prefix.
-func selected[R shown](s *State, f watchstream.Filter, records iter.Seq2[string, R], prefix string) iter.Seq2[string, api.Event] {
+func selected[R shown](s *State, f watchstream.Filter, records iter.Seq2[text, R], prefix string) iter.Seq2[string, api.Event] {
 	return func(yield func(string, api.Event) bool) {
 		for key, r := range records {
-			if !strings.HasPrefix(key, prefix) {
+			if !strings.HasPrefix(string(key), prefix) {
 				return
 			}
 			if !f.Matches(r.place()) {
@@ -50,7 +50,7 @@ func selected[R shown](s *State, f watchstream.Filter, records iter.Seq2[string,
 			if e.Edge != nil {
 				e.Revision = e.Edge.Revision
 			}
-			if !yield(key, e) {
+			if !yield(string(key), e) {
 				return
 			}
 		}
