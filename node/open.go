@@ -69,7 +69,7 @@ func (n *Node) openPort() (err error) {
 
 func (n *Node) openRegistry() (err error) {
 	n.registry, err = registry.New(registry.Config{
-		NodeID: n.dir.id, Address: n.Address(), DataDir: n.dir.file(dirRegistry), Layer: n.mux.Raft(),
+		NodeID: n.dir.id, Address: n.Address(), DataDir: n.dir.file(dirRegistry), Layer: n.mux.Raft(), Cluster: n.dir.cluster(),
 		Heartbeat: n.cfg.Heartbeat, Election: n.cfg.Election, LogStore: n.cfg.LogStore, Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {

@@ -20,6 +20,9 @@ type Config struct {
 	DataDir string           // the registry keeps its files in DataDir/raft
 	Layer   raft.StreamLayer // carries Raft's connections; closed by Close
 
+	// Cluster is the ID of the cluster that this node belongs to, as far as is known outside the registry; empty: none yet.
+	Cluster string
+
 	// Heartbeat is how long a follower waits for the leader before it stands for election, Election how long an election
 	// may take. Heartbeats wait in line behind the disk, so both must be well above the slowest fsync. Default 1 s.
 	Heartbeat time.Duration

@@ -27,6 +27,7 @@ type Registry struct {
 
 	hub       *hub
 	machine   *machine
+	belongs   raftguard.Allegiance // what the transport was told; the machine's goroutine's own
 	onApply   hooks[func(index, term uint64, c Command, r Result)]
 	onRestore hooks[func(*State)]
 
@@ -73,11 +74,12 @@ func New(cfg Config) (*Registry, error) {
 			}
 		},
 		fresh: func(s *State) {
+			r.introduce()
 			for _, f := range r.onRestore.all() {
 				f(s)
 			}
 		},
-		told: func(index, term uint64) { r.transport.Committed(index, term) },
+		told: func(index, term uint64) { r.transport.Committed(index, term); r.introduce() },
 	}
 	return r, nil
 }
@@ -107,7 +109,7 @@ func (r *Registry) open() (err error) {
 	if err != nil {
 		return err
 	}
-	r.transport = raftguard.NewTransport(r.cfg.Layer, raft.ServerID(r.cfg.NodeID), r.cfg.Address, r.log)
+	r.transport = raftguard.NewTransport(r.cfg.Layer, raft.ServerID(r.cfg.NodeID), r.cfg.Address, r.cfg.allegiance(NewState()), r.log)
 	rc := r.cfg.raft()
 	rc.NotifyCh = r.notify
 	rc.Logger = raftguard.Logger(r.log)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/hashicorp/raft"
 
@@ -111,15 +110,6 @@ func mayReplace(s, current *State, force bool) error {
 	}
 	return nil
 }
-
-// family returns what a cluster's ID has in common before and after recoveries, each of which counts a suffix up.
-func family(cluster string) string {
-	before, _, _ := strings.Cut(cluster, ".")
-	return before
-}
-
-// recovered reports whether a cluster with that ID has gone through a recovery.
-func recoveredID(cluster string) bool { return strings.Contains(cluster, ".") }
 
 // restoreMark stands in DataDir while a snapshot is being restored on this leader.
 type restoreMark struct {

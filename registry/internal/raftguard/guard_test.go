@@ -30,7 +30,7 @@ func (loopback) Dial(address raft.ServerAddress, timeout time.Duration) (net.Con
 func transport(t *testing.T) *raftguard.Transport {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	tr := raftguard.NewTransport(loopback{l}, "self", l.Addr().String(), slog.New(slog.DiscardHandler))
+	tr := raftguard.NewTransport(loopback{l}, "self", l.Addr().String(), raftguard.Allegiance{}, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { require.NoError(t, tr.Close()) })
 	return tr
 }

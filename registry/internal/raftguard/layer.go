@@ -3,6 +3,7 @@ package raftguard
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -13,6 +14,7 @@ import (
 type layer struct {
 	raft.StreamLayer
 	self raft.ServerID
+	own  atomic.Pointer[Allegiance] // stored by Transport.Belong, loaded for each connection
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -20,12 +22,14 @@ type layer struct {
 }
 
 func newLayer(inner raft.StreamLayer, self raft.ServerID) *layer {
-	return &layer{StreamLayer: inner, self: self, conns: map[net.Conn]struct{}{}}
+	l := &layer{StreamLayer: inner, self: self, conns: map[net.Conn]struct{}{}}
+	l.own.Store(&Allegiance{})
+	return l
 }
 
 // Dial connects to the server that address names.
 func (l *layer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return dialNamed(l.StreamLayer, address, timeout)
+	return dialNamed(l.StreamLayer, address, timeout, *l.own.Load())
 }
 
 func (l *layer) Accept() (net.Conn, error) {
@@ -64,7 +68,7 @@ type accepted struct {
 // Read reads the name first, and not in Accept: that must not wait for a peer that says nothing.
 func (a *accepted) Read(b []byte) (int, error) {
 	if !a.named {
-		if err := readName(a.Conn, a.layer.self); err != nil {
+		if err := readName(a.Conn, a.layer.self, *a.layer.own.Load()); err != nil {
 			return 0, err
 		}
 		a.named = true

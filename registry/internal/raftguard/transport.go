@@ -12,15 +12,17 @@ import (
 type Transport struct {
 	named   // embedded, so that pre-votes and Close stay visible to raft
 	address raft.ServerAddress
+	layer   *layer
 	news    *herald
 	pulse   *pulse
 }
 
 // NewTransport starts a transport of the node self over inner. Peers reach this one at address, whatever inner listens on.
-func NewTransport(inner raft.StreamLayer, self raft.ServerID, address string, logger *slog.Logger) *Transport {
-	t := &Transport{address: raft.ServerAddress(address)}
+func NewTransport(inner raft.StreamLayer, self raft.ServerID, address string, own Allegiance, logger *slog.Logger) *Transport {
+	t := &Transport{address: raft.ServerAddress(address), layer: newLayer(inner, self)}
+	t.Belong(own)
 	t.named = named{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  newLayer(inner, self),
+		Stream:                  t.layer,
 		Logger:                  Logger(logger),
 		MaxPool:                 3,
 		MaxRPCsInFlight:         1, // no pipelining, see the package comment
@@ -31,6 +33,9 @@ func NewTransport(inner raft.StreamLayer, self raft.ServerID, address string, lo
 	t.pulse = newPulse(self, t.EncodePeer(self, t.address), t.named)
 	return t
 }
+
+// Belong says what this server knows of its cluster from now on. Connections that exist stay.
+func (t *Transport) Belong(own Allegiance) { t.layer.own.Store(&own) }
 
 // SetHeartbeatHandler ignores raft's wish for a fast path: without a handler, heartbeats wait in line with everything else for
 // the one goroutine that changes raft's term and state.
