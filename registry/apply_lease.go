@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
@@ -142,7 +143,7 @@ func (c Allowance) apply(d *draft, e Entry) (Result, error) {
 
 func (c Expire) apply(d *draft, e Entry) (Result, error) {
 	if planted.DeposedExpiry {
-		c.Term = e.Term
+		c = c.whatever(d, e)
 	}
 	if err := checkTerm(c.Term, e); err != nil {
 		return Result{}, err
@@ -159,6 +160,16 @@ func (c Expire) apply(d *draft, e Entry) (Result, error) {
 		}
 	}
 	return result, nil
+}
+
+// whatever is planted: c as it would be if it had been decided now.
+func (c Expire) whatever(d *draft, e Entry) Expire {
+	c.Term, c.Leases = e.Term, slices.Clone(c.Leases)
+	for i, mark := range c.Leases {
+		l, _ := d.Lease(mark.ID)
+		c.Leases[i].Seq = l.Seq
+	}
+	return c
 }
 
 // checkTerm refuses what a deposed leader decided: its clock no longer counts.

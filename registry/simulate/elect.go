@@ -1,0 +1,115 @@
+package simulate
+
+import (
+	"time"
+
+	"github.com/grafnode/grafnode/registry"
+)
+
+// patience starts a follower's clock: when it runs out without a leader's word, it asks for votes.
+func (n *node) patience() {
+	n.after(n.w.between(electionMin, electionMax), "patience", n.term, func() {
+		if !n.leads && n.w.now-n.contact >= electionMin {
+			n.campaign(false)
+		}
+		n.patience()
+	})
+}
+
+// campaign asks all who can be reached for their votes, in one instant. Forced, those who hear a leader vote too, as they do when
+// leadership is handed over.
+func (n *node) campaign(forced bool) {
+	if n.leads || !n.awake() {
+		return
+	}
+	var voters []*node
+	term := n.term
+	for _, v := range n.w.nodes {
+		reached := v == n || v.awake() && n.w.net.open(n.m.id, v.m.id) && n.w.net.open(v.m.id, n.m.id)
+		content := v != n && (v.leads || v.w.now-v.contact < electionMin)
+		if reached && v.upToDate(&n.raft) && (forced || !content) {
+			voters = append(voters, v)
+			term = max(term, v.term)
+		}
+	}
+	if len(voters)*2 <= len(n.w.nodes) {
+		return
+	}
+	for _, v := range voters {
+		v.raise(term + 1)
+		v.contact = n.w.now
+	}
+	n.lead()
+}
+
+// lead begins a term: a barrier behind which all earlier entries are committed.
+func (n *node) lead() {
+	n.w.Stats.Elections++
+	n.leads, n.leader = true, n.m.id
+	size := len(n.w.nodes)
+	n.next, n.match = make([]uint64, size), make([]uint64, size)
+	n.busy, n.heard = make([]time.Duration, size), make([]time.Duration, size)
+	n.disk = n.last()
+	for i := range n.next {
+		n.next[i], n.heard[i] = n.last()+1, n.w.now
+	}
+	n.match[n.m.id] = n.disk
+	term := n.term
+	n.propose(registry.Nothing{}, func(_ registry.Result, o outcome) {
+		if o == applied && n.leads && n.term == term {
+			n.ready = term
+			n.tellKeeper(term)
+		}
+	})
+	n.beat(term)
+	n.mind(term)
+}
+
+// beat shows the followers that there is a leader.
+func (n *node) beat(term uint64) {
+	for i := range n.w.nodes {
+		n.replicate(i, true)
+	}
+	n.after(beatEvery, "beat", term, func() {
+		if n.leads && n.term == term {
+			n.beat(term)
+		}
+	})
+}
+
+// mind has a leader step down that hears no majority.
+func (n *node) mind(term uint64) {
+	n.after(leaseTimeout/2, "lease check", term, func() {
+		if !n.leads || n.term != term {
+			return
+		}
+		heard := 1
+		for i, at := range n.heard {
+			if i != n.m.id && n.w.now-at < leaseTimeout {
+				heard++
+			}
+		}
+		if heard*2 <= len(n.w.nodes) {
+			n.stepDown()
+			return
+		}
+		n.mind(term)
+	})
+}
+
+// stepDown ends a leadership. What was proposed and not answered may or may not be in the log one day.
+func (n *node) stepDown() {
+	if !n.leads {
+		return
+	}
+	n.leads, n.leader, n.contact = false, nobody, n.w.now
+	if n.ready != 0 {
+		n.ready = 0
+		n.tellKeeper(0)
+	}
+	list := n.futures
+	n.futures = nil
+	for _, f := range list {
+		f.done(registry.Result{}, unknown)
+	}
+}
