@@ -159,3 +159,35 @@ func TestBlocks(t *testing.T) {
 	holder.web.Close()
 	require.ErrorIs(t, b.ReadAt(ctx, got, 1), api.ErrUnavailable)
 }
+
+// A copy that was carried out and whose answer was lost is no longer what the registry remembers once somebody else has changed
+// the edge. The next copy meets a conflict, which must not pass for the outcome; the edge's history tells.
+func TestAConflictIsNotTheOutcomeOfAnEarlierCopy(t *testing.T) {
+	own, other := api.Change{Revision: 7, Actor: "session-1", Reason: api.ReasonTakeover, Detail: "d"}, api.Change{Revision: 8, Actor: "session-2"}
+	expected := api.Change{Revision: 5}
+	for name, tc := range map[string]struct {
+		script  []func(http.ResponseWriter)
+		past    []api.Change
+		expect  api.Revision
+		unknown bool
+	}{
+		"one copy":            {[]func(http.ResponseWriter){kind(api.KindConflict)}, []api.Change{expected, own, other}, 5, false},
+		"carried out":         {[]func(http.ResponseWriter){hangUp, kind(api.KindConflict)}, []api.Change{expected, own, other}, 5, true},
+		"carried out, ended":  {[]func(http.ResponseWriter){hangUp, kind(api.KindSession)}, []api.Change{expected, own, other}, 5, true},
+		"somebody was faster": {[]func(http.ResponseWriter){hangUp, kind(api.KindConflict)}, []api.Change{expected, other}, 5, false},
+		"nobody was":          {[]func(http.ResponseWriter){hangUp, kind(api.KindSession)}, []api.Change{expected}, 5, false},
+		"too long ago":        {[]func(http.ResponseWriter){hangUp, kind(api.KindConflict)}, []api.Change{other}, 5, true},
+		"another created it":  {[]func(http.ResponseWriter){hangUp, kind(api.KindConflict)}, []api.Change{{Reason: api.ReasonCreated, Actor: "x"}}, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			own, socket := onSocket(t)
+			own.mux.Handle("POST /v1/changes", &changes{script: tc.script})
+			own.mux.HandleFunc("GET /v1/edges/e/history", func(w http.ResponseWriter, _ *http.Request) { give(w, tc.past) })
+			_, err := dial(t, socket).Change(t.Context(), api.ChangeRequest{
+				Reason: api.ReasonTakeover, Detail: "d", Edges: []api.EdgeChange{{Name: "e", Expect: tc.expect}},
+			})
+			require.Error(t, err)
+			require.Equal(t, tc.unknown, api.ErrorOf(err).Kind == api.KindUnknown, "%v", err)
+		})
+	}
+}

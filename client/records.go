@@ -52,7 +52,8 @@ func (c *Client) remember(e api.Edge) {
 // is the client's. It tries again, at any node, until ctx ends what certainly did not happen for want of a node, a leader or a
 // turn; what may have happened it sends again under the same OpID, which the registry carries out once. Everything else
 // is the registry's answer: api.ErrConflict, api.ErrSessionLost, api.ErrNoRoom, api.ErrCodec, fence.ErrFenced. api.ErrUnknown is
-// in the error if ctx ended, or room was wanting, while the outcome of an earlier copy was open.
+// in the error if ctx ended, or room was wanting, while the outcome of an earlier copy was open, and if an earlier copy was
+// carried out and the edges have changed since.
 func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, error) {
 	ctx, cancel := c.until(ctx)
 	defer cancel()
@@ -73,6 +74,9 @@ func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, e
 		return a.Change(ctx, r)
 	}}
 	resp, err := t.known(ctx)
+	if t.copies > 1 && doubtful(err) {
+		err = c.settle(ctx, r, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("client: change: %w", err)
 	}

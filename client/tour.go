@@ -25,6 +25,7 @@ type tour[T any] struct {
 	answers chan answer[T]
 	asking  map[*API]struct{}
 	failure error // the last, an unknown outcome before all others
+	copies  int   // how many were sent
 }
 
 type answer[T any] struct {
@@ -45,6 +46,7 @@ func (t *tour[T]) once(ctx context.Context) (T, error) {
 		node := nodes[0]
 		nodes = nodes[1:]
 		t.asking[node] = struct{}{}
+		t.copies++
 		running.Go(func() {
 			value, err := t.ask(asking, node)
 			t.answers <- answer[T]{node, value, err}
