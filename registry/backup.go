@@ -96,7 +96,12 @@ func readBackup(r io.Reader) (*State, SnapshotInfo, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, SnapshotInfo{}, fmt.Errorf("snapshot: %w", err)
 	}
-	if string(start) != backupMagic {
+	switch {
+	case string(start) == backupMagic:
+		return readFramed(buffered, in)
+	case len(start) > 0 && start[0] == backupMagic[0]: // no frame begins like that
+		return nil, SnapshotInfo{}, fmt.Errorf("snapshot: begins with %q: %w", start, api.ErrCorrupt)
+	default:
 		s, err := ReadState(buffered)
 		if err != nil {
 			return nil, SnapshotInfo{}, err
@@ -105,7 +110,6 @@ func readBackup(r io.Reader) (*State, SnapshotInfo, error) {
 		info.Bytes, info.Sum = in.n, hex.EncodeToString(in.sum.Sum(nil))
 		return s, info, nil
 	}
-	return readFramed(buffered, in)
 }
 
 func readFramed(buffered *bufio.Reader, in *reading) (*State, SnapshotInfo, error) {
