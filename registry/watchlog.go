@@ -99,6 +99,12 @@ func (s Session) event(*State) api.Event {
 	}}
 }
 
+// ChangesOf returns what an entry did to records, as it leads from before to after: what a node appends to its log of changes. For
+// the simulation, which has such a log for each of its nodes.
+func ChangesOf(before, after *State, e Entry, r Result) []*watchstream.Change {
+	return changesOf(before, after, e, r.Changes)
+}
+
 // changesOf returns what an entry did to the records that its result names, as it leads from before to after.
 func changesOf(before, after *State, e Entry, changed []Change) []*watchstream.Change {
 	var all []*watchstream.Change

@@ -68,6 +68,24 @@ func (r *Reference) Add(at api.Revision, state iter.Seq[api.Event]) {
 	slices.SortStableFunc(r.order, func(a, b moment) int { return cmp.Compare(a.revision, b.revision) })
 }
 
+// Note is Add for a revision of which it is known what it changed: what some records are after it, as state events, and which are
+// gone. All others are as they were.
+func (r *Reference) Note(at api.Revision, is []api.Event, gone []Record) {
+	if at <= r.head {
+		panic("watchcheck: revisions must rise")
+	}
+	r.head = at
+	for _, e := range is {
+		r.put(recordOf(e), version{at, watchstream.PlaceOf(e), digest(e)})
+	}
+	for _, record := range gone {
+		r.put(record, version{revision: at})
+	}
+}
+
+// Len returns how many changes there were.
+func (r *Reference) Len() int { return len(r.order) }
+
 // put adds a version, if it is another than the last.
 func (r *Reference) put(record Record, v version) {
 	all := r.versions[record]
