@@ -14,6 +14,9 @@ func (s *Server) getCheckpoint(state *registry.State, q *query, w http.ResponseW
 	if err := q.check(); err != nil {
 		return err
 	}
+	if err := checkKey("checkpoint's key", r.PathValue("key")); err != nil {
+		return err
+	}
 	checkpoint, ok := state.Checkpoint(r.PathValue("key"))
 	if !ok {
 		return api.Errorf(api.KindNotFound, "no checkpoint %s", r.PathValue("key"))
@@ -28,7 +31,7 @@ func (s *Server) putCheckpoint(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	key := r.PathValue("key")
-	if err := checkID("checkpoint's key", key); err != nil {
+	if err := checkKey("checkpoint's key", key); err != nil {
 		return err
 	}
 	if len(want.Value) > api.CheckpointBytesMax {

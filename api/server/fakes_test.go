@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -110,7 +111,7 @@ func (f *fakeGroup) RemoveServer(_ context.Context, id locator.NodeID) error {
 
 func (f *fakeGroup) Transfer(_ context.Context, to locator.NodeID) error {
 	for _, m := range f.members {
-		if m.ID == to || to == "" && m.ID != f.registry.leader.ID {
+		if m.ID == to || to == "" && m.ID != "n1" {
 			f.registry.leader = m.Peer
 			return nil
 		}
@@ -213,6 +214,7 @@ func newFixture(t *testing.T) *fixture {
 	f.server, err = New(Config{
 		Node: "n1", Name: "n1", Version: "0", Registry: reg, Group: f.group, Gossip: gossip, Keeper: fakeKeeper{}, Blocks: f.blocks,
 		Founding: fakeFounding{}, Problems: func() []string { return nil }, Metrics: prometheus.NewRegistry(),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	front := httptest.NewServer(f.server.Handler())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -33,7 +34,7 @@ type leaderKey struct{}
 // restorePatience bounds the time that the leader takes for a snapshot once it has all of it.
 const restorePatience = 5 * time.Minute
 
-func newForwarder(self string, dial func(ctx context.Context, network, address string) (net.Conn, error)) *forwarder {
+func newForwarder(self string, log *slog.Logger, dial func(ctx context.Context, network, address string) (net.Conn, error)) *forwarder {
 	f := &forwarder{self: self}
 	f.transport = &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -46,8 +47,9 @@ func newForwarder(self string, dial func(ctx context.Context, network, address s
 	}
 	f.patient = f.transport.Clone()
 	f.patient.ResponseHeaderTimeout = restorePatience
-	f.proxy = httputil.ReverseProxy{Transport: f.transport, Rewrite: f.rewrite, ErrorHandler: forwardFailed}
-	f.restores = httputil.ReverseProxy{Transport: f.patient, Rewrite: f.rewrite, ErrorHandler: forwardFailed}
+	single := slog.NewLogLogger(log.Handler(), slog.LevelDebug) // about single connections
+	f.proxy = httputil.ReverseProxy{Transport: f.transport, Rewrite: f.rewrite, ErrorHandler: forwardFailed, ErrorLog: single}
+	f.restores = httputil.ReverseProxy{Transport: f.patient, Rewrite: f.rewrite, ErrorHandler: forwardFailed, ErrorLog: single}
 	return f
 }
 

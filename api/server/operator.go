@@ -158,8 +158,11 @@ type counter struct {
 	n int64
 }
 
-// Write writes.
+// Write writes; of nothing it makes no beginning.
 func (c *counter) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	n, err := c.Writer.Write(b)
 	c.n += int64(n)
 	return n, err
@@ -182,6 +185,9 @@ func (s *Server) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 	if err := s.c.Group.RestoreSnapshot(r.Context(), r.Body, force); err != nil {
 		if wrong := bodyError(err); wrong != nil && !errors.Is(err, api.ErrUnknown) {
 			return wrong
+		}
+		if errors.Is(err, api.ErrCorrupt) {
+			return api.Errorf(api.KindInvalid, "not restored: %v", err) // what came is damaged, not what is stored here
 		}
 		return err
 	}

@@ -14,24 +14,34 @@ const (
 	writePatience = 30 * time.Second // for each piece of an answer to be taken
 )
 
-// pacedBody sets read deadlines, which the server's own would set for watches and snapshots too. It takes them away at the
-// end: from then on the server listens for the connection's end, and a deadline would look like one.
+// pacedBody has a read deadline, which the server's own would set for watches and snapshots too. It takes it away at the
+// end: from then on the server listens for the connection's end, and a deadline would look like one. A body that the handler
+// leaves alone keeps its deadline while the server drops what comes of it.
 type pacedBody struct {
 	io.ReadCloser
 	control  *http.ResponseController
+	patience time.Duration
 	streamed bool
-	begun    bool
+}
+
+func newPacedBody(body io.ReadCloser, control *http.ResponseController, patience time.Duration, streamed bool) *pacedBody {
+	b := &pacedBody{ReadCloser: body, control: control, patience: patience, streamed: streamed}
+	b.wait()
+	return b
+}
+
+func (b *pacedBody) wait() {
+	_ = b.control.SetReadDeadline(time.Now().Add(b.patience)) // a connection without deadlines is a test's
 }
 
 // Read reads.
 func (b *pacedBody) Read(p []byte) (int, error) {
-	if !b.begun || b.streamed {
-		b.begun = true
-		_ = b.control.SetReadDeadline(time.Now().Add(bodyPatience)) // a connection without deadlines is a test's
-	}
 	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		_ = b.control.SetReadDeadline(time.Time{})
+	case b.streamed:
+		b.wait()
 	}
 	return n, err
 }

@@ -84,7 +84,7 @@ func (s *Server) wrap(route string, h handler) http.Handler {
 		began := time.Now()
 		paced := newPacedWriter(w)
 		if r.Body != nil && r.Body != http.NoBody {
-			body := &pacedBody{ReadCloser: r.Body, control: paced.control, streamed: route == "PUT "+snapshotPath}
+			body := newPacedBody(r.Body, paced.control, s.patience, route == "PUT "+snapshotPath)
 			r.Body = http.MaxBytesReader(w, body, limit) // w: the server's own, which closes the connection of who sends more
 		}
 		inner.ServeHTTP(paced, r)

@@ -107,6 +107,7 @@ type Server struct {
 	mux       *http.ServeMux
 	took      *prometheus.HistogramVec
 	started   time.Time
+	patience  time.Duration // bodyPatience; shorter in tests
 	saving    chan struct{} // holds a token for each snapshot on its way out
 	restoring sync.Mutex    // held by the one that comes in
 }
@@ -127,9 +128,10 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		c:         c,
-		forwarder: newForwarder(string(c.Node), c.Dial),
+		forwarder: newForwarder(string(c.Node), c.Logger, c.Dial),
 		mux:       http.NewServeMux(),
 		started:   time.Now(),
+		patience:  bodyPatience,
 		saving:    make(chan struct{}, snapshotsMax),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "grafnode", Name: "http_request_seconds", Help: "Time to answer API requests, watches left out.",

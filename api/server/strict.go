@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/grafnode/grafnode/api"
@@ -85,7 +86,7 @@ func checkMembers(d *json.Decoder, depth int) error {
 	return nil
 }
 
-// checkID refuses what cannot be an ID or a key in a path, before it is looked for or gets into the log.
+// checkID refuses what cannot be an ID in a path, before it is looked for or gets into the log.
 func checkID(what, id string) error {
 	const most = 128
 	if id == "" || len(id) > most {
@@ -95,6 +96,18 @@ func checkID(what, id string) error {
 		if c <= ' ' || c > '~' {
 			return api.Errorf(api.KindInvalid, "%s %q has a character that is not printable ASCII", what, id)
 		}
+	}
+	return nil
+}
+
+// checkKey is checkID for names that people choose: any text without control characters.
+func checkKey(what, key string) error {
+	const most = 256
+	switch {
+	case key == "" || len(key) > most:
+		return api.Errorf(api.KindInvalid, "%s of %d bytes, must be 1 to %d", what, len(key), most)
+	case !utf8.ValidString(key) || strings.ContainsFunc(key, unicode.IsControl):
+		return api.Errorf(api.KindInvalid, "%s %q is no text", what, key)
 	}
 	return nil
 }
