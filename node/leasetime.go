@@ -26,7 +26,7 @@ func (t *leaseTime) Confirm(ctx context.Context, term uint64) error {
 	if now := t.registry.Term(); now != term {
 		return fmt.Errorf("term %d, not %d any more: %w", now, term, api.ErrNoQuorum)
 	}
-	return t.told.wait(ctx, uint64(t.registry.State().Revision()))
+	return t.told.wait(ctx, t.registry.State().Index())
 }
 
 // ProposeAllowance puts an allowance into the log.

@@ -88,7 +88,7 @@ func (n *Node) openRegistry() (err error) {
 		n.wake()
 	})
 	n.registry.OnRestore(func(s *registry.State) {
-		timed.told.move(uint64(s.Revision()))
+		timed.told.move(s.Index())
 		select {
 		case n.restored <- struct{}{}:
 		default:

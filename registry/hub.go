@@ -41,9 +41,14 @@ func (h *hub) publish(s *State, applied uint64) {
 
 // wait blocks until the log is applied up to index.
 func (h *hub) wait(ctx context.Context, index uint64) error {
+	return h.until(ctx, func(v *view) bool { return v.applied >= index })
+}
+
+// until blocks until there is a view as wanted.
+func (h *hub) until(ctx context.Context, wanted func(*view) bool) error {
 	for {
 		v := h.view.Load()
-		if v.applied >= index {
+		if wanted(v) {
 			return nil
 		}
 		select {

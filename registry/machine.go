@@ -94,7 +94,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 		return fmt.Errorf("snapshot is of cluster %s, this node belongs to %s: %w", s.Cluster(), was, api.ErrInvalid)
 	}
 	m.watchLoop()
-	m.state, m.index = s, uint64(s.Revision())
+	m.state, m.index = s, s.Index()
 	m.logger.Info("state restored from a snapshot", "revision", s.Revision())
 	m.hub.log.Reset(s.Revision())
 	m.hub.publish(s, m.index)

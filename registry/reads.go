@@ -88,7 +88,7 @@ func (r *Registry) roundTimeout(ctx context.Context) (context.Context, context.C
 func (r *Registry) WaitApplied(ctx context.Context, revision api.Revision) error {
 	ctx, cancel := r.untilClosed(ctx)
 	defer cancel()
-	if err := r.hub.wait(ctx, uint64(revision)); err != nil {
+	if err := r.hub.until(ctx, func(v *view) bool { return v.state.Revision() >= revision }); err != nil {
 		return fmt.Errorf("revision %d is not here yet, %d is: %w: %w", revision, r.State().Revision(), api.ErrUnavailable, err)
 	}
 	return nil

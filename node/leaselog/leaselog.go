@@ -61,7 +61,7 @@ func Snapshot(s *registry.State) leasebroker.Snapshot {
 	for session := range s.Sessions() {
 		sessions = append(sessions, session)
 	}
-	return leasebroker.Snapshot{Index: uint64(s.Revision()), Terms: timed(leases, sessions)}
+	return leasebroker.Snapshot{Index: s.Index(), Terms: timed(leases, sessions)}
 }
 
 func timed(leases []registry.Lease, sessions []registry.Session) []leasebroker.Timed {
