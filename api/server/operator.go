@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -34,20 +36,19 @@ func (s *Server) servers(state *registry.State) ([]api.RaftServer, error) {
 		return nil, err
 	}
 	last := s.c.Registry.Stats().LastIndex
+	seen := map[locator.NodeID]membership.Member{}
+	for _, m := range s.c.Gossip.Members() {
+		seen[m.ID] = m
+	}
 	servers := make([]api.RaftServer, 0, len(members))
 	for _, m := range members {
 		n, _ := state.Node(m.ID) // none: it has not registered yet
 		shown := api.RaftServer{
 			ID: m.ID, Name: n.Name, Address: m.Address, Voter: m.Voter, Leader: m.Leader, LastContact: m.LastContact,
-			Index: m.Matched, Gossip: "unknown", Version: n.Version,
+			Index: m.Matched, Gossip: cmp.Or(string(seen[m.ID].Health), "unknown"), Level: seen[m.ID].Level, Version: n.Version,
 		}
 		if m.Matched > 0 {
 			shown.Lag = last - min(m.Matched, last)
-		}
-		for _, seen := range s.c.Gossip.Members() {
-			if seen.ID == m.ID {
-				shown.Gossip = string(seen.Health)
-			}
 		}
 		servers = append(servers, shown)
 	}

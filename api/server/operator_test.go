@@ -151,7 +151,7 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 func TestProblemsOfAMember(t *testing.T) {
 	well := api.ServerHealth{RaftServer: api.RaftServer{ID: "n2", Gossip: string(membership.Alive)}}
 	fine := asked{status: &api.Status{Node: "n2"}}
-	require.Empty(t, problemsOf(well, fine))
+	require.Empty(t, problemsOf(well, fine, true))
 	for says, change := range map[string]func(*api.ServerHealth, *asked){
 		"has not answered its leader yet":    func(s *api.ServerHealth, _ *asked) { s.LastContact = -1 },
 		"has not answered its leader for 9s": func(s *api.ServerHealth, _ *asked) { s.LastContact = 9 * time.Second },
@@ -164,7 +164,7 @@ func TestProblemsOfAMember(t *testing.T) {
 	} {
 		server, answer := well, asked{status: &api.Status{Node: "n2"}}
 		change(&server, &answer)
-		require.Contains(t, strings.Join(problemsOf(server, answer), "; "), says)
+		require.Contains(t, strings.Join(problemsOf(server, answer, true), "; "), says)
 	}
 }
 

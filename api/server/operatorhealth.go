@@ -10,6 +10,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/membership"
+	"github.com/grafnode/grafnode/registry"
 )
 
 // What is still well.
@@ -33,36 +34,40 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	case s.c.Registry.IsLeader():
 		return answer(w, s.healthAsLeader(ctx))
 	case !known || leader.ID == s.c.Node:
-		return answer(w, s.healthAlone("no leader is known: a majority of the voters cannot be reached, or an election is going on"))
+		return answer(w, s.healthAlone(ctx, "no leader is known: a majority of the voters cannot be reached, or an election is going on"))
 	case r.Header.Get(headerForwarded) != "":
-		return answer(w, s.healthAlone("an election is going on"))
+		return answer(w, s.healthAlone(ctx, "an election is going on"))
 	}
 	var h api.Health
 	if err := s.forwarder.get(ctx, leader.Address, "/v1/operator/health", &h); err != nil {
-		return answer(w, s.healthAlone(fmt.Sprintf("the leader %s at %s does not answer: %v", leader.ID, leader.Address, err)))
+		return answer(w, s.healthAlone(ctx, fmt.Sprintf("the leader %s at %s does not answer: %v", leader.ID, leader.Address, err)))
 	}
 	return answer(w, h)
 }
 
-// healthAlone is what a node can say without a leader: it does not know how the others are.
-func (s *Server) healthAlone(problem string) api.Health {
+// healthAlone is what a node can say without a leader: who of the others answers.
+func (s *Server) healthAlone(ctx context.Context, problem string) api.Health {
 	h := s.healthBase()
 	h.Problems = append(h.Problems, problem)
-	for _, server := range h.Servers {
-		if server.Voter {
-			h.Voters++
-		}
+	statuses := s.askAll(ctx, h.Servers)
+	for i := range h.Servers {
+		server := &h.Servers[i]
+		server.Problems = problemsOf(*server, statuses[i], false)
 	}
-	h.Quorum = h.Voters/2 + 1
-	h.Margin = -1
-	return h
+	h.count(statuses)
+	h.Healthy = false
+	return h.Health
 }
 
-func (s *Server) healthBase() api.Health {
+// counted is a health in the making.
+type counted struct{ api.Health }
+
+func (s *Server) healthBase() counted {
 	state, stats := s.c.Registry.State(), s.c.Registry.Stats()
-	h := api.Health{
+	h := counted{api.Health{
 		From: s.c.Node, Cluster: state.Cluster(), Leader: stats.Leader.ID, Term: stats.Term, Revision: state.Revision(),
-	}
+		Level: levelOf(state),
+	}}
 	servers, err := s.servers(state)
 	if err != nil {
 		h.Problems = append(h.Problems, err.Error())
@@ -79,28 +84,44 @@ func (s *Server) healthAsLeader(ctx context.Context) api.Health {
 	if err := s.c.Registry.Read(ctx, api.Default); err != nil {
 		h.Problems = append(h.Problems, fmt.Sprintf("the leader has no majority behind it: %v", err))
 	}
+	for i := range h.Servers {
+		server := &h.Servers[i]
+		server.Problems = problemsOf(*server, statuses[i], true)
+	}
+	h.count(statuses)
+	return h.Health
+}
+
+// count makes one word of the members' problems. Nothing rests on a non-voter yet.
+func (h *counted) count(statuses []asked) {
 	well := 0
 	for i := range h.Servers {
 		server := &h.Servers[i]
-		server.Problems = problemsOf(*server, statuses[i])
 		server.Healthy = len(server.Problems) == 0
 		if status := statuses[i].status; status != nil {
 			server.Disk = status.Disk
 		}
-		if !server.Voter {
-			continue // it does not count yet, so nothing rests on it
+		switch {
+		case !server.Voter:
+			continue
+		case server.Healthy:
+			well++
+		default:
+			h.Problems = append(h.Problems, fmt.Sprintf("%s: %s", nameOf(server.RaftServer), strings.Join(server.Problems, "; ")))
 		}
 		h.Voters++
-		if server.Healthy {
-			well++
-			continue
-		}
-		h.Problems = append(h.Problems, fmt.Sprintf("%s: %s", nameOf(server.RaftServer), strings.Join(server.Problems, "; ")))
 	}
 	h.Quorum = h.Voters/2 + 1
 	h.Margin = well - h.Quorum
 	h.Healthy = len(h.Problems) == 0
-	return h
+}
+
+// levelOf returns the state-machine version in use.
+func levelOf(state *registry.State) uint64 {
+	if s, ok := any(state).(interface{ Level() uint64 }); ok {
+		return s.Level()
+	}
+	return 1
 }
 
 // asked is what a node answered when it was asked how it is.
@@ -132,11 +153,11 @@ func (s *Server) askAll(ctx context.Context, servers []api.ServerHealth) []asked
 	return answers
 }
 
-// problemsOf says what is wrong with a member.
-func problemsOf(server api.ServerHealth, a asked) (problems []string) {
+// problemsOf says what is wrong with a member. Only a leader knows how far the others have got.
+func problemsOf(server api.ServerHealth, a asked, leads bool) (problems []string) {
 	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	switch {
-	case server.Leader:
+	case server.Leader || !leads:
 	case server.LastContact < 0:
 		say("has not answered its leader yet")
 	case server.LastContact > contactMax:
@@ -153,7 +174,9 @@ func problemsOf(server api.ServerHealth, a asked) (problems []string) {
 	case status.Node != server.ID:
 		say("another node, %s, answers at its address", status.Node)
 	default:
-		problems = append(problems, status.Problems...)
+		if leads { // without a leader none is ready, and who is reachable is what counts
+			problems = append(problems, status.Problems...)
+		}
 		if d := status.Disk; d != nil && d.Size > 0 && d.Free < freeMin {
 			say("its disk has %d MiB left", d.Free>>20)
 		}

@@ -84,8 +84,11 @@ func healthDetail(w io.Writer, h api.Health) {
 		healthy = "no"
 	}
 	margin := fmt.Sprintf("%d more may fail", h.Margin)
-	if h.Margin < 0 {
-		margin = "too few are well: no quorum"
+	switch {
+	case h.Margin < 0:
+		margin = "too few are well for a quorum"
+	case h.Leader == "":
+		margin = "enough are well to elect a leader"
 	}
 	fmt.Fprintf(w, "healthy\t%s\n", healthy)
 	fmt.Fprintf(w, "cluster\t%s, level %d\n", dash(h.Cluster), h.Level)

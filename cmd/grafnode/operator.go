@@ -32,7 +32,7 @@ removed only here, or when another takes their address.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	raft.AddCommand(newListPeers(), newRemovePeer(), newTransferLeader())
+	raft.AddCommand(newListPeers(), newRemovePeer(), newTransferLeader(), newRecover())
 	operator.AddCommand(newHealth(), raft, newSnapshot())
 	return operator
 }
@@ -54,7 +54,7 @@ asked node knows of the group, without the leader's two columns.`,
 				if err != nil {
 					return err
 				}
-				return r.show(cmd, group, "NAME\tID\tADDRESS\tROLE\tCONTACT\tINDEX\tLAG\tHEALTH\tVERSION", func(w io.Writer) {
+				return r.show(cmd, group, "NAME\tID\tADDRESS\tROLE\tCONTACT\tINDEX\tLAG\tGOSSIP\tVERSION", func(w io.Writer) {
 					for _, s := range group.Servers {
 						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(s.Name), s.ID, s.Address, serverRole(s), contact(s),
 							progress(s), s.Gossip, dash(s.Version))
