@@ -7,6 +7,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/internal/watchcheck"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry"
@@ -26,6 +27,7 @@ type judge struct {
 	ops     map[string]opTruth // by op ID: changes that were applied
 	regions map[string]holder  // block regions, by name
 	terms   leaseTruths
+	watches *watchcheck.Reference
 }
 
 // edgeTruth is what was ever granted on an edge.
@@ -60,7 +62,7 @@ const versionsMax = 4096
 func newJudge(w *World) *judge {
 	return &judge{
 		w: w, state: registry.NewState(), edges: map[string]*edgeTruth{}, ops: map[string]opTruth{},
-		regions: map[string]holder{}, terms: newLeaseTruths(w),
+		regions: map[string]holder{}, terms: newLeaseTruths(w), watches: watchcheck.NewReference(),
 	}
 }
 
@@ -98,6 +100,7 @@ func (j *judge) committed(e *entry, by *node) {
 		j.object("entry %d: revision %d after %d", e.index, e.to.Revision(), before.Revision())
 	}
 	j.changed(e)
+	j.note(e)
 	j.terms.committed(e, by)
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/watchstream"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
@@ -27,7 +29,9 @@ type node struct {
 	ticket leasebroker.Ticket
 	rounds []round
 	round  uint64
-	copies uint32 // lives whose state was read from a file
+
+	changes *watchstream.Log
+	streams []*stream
 }
 
 func newNode(w *World, m *machine) *node {
@@ -48,6 +52,7 @@ func (n *node) start() {
 	n.commit, n.applied = n.snap.index, n.snap.index
 	n.asking, n.rounds, n.told = map[leasebroker.Ticket]ask{}, nil, 0
 	n.keeper = leasebroker.NewKeeper()
+	n.changes, n.streams = watchstream.NewLog(10+n.w.rng.IntN(500), 1<<30), nil
 	n.host.reset()
 	n.load()
 	n.patience()
@@ -59,10 +64,14 @@ func (n *node) kill() {
 	n.up = false
 	n.w.Stats.Crashes++
 	n.hangUpAll()
+	for _, st := range n.streams {
+		st.close(api.ErrUnavailable)
+	}
 }
 
-// load reads the state from the snapshot's bytes.
+// load reads the state from the snapshot's bytes. What led there is not known any more.
 func (n *node) load() {
+	defer func() { n.changes.Reset(n.state.Revision()) }()
 	if n.snap.index == 0 {
 		n.state = registry.NewState()
 		return
@@ -78,7 +87,6 @@ func (n *node) load() {
 		return
 	}
 	n.state = s
-	n.copies++
 	n.fresh()
 }
 
@@ -88,6 +96,7 @@ func (n *node) applyTo(index uint64) {
 		e := n.log[n.applied+1-n.first]
 		before := n.state
 		result := n.apply(e)
+		n.changes.Append(n.state.Revision(), registry.ChangesOf(before, n.state, e.entry(), result)...)
 		n.applied = e.index
 		n.w.judge.applied(n, e, before, result)
 		a := leaselog.Applied(e.index, e.term, e.command, result)
@@ -101,6 +110,7 @@ func (n *node) applyTo(index uint64) {
 		}
 	}
 	n.arm()
+	n.wake()
 	n.settleRounds()
 	if n.w.chance(3) || uint64(len(n.log)) > 2000 {
 		n.snapshot()
@@ -123,7 +133,11 @@ func (n *node) apply(e *entry) registry.Result {
 }
 
 func (e *entry) step(s *registry.State) (*registry.State, registry.Result) {
-	return s.Step(registry.Entry{Index: e.index, Term: e.term, Proposed: e.proposed, Command: e.command})
+	return s.Step(e.entry())
+}
+
+func (e *entry) entry() registry.Entry {
+	return registry.Entry{Index: e.index, Term: e.term, Proposed: e.proposed, Command: e.command}
 }
 
 // tellKeeper brings the keeper the news of a leadership, zero: of its end, a little later and in order.

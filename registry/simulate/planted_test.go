@@ -22,6 +22,7 @@ var caught = map[string]string{
 	"deposed-expiry":    `early:|which had expired`,
 	"early-ack":         `renewed .* which had ended|which had expired|early:`,
 	"reused-generation": `generation \d+ granted`,
+	"missed-event":      `^seed \d+, step \d+, at [^ ]+: (reliable|bookmarkable|atomic):`,
 	"lost-tombstone":    `generation \d+ granted`,
 }
 

@@ -299,6 +299,7 @@ func (n *node) install(from int, term uint64, snap file) {
 		n.snap, n.log, n.first, n.disk = snap, nil, snap.index+1, snap.index
 		n.commit, n.applied = snap.index, snap.index
 		n.load()
+		n.wake()
 	}
 	l, now, me := n.w.nodes[from], n.term, n.m.id
 	n.w.send(n.m, &l.process, "installed", snap.index, func() { l.acked(me, term, now, now == term, snap.index) })

@@ -69,7 +69,6 @@ func TestWorldMeetsEverything(t *testing.T) {
 		s.add(w.Stats)
 	}
 	t.Logf("%+v", s)
-	s.Overtaken = max(s.Overtaken, 1) // seldom
 	for what, count := range s.all() {
 		require.Positive(t, count, "no %s", what)
 	}

@@ -27,6 +27,7 @@ type stage struct {
 	known    map[string]api.Revision // the newest of each edge that it has seen
 	leases   []lease.ID
 	doing    *op
+	watch    *watch // some stages have one
 }
 
 func newStage(w *World, m *machine, number int) *stage {
@@ -42,6 +43,9 @@ func (s *stage) start() {
 	s.known, s.leases = map[string]api.Revision{}, nil
 	s.connect("")
 	s.after(s.w.between(0, time.Second), "begin", 0, s.next)
+	if s.watch = nil; s.who%2 == 0 {
+		s.look(0)
+	}
 }
 
 func (s *stage) kill() {
