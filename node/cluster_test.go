@@ -48,6 +48,12 @@ type cluster struct {
 
 func newCluster(t *testing.T, n int) *cluster {
 	t.Helper()
+	return newClusterOf(t, n, func(int, *node.Config) {})
+}
+
+// newClusterOf starts nodes that are told something else each.
+func newClusterOf(t *testing.T, n int, tune func(i int, cfg *node.Config)) *cluster {
+	t.Helper()
 	c := &cluster{t: t, nodes: make([]*node.Node, n)}
 	var join []string
 	for range n {
@@ -60,6 +66,7 @@ func newCluster(t *testing.T, n int) *cluster {
 			DataDir: filepath.Join(root, strconv.Itoa(i)), Bind: bind, Join: join, BootstrapExpect: n, Name: "n" + strconv.Itoa(i),
 			Zone: "z" + strconv.Itoa(i), Memory: 64 << 20, Socket: filepath.Join(root, strconv.Itoa(i)+".sock"), Version: "test", Logger: slog.New(slog.DiscardHandler),
 		})
+		tune(i, &c.cfgs[i])
 		c.start(i)
 	}
 	t.Cleanup(func() {
