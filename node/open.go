@@ -84,7 +84,7 @@ func (n *Node) openRegistry() (err error) {
 	n.registry.OnApply(func(index, term uint64, c registry.Command, r registry.Result) {
 		n.keeper.Applied(leaselog.Applied(index, term, c, r))
 		timed.told.move(index)
-		changes.Applied(index, c, r)
+		changes.Applied(c, r)
 		n.wake()
 	})
 	n.registry.OnRestore(func(s *registry.State) {
@@ -141,6 +141,7 @@ func (n *Node) openGossip() (err error) {
 func (n *Node) openAPI() (err error) {
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server.NewCluster(n.metrics, n.dir.id, n.registry, n.gossip, n.ringMetrics)
+	server.NewControl(n.metrics, n.registry, n.registry, n.keeper.Stats, func() server.Port { return server.Port(n.mux.Stats()) })
 	n.api, err = server.New(server.Config{
 		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Group: n.registry, Gossip: n.gossip,
 		Keeper: n.keeper, Blocks: n.blocks, Founding: n.promises, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,

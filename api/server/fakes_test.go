@@ -86,7 +86,7 @@ func (f *fakeRegistry) Servers() ([]registry.Server, error) {
 }
 
 func (f *fakeRegistry) Stats() registry.Stats {
-	return registry.Stats{State: "leader", Term: 1, LastIndex: 100, Leader: f.leader, LastContact: f.silent}
+	return registry.Stats{State: "leader", Ready: true, Term: 1, LastIndex: 100, Leader: f.leader, LastContact: f.silent}
 }
 
 // fakeGroup is a Raft group of n1, n2 and n3, and a snapshot that is a line of text.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/version"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
@@ -30,7 +31,14 @@ type Cluster struct {
 }
 
 // Changes counts what the log did, as this node applies it.
-type Changes struct{ generations, ended *prometheus.CounterVec }
+type Changes struct {
+	generations, ended *prometheus.CounterVec
+	leaders            prometheus.Counter
+
+	// Of the last entry; Applied's own.
+	revision api.Revision
+	term     uint64
+}
 
 // NewChanges registers the counters with reg.
 func NewChanges(reg prometheus.Registerer) *Changes {
@@ -42,6 +50,9 @@ func NewChanges(reg prometheus.Registerer) *Changes {
 			Namespace: "grafnode", Name: "leases_ended_total", Help: "Leases and sessions that this node saw end, by how.",
 		}, []string{"status"}),
 	}
+	c.leaders = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "grafnode", Name: "raft_leader_changes_total", Help: "New terms in the log, as applied by this node.",
+	})
 	// Shown from the start, so that the first of a kind is an increase.
 	for _, r := range reasons {
 		c.generations.WithLabelValues(string(r))
@@ -49,14 +60,22 @@ func NewChanges(reg prometheus.Registerer) *Changes {
 	for _, s := range []lease.Status{lease.Expired, lease.Revoked, lease.Released} {
 		c.ended.WithLabelValues(string(s))
 	}
-	reg.MustRegister(c.generations, c.ended)
+	reg.MustRegister(c.generations, c.ended, c.leaders)
 	return c
 }
 
-// Applied counts one command. It does not block.
-func (c *Changes) Applied(index uint64, command registry.Command, r registry.Result) {
-	if r.Err != nil || uint64(r.Revision) != index {
-		return // refused, or applied before
+// Applied counts one command. It does not block. It is called for each command in the order of the log, by one goroutine.
+func (c *Changes) Applied(command registry.Command, r registry.Result) {
+	if r.Term > c.term && c.term != 0 {
+		c.leaders.Inc()
+	}
+	c.term = r.Term
+	if r.Revision <= c.revision {
+		return // applied before
+	}
+	c.revision = r.Revision
+	if r.Err != nil {
+		return
 	}
 	if _, ok := command.(registry.ChangeEdges); ok {
 		for _, record := range r.Edges {

@@ -16,6 +16,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -81,12 +82,29 @@ func TestChangesAreCountedOnce(t *testing.T) {
 	c := NewChanges(reg)
 	change := registry.ChangeEdges{Reason: api.ReasonTakeover}
 	records := []registry.Record{{Reason: api.ReasonTakeover}, {Reason: api.ReasonCreated}}
-	c.Applied(7, change, registry.Result{Revision: 7, Edges: records, Ended: []registry.Ended{{Status: lease.Released}}})
-	c.Applied(8, change, registry.Result{Revision: 7, Edges: records}) // asked again
-	c.Applied(9, change, registry.Result{Revision: 9, Err: api.ErrConflict, Edges: records})
+	c.Applied(change, registry.Result{Revision: 7, Term: 1, Edges: records, Ended: []registry.Ended{{Status: lease.Released}}})
+	c.Applied(change, registry.Result{Revision: 7, Term: 1, Edges: records}) // asked again
+	c.Applied(change, registry.Result{Revision: 1<<32 + 9, Term: 3, Err: api.ErrConflict, Edges: records})
 	require.Contains(t, scrape(reg), `grafnode_edge_generation_changes_total{reason="takeover"} 1`)
 	require.Contains(t, scrape(reg), `grafnode_edge_generation_changes_total{reason="created"} 1`)
 	require.Contains(t, scrape(reg), `grafnode_leases_ended_total{status="released"} 1`)
+	require.Contains(t, scrape(reg), `grafnode_raft_leader_changes_total 1`)
+}
+
+func TestWatchesAreCounted(t *testing.T) {
+	f := newFixture(t)
+	f.registry.events = []api.Event{
+		{Type: api.EventState, Resync: true, Edge: &api.Edge{Name: "e"}}, {Type: api.EventSync, Resync: true}, {Type: api.EventChange, Edge: &api.Edge{Name: "e"}},
+		{Type: api.EventSync, Resync: true}, {Type: "new"},
+	}
+	f.registry.watchErr = api.ErrGap
+	f.ask(t, "GET", "/v1/watch?from=1", "")
+	for _, line := range []string{
+		"grafnode_watch_streams 0", `grafnode_watch_events_total{type="sync"} 2`, `grafnode_watch_events_total{type="other"} 1`, "grafnode_watch_gaps_total 1",
+		`grafnode_watch_resyncs_total{reason="resumed"} 1`, `grafnode_watch_resyncs_total{reason="running"} 1`,
+	} {
+		require.Contains(t, scrape(f.server.c.Metrics), "\n"+line+"\n")
+	}
 }
 
 func TestMetricsFollowTheConventions(t *testing.T) {
@@ -95,6 +113,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	NewStages(reg).Report("s1", report(10, 0.1))
 	NewChanges(reg)
 	NewCluster(reg, "n1", f.registry, f.server.c.Gossip, func() []Ring { return []Ring{{"e", 1, 2}, {"e", 3, 4}} })
+	NewControl(reg, f.registry, f.group, func() leasebroker.Stats { return leasebroker.Stats{Timed: 3} }, func() Port { return Port{Open: 2} })
 	f.ask(t, "POST", "/v1/changes", createParse)
 	status, _, body := f.ask(t, "GET", "/metrics", "")
 	require.Equal(t, 200, status, body)

@@ -141,6 +141,11 @@ func New(c Config) (*Server, error) {
 	if err := c.Metrics.Register(s.took); err != nil {
 		return nil, fmt.Errorf("api/server: %w", err)
 	}
+	counted, err := newWatched(c.Registry, c.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("api/server: %w", err)
+	}
+	s.c.Registry = counted
 	s.routes()
 	return s, nil
 }
