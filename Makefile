@@ -5,8 +5,9 @@ TOOLS := $(CURDIR)/bin
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 10s
 RUNS ?= 20
+HOURS ?= 1
 
-.PHONY: help build test ci race lint fuzz bench bench-peers demo torture
+.PHONY: help build test ci race lint fuzz planted simulate bench bench-peers demo torture
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -34,6 +35,13 @@ fuzz: ## every fuzz target for FUZZTIME each
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
 	  done; done
 
+planted: ## the bugs that are planted on purpose are each found
+	$(GO) test -tags planted -count=1 ./internal/planted
+	$(GO) test -tags planted -count=1 -timeout 15m -run Plant ./registry ./registry/simulate
+
+simulate: ## a simulated cluster, for a million steps twice
+	$(GO) test -count=1 -timeout 10m -run '^TestWorld$$' ./registry/simulate -args -seed 1000 -steps 2000000 -each 1000000
+
 bench: ## the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./fabric/... ./edge/... ./handoff/...
 
@@ -47,8 +55,10 @@ demo: build ## the demo on generated input
 ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
 	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m ./handoff/explore ./integration/...
 	$(MAKE) fuzz FUZZTIME=3s
+	$(MAKE) simulate planted
 	./integration/install.sh
 
 torture: build ## hours: the integration suite and the demo, over and over, with random faults
 	GRAFNODE_CI=1 $(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...
+	$(GO) test -count=1 -timeout 0 -run '^TestTorture$$' ./registry/simulate -args -for $(HOURS)h
 	for i in $$(seq $(RUNS)); do $(TOOLS)/grafnode demo --seed $$RANDOM || exit 1; done
