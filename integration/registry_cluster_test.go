@@ -38,7 +38,9 @@ func built(t *testing.T, tags string) string {
 var bins sync.Mutex
 
 // binEnv is the variable by which a test tells its copy in a namespace where a binary is.
-func binEnv(tags string) string { return "GRAFNODE_TEST_" + strings.ToUpper(tags) }
+func binEnv(tags string) string {
+	return "GRAFNODE_TEST_" + strings.ReplaceAll(strings.ToUpper(tags), ",", "_")
+}
 
 // wires are what the nodes are joined by. A fault of one direction lets the other be.
 type wires interface {

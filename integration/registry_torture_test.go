@@ -40,7 +40,9 @@ type torture struct {
 	tags   string
 	env    []string
 	kinds  []nemesis.Kind
-	think  time.Duration // of each client, at most
+	think  time.Duration   // of each client, at most
+	groups int             // of edges that clients change; zero: all
+	plan   []nemesis.Phase // instead of the seed's
 }
 
 func withRing(kinds []nemesis.Kind) []nemesis.Kind { return append(slices.Clone(kinds), nemesis.Ring) }
@@ -111,6 +113,9 @@ func (c torture) drive(t *testing.T) *result {
 		phases = *phaseFlag
 	}
 	plan := nemesis.Plan(r.seed, nemesis.Config{Nodes: c.nodes, Phases: phases, Term: holderTerm, Kinds: c.kinds})
+	if c.plan != nil {
+		plan = c.plan
+	}
 	broke := c.load(t.Context(), e, rec, r.seed, func(ctx context.Context) error { return newBreaker(e, rec).run(ctx, plan) })
 	if broke == nil {
 		broke = e.finals(t.Context(), rec)
@@ -134,7 +139,11 @@ func (c torture) load(ctx context.Context, e *ensemble, rec *history.Recorder, s
 	clients, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for i := range 2 * c.nodes {
-		running.Go(func() { newWorker(i, e, rec, seed, c.think).run(clients) })
+		w := newWorker(i, e, rec, seed, c.think)
+		if c.groups > 0 {
+			w.groups = w.groups[:c.groups]
+		}
+		running.Go(func() { w.run(clients) })
 		running.Go(func() { newWatcher(i, e, rec, seed).run(clients) })
 	}
 	for _, m := range e.members {

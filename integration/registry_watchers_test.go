@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"errors"
-	"iter"
 	"math/rand/v2"
 	"time"
 
@@ -19,14 +18,19 @@ type watcher struct {
 	rec    *history.Recorder
 	random *rand.Rand
 	prefix string
+	kinds  []api.RecordKind
 	all    bool
 }
 
 func newWatcher(number int, e *ensemble, rec *history.Recorder, seed uint64) *watcher {
-	return &watcher{
+	w := &watcher{
 		number: number, e: e, rec: rec, random: rand.New(rand.NewPCG(seed, uint64(number)+0x200)),
 		prefix: []string{"", "g0", "held"}[number%3], all: number%2 == 0,
 	}
+	if number%4 < 2 {
+		w.kinds = api.RecordKinds
+	}
+	return w
 }
 
 func (w *watcher) run(ctx context.Context) {
@@ -50,8 +54,8 @@ func (w *watcher) run(ctx context.Context) {
 func (w *watcher) stream(ctx context.Context, m *member, from api.Revision, span time.Duration) api.Revision {
 	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
-	s := history.Stream{Watcher: w.number, Node: m.number, Prefix: w.prefix, All: w.all, From: from, Began: boottime.Now()}
-	for e, err := range w.events(ctx, m, from) {
+	s := history.Stream{Watcher: w.number, Node: m.number, Prefix: w.prefix, Kinds: w.kinds, All: w.all, From: from, Began: boottime.Now()}
+	for e, err := range m.api.Watch(ctx, s.Request()) {
 		if err != nil {
 			if ctx.Err() == nil {
 				s.Ended = err.Error()
@@ -71,13 +75,4 @@ func (w *watcher) stream(ctx context.Context, m *member, from api.Revision, span
 	}
 	w.rec.Stream(s)
 	return from
-}
-
-// events opens a stream.
-func (w *watcher) events(ctx context.Context, m *member, from api.Revision) iter.Seq2[api.Event, error] {
-	mode := api.WatchLatest
-	if w.all {
-		mode = api.WatchAll
-	}
-	return m.api.Watch(ctx, api.WatchRequest{Prefix: w.prefix, Mode: mode, From: from})
 }

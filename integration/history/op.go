@@ -71,12 +71,24 @@ type Op struct {
 type Stream struct {
 	Watcher int           `json:"watcher"`
 	Node    int           `json:"node"`
-	Prefix  string        `json:"prefix"`
-	All     bool          `json:"all"` // every change, else the latest of each edge
-	From    api.Revision  `json:"from"`
+
+	Prefix string           `json:"prefix"`
+	Kinds  []api.RecordKind `json:"kinds,omitempty"` // none: edges
+	All    bool             `json:"all"`             // every change, else the latest of each record
+	From   api.Revision     `json:"from"`
+
 	Began   lease.Instant `json:"began"`
 	Seen    []Seen        `json:"seen"`
 	Ended   string        `json:"ended,omitempty"` // why; empty: the watcher had enough
+}
+
+// Request returns what the watcher asked for.
+func (s Stream) Request() api.WatchRequest {
+	r := api.WatchRequest{Prefix: s.Prefix, Kinds: s.Kinds, Mode: api.WatchLatest, From: s.From}
+	if s.All {
+		r.Mode = api.WatchAll
+	}
+	return r
 }
 
 // Seen is one line of a stream.

@@ -12,8 +12,15 @@ import (
 // judgeLeases checks lease time from the holders' side, and the life of leases outside edges.
 func judgeLeases(h *history.History, ix *index) findings {
 	var fs findings
+	gone := departures(h)
 	for _, held := range h.Holdings {
-		ix.neverEarly(&fs, held)
+		ended, at := ix.edge(held.Edge).endOf(held.Session)
+		if ended != nil {
+			neverEarly(&fs, held, at)
+		}
+		if at, ok := gone[string(held.Session)]; ok {
+			neverEarly(&fs, held, at)
+		}
 	}
 	epochs(&fs, h)
 	lives := livesOf(h)
@@ -27,20 +34,32 @@ func judgeLeases(h *history.History, ix *index) findings {
 	return fs
 }
 
+// departures returns when each session was first seen to be gone, as watches told.
+func departures(h *history.History) map[string]lease.Instant {
+	gone := map[string]lease.Instant{}
+	for _, s := range h.Streams {
+		for _, line := range s.Seen {
+			if e := line.Event; e.Session != nil && e.Deleted {
+				id := string(e.Session.ID)
+				if was, ok := gone[id]; !ok || line.At < was {
+					gone[id] = line.At
+				}
+			}
+		}
+	}
+	return gone
+}
+
 // neverEarly checks that nobody saw the session ended before a deadline that its holder was told, whenever that was: neither did
 // it end early, nor was it renewed after its end. A holder that hangs up ends it itself.
-func (ix *index) neverEarly(fs *findings, held history.Holding) {
-	ended, at := ix.edge(held.Edge).endOf(held.Session)
-	if ended == nil {
-		return
-	}
-	if held.Closed != 0 && held.Closed <= at {
+func neverEarly(fs *findings, held history.Holding, seen lease.Instant) {
+	if held.Closed != 0 && held.Closed <= seen {
 		return
 	}
 	for _, told := range held.Told {
-		if at < told.Deadline {
-			fs.add("leases", "session %s on node %d was seen ended (edge %s, revision %d) %v before the deadline that its holder was told",
-				held.Session, held.Node, held.Edge, ended.revision, told.Deadline.Sub(at))
+		if seen < told.Deadline {
+			fs.add("leases", "session %s on node %d was seen ended %v before the deadline that its holder was told",
+				held.Session, held.Node, told.Deadline.Sub(seen))
 			return
 		}
 	}

@@ -1,12 +1,14 @@
 package judge
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/integration/history"
+	"github.com/grafnode/grafnode/internal/watchcheck"
 )
 
 // judgeWatches follows each watcher through all its streams, and compares what it was shown with what there was.
@@ -20,8 +22,24 @@ func judgeWatches(h *history.History, ix *index) findings {
 			by[s.Watcher] = w
 		}
 		w.follow(s)
+		validate(&fs, s)
 	}
 	return fs
+}
+
+// validate asks the validators of watches for what they can say of one stream without knowing everything that ever was.
+func validate(fs *findings, s history.Stream) {
+	v := watchcheck.Stream{Name: fmt.Sprintf("of watcher %d on node %d", s.Watcher, s.Node), Request: s.Request()}
+	for _, line := range s.Seen {
+		v.Add(line.Event, 0)
+	}
+	for _, check := range []func(*watchcheck.Reference, watchcheck.Stream) error{
+		watchcheck.Ordered, watchcheck.Unique, watchcheck.Resumable,
+	} {
+		if err := check(watchcheck.NewReference(), v); err != nil {
+			fs.add("watches", "%v", err)
+		}
+	}
 }
 
 // watcher is what one reader has been told, over all its streams.
