@@ -61,6 +61,8 @@ func (c *Cursor) At() api.Revision { return c.at }
 func (c *Cursor) Next(v View) ([]api.Event, error) {
 	switch {
 	case c.listing != nil:
+	case v.Head == 0:
+		return nil, nil // the node is of no cluster yet: what it does not have may well exist
 	case c.anew:
 		c.list(v.State)
 	case c.pos < v.Floor:

@@ -104,13 +104,11 @@ func (h *History) bookmark(e api.Event) ([]api.Event, error) {
 	if h.lists || !h.begun {
 		return nil, fmt.Errorf("a bookmark in the midst of a state: %w", api.ErrUnavailable)
 	}
-	if e.Revision >= h.newest {
-		h.newest = e.Revision
-		h.pass(e.Revision)
+	if e.Revision < max(h.newest, h.marked) {
+		return nil, nil // of a node that has not come as far as the one before: a sign of life, no more
 	}
-	if e.Revision < h.marked {
-		return nil, nil // a sign of life, no more
-	}
+	h.newest = e.Revision
+	h.pass(e.Revision)
 	h.marked = e.Revision
 	return []api.Event{e}, nil
 }
