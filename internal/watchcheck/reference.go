@@ -83,7 +83,24 @@ func (r *Reference) Note(at api.Revision, is []api.Event, gone []Record) {
 	}
 }
 
-// Len returns how many changes there were.
+// Forget drops what only streams can need that reach back below a revision.
+func (r *Reference) Forget(below api.Revision) {
+	for record, all := range r.versions {
+		n := 0
+		for n+1 < len(all) && all[n+1].revision < below {
+			n++
+		}
+		if last := all[len(all)-1]; n == len(all)-1 && last.revision < below && last.digest == "" {
+			delete(r.versions, record)
+		} else if n > 0 {
+			r.versions[record] = slices.Clone(all[n:])
+		}
+	}
+	n, _ := slices.BinarySearchFunc(r.order, below, func(m moment, at api.Revision) int { return cmp.Compare(m.revision, at) })
+	r.order = slices.Clone(r.order[n:])
+}
+
+// Len returns how many changes there were that are not forgotten.
 func (r *Reference) Len() int { return len(r.order) }
 
 // put adds a version, if it is another than the last.

@@ -2,6 +2,8 @@ package simulate
 
 import (
 	"flag"
+	"os"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -14,6 +16,12 @@ var (
 	eachFlag  = flag.Uint64("each", 100_000, "how many steps of one seed")
 	forFlag   = flag.Duration("for", 0, "how long TestTorture runs")
 )
+
+// Half the time would go into collecting garbage, of which there is much and behind which there is little.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // TestWorld runs seed after seed until all steps are made. A failure names its seed, and -seed with it fails in the same step.
 func TestWorld(t *testing.T) {

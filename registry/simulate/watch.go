@@ -21,7 +21,8 @@ type watch struct {
 	request api.WatchRequest
 	history *watchstream.History
 	told    watchcheck.Stream
-	most    int // ends after so many events
+	most    int          // ends after so many events
+	low     api.Revision // nothing from before comes
 	link    *stream
 }
 
@@ -56,7 +57,7 @@ func (s *stage) look(from api.Revision) {
 	if w.chance(200) {
 		q.Node = w.anyNode().id
 	}
-	v := &watch{stage: s, request: q, history: watchstream.NewHistory(q), most: 20 + w.rng.IntN(300)}
+	v := &watch{stage: s, request: q, history: watchstream.NewHistory(q), most: 20 + w.rng.IntN(300), low: w.oldest()}
 	v.told = watchcheck.Stream{Name: fmt.Sprintf("of %s, mode %q", s.name, q.Mode), Request: q}
 	s.watch = v
 	v.open()
@@ -304,8 +305,31 @@ func (j *judge) watched(s watchcheck.Stream) {
 // auditEvery is how often all records are looked at, and not only those that an entry says it has changed.
 const auditEvery = 64
 
+// forgetEvery is how often what no stream can tell any more is forgotten.
+const forgetEvery = 512
+
+// oldest returns a revision below which no stream tells of anything.
+func (w *World) oldest() api.Revision {
+	low := w.judge.state.Revision()
+	for _, n := range w.nodes {
+		low = min(low, n.state.Revision(), n.snap.state.Revision())
+	}
+	for _, s := range w.stages {
+		if v := s.watch; v != nil {
+			low = min(low, v.low)
+			if v.request.From != 0 {
+				low = min(low, v.request.From)
+			}
+		}
+	}
+	return low
+}
+
 // note takes what an entry changed into what watches are judged by.
 func (j *judge) note(e *entry) {
+	if e.index%forgetEvery == 0 {
+		j.watches.Forget(j.w.oldest())
+	}
 	at, before := j.state.Revision(), j.watches.Len()
 	if e.index%auditEvery == 0 {
 		j.watches.Add(at, func(yield func(api.Event) bool) {
