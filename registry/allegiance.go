@@ -1,12 +1,15 @@
 package registry
 
 import (
+	"slices"
 	"strings"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/grafnode/grafnode/registry/internal/raftguard"
 )
 
-// namedLevel is the level of the state from which on every member understands the cluster's name on Raft connections.
+// namedLevel is the level of the state from which on every member says on Raft connections which cluster it belongs to.
 const namedLevel = 2
 
 // family returns what a cluster's ID has in common before and after recoveries, each of which counts a suffix up.
@@ -15,21 +18,37 @@ func family(cluster string) string {
 	return before
 }
 
-// allegiance returns what this node says and asks for on Raft connections when it holds s. A recovered cluster demands its name:
-// a member of the group before, which knows this server by ID and address, must not be heard.
-func (c Config) allegiance(s *State) raftguard.Allegiance {
-	cluster := s.Cluster()
-	if cluster == "" {
-		cluster = c.Cluster
+// cluster returns the ID of the cluster that this node belongs to, empty if it has none yet. The state counts; until it has been
+// replayed, what was known outside.
+func (r *Registry) cluster() string {
+	if cluster := r.State().Cluster(); cluster != "" {
+		return cluster
 	}
-	recovered := family(cluster) != cluster
-	return raftguard.Allegiance{Cluster: cluster, Say: recovered || levelOf(s) >= namedLevel, Demand: recovered}
+	return r.cfg.Cluster
 }
 
-// introduce tells the transport when the state has come to say something else of the cluster. Only the machine's goroutine calls it.
-func (r *Registry) introduce() {
-	if now := r.cfg.allegiance(r.machine.state); now != r.belongs {
-		r.belongs = now
-		r.transport.Belong(now)
+// strict reports whether a peer must say its cluster to be heard: because everybody does by now, or because this cluster was
+// recovered, and members of the group before know this server by its ID and address.
+func (r *Registry) strict() bool {
+	cluster := r.cluster()
+	return family(cluster) != cluster || levelOf(r.State()) >= namedLevel
+}
+
+// openTransport starts what carries Raft's messages.
+func (r *Registry) openTransport() *raftguard.Transport {
+	return raftguard.NewTransport(raftguard.TransportConfig{
+		Layer: r.cfg.Layer, Self: raft.ServerID(r.cfg.NodeID), Address: r.cfg.Address, Cluster: r.cluster, Strict: r.strict,
+		Heartbeat: r.cfg.Heartbeat, Logger: r.log,
+	})
+}
+
+// view is what the transport asks about Raft. It does not block.
+func (r *Registry) view() raftguard.View {
+	address, leader := r.raft.LeaderWithID()
+	servers := slices.Clone(r.raft.GetConfiguration().Configuration().Servers) // raft's own is not to be touched
+	return raftguard.View{
+		Follows: r.raft.State() == raft.Follower, Leader: raft.Server{ID: leader, Address: address},
+		Term: r.raft.CurrentTerm(), Index: r.raft.LastIndex(),
+		Voters: slices.DeleteFunc(servers, func(s raft.Server) bool { return s.Suffrage != raft.Voter }),
 	}
 }

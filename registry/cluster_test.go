@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type wire struct {
 	conns map[net.Conn]bool
 	calls int // accepted connections
 	cut   bool
+	no    string // connections with this address end, and new ones are refused
 }
 
 func listen(t testing.TB, address string) *wire {
@@ -64,12 +66,23 @@ func (w *wire) Accept() (net.Conn, error) {
 
 func (w *wire) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	w.mu.Lock()
-	cut := w.cut
+	cut, no := w.cut, w.no
 	w.mu.Unlock()
 	if cut {
 		return nil, fmt.Errorf("cut off")
 	}
+	if no == string(address) {
+		return nil, fmt.Errorf("dial %s: %w", address, syscall.ECONNREFUSED) // as a firewall does
+	}
 	return w.keep(net.DialTimeout("tcp", string(address), timeout))
+}
+
+// refuse cuts this node off from the one at address alone.
+func (w *wire) refuse(address string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.no = address
+	w.drop()
 }
 
 // setCut cuts the node off, or heals it.

@@ -20,7 +20,8 @@ type Config struct {
 	DataDir string           // the registry keeps its files in DataDir/raft
 	Layer   raft.StreamLayer // carries Raft's connections; closed by Close
 
-	// Cluster is the ID of the cluster that this node belongs to, as far as is known outside the registry; empty: none yet.
+	// Cluster is the ID of the cluster that this node belongs to, as far as is known outside the registry; empty: none yet. Nodes of
+	// other clusters, or of other lineages of this one, are not talked to.
 	Cluster string
 
 	// Heartbeat is how long a follower waits for the leader before it stands for election, Election how long an election

@@ -254,7 +254,7 @@ func (r *Registry) Stats() Stats {
 	s := Stats{
 		State: strings.ToLower(r.raft.State().String()), Ready: r.readyTerm() != 0, Term: r.raft.CurrentTerm(),
 		LastIndex: r.raft.LastIndex(), CommitIndex: r.raft.CommitIndex(), Applied: v.applied, Revision: v.state.Revision(),
-		LastContact: r.silence(), Disk: r.store.Writes(),
+		LastContact: r.silence(), Disk: r.store.Writes(), Failover: r.transport.Failover(),
 		Waiting: int(r.admission.waiting.Load()), Refused: r.admission.refused.Load(),
 	}
 	s.Leader, _ = r.Leader()

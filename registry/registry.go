@@ -27,7 +27,6 @@ type Registry struct {
 
 	hub       *hub
 	machine   *machine
-	belongs   raftguard.Allegiance // what the transport was told; the machine's goroutine's own
 	onApply   hooks[func(index, term uint64, c Command, r Result)]
 	onRestore hooks[func(*State)]
 
@@ -74,12 +73,11 @@ func New(cfg Config) (*Registry, error) {
 			}
 		},
 		fresh: func(s *State) {
-			r.introduce()
 			for _, f := range r.onRestore.all() {
 				f(s)
 			}
 		},
-		told: func(index, term uint64) { r.transport.Committed(index, term); r.introduce() },
+		told: func(index, term uint64) { r.transport.Committed(index, term) },
 	}
 	return r, nil
 }
@@ -109,11 +107,14 @@ func (r *Registry) open() (err error) {
 	if err != nil {
 		return err
 	}
-	r.transport = raftguard.NewTransport(r.cfg.Layer, raft.ServerID(r.cfg.NodeID), r.cfg.Address, r.cfg.allegiance(NewState()), r.log)
+	r.transport = r.openTransport()
 	rc := r.cfg.raft()
 	rc.NotifyCh = r.notify
 	rc.Logger = raftguard.Logger(r.log)
 	r.raft, err = raft.NewRaft(rc, r.machine, logs, r.store, r.snapshots, r.transport)
+	if err == nil {
+		r.transport.Attend(r.view)
+	}
 	return err
 }
 
@@ -144,10 +145,14 @@ func (r *Registry) close() error {
 	return errors.Join(errs...)
 }
 
-// giveUp reports that this node must not go on.
+// giveUp reports that this node must not go on. Its connections end at once: a leader whose disk hangs would go on heartbeating, and
+// nobody else would be elected (hashicorp/raft#503).
 func (r *Registry) giveUp(err error) {
 	r.fatal.Do(func() {
 		r.log.Error("registry gives up", "error", err)
+		if r.transport != nil {
+			_ = r.transport.Cut() // the first error counts
+		}
 		r.cfg.Fatal(err)
 	})
 }
@@ -199,9 +204,13 @@ type Stats struct {
 	Leader      Peer
 	LastContact time.Duration // since the leader was last heard of, or since Open; zero on the leader
 	Disk        DiskStats
+	Failover    FailoverStats
 	Waiting     int    // clients' writes that wait for their turn at this leader
 	Refused     uint64 // clients' writes that got none
 }
+
+// FailoverStats counts leaders that were lost, and the elections for which this node stood because of it.
+type FailoverStats = raftguard.FailoverStats
 
 // DiskStats counts the writes of Raft's log and votes.
 type DiskStats = raftguard.WriteStats

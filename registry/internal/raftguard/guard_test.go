@@ -28,9 +28,16 @@ func (loopback) Dial(address raft.ServerAddress, timeout time.Duration) (net.Con
 }
 
 func transport(t *testing.T) *raftguard.Transport {
+	return clusterTransport(t, "", false, slog.New(slog.DiscardHandler))
+}
+
+func clusterTransport(t *testing.T, cluster string, strict bool, logger *slog.Logger) *raftguard.Transport {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	tr := raftguard.NewTransport(loopback{l}, "self", l.Addr().String(), raftguard.Allegiance{}, slog.New(slog.DiscardHandler))
+	tr := raftguard.NewTransport(raftguard.TransportConfig{
+		Layer: loopback{l}, Self: "self", Address: l.Addr().String(), Heartbeat: time.Second, Logger: logger,
+		Cluster: func() string { return cluster }, Strict: func() bool { return strict },
+	})
 	t.Cleanup(func() { require.NoError(t, tr.Close()) })
 	return tr
 }

@@ -1,84 +1,180 @@
 package raftguard
 
 import (
+	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// layer is a stream layer whose connections are named, and that closes those it has accepted when it is closed. Raft's transport
-// leaves that to the other end, and its goroutines with them.
+// layerConfig is what a layer says to its peers, and how it decides whom to talk to.
+type layerConfig struct {
+	Layer   raft.StreamLayer
+	Self    raft.ServerID
+	Cluster func() string // the cluster this node belongs to; "": none yet
+	Strict  func() bool   // who does not say his cluster is refused
+	Index   func() uint64 // last log entry
+	Lost    func(from raft.ServerID, process uint64)
+	Opinion func(about raft.ServerID, process uint64) bool // whether that start of that node is gone, as seen from here
+	Logger  *slog.Logger
+}
+
+// layer is a stream layer whose connections begin with a hello, and that closes them all when it is closed. Raft's transport leaves
+// that to the other end, and its goroutines with them.
 type layer struct {
-	raft.StreamLayer
-	self raft.ServerID
-	own  atomic.Pointer[Allegiance] // stored by Transport.Belong, loaded for each connection
+	layerConfig
+	process uint64
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
 	closed bool
+	closer sync.Once
+	err    error // of closing
 }
 
-func newLayer(inner raft.StreamLayer, self raft.ServerID) *layer {
-	l := &layer{StreamLayer: inner, self: self, conns: map[net.Conn]struct{}{}}
-	l.own.Store(&Allegiance{})
-	return l
+func newLayer(c layerConfig) *layer {
+	return &layer{layerConfig: c, process: newProcess(), conns: map[net.Conn]struct{}{}}
 }
 
-// Dial connects to the server that address names.
-func (l *layer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return dialNamed(l.StreamLayer, address, timeout, *l.own.Load())
-}
+func (l *layer) Addr() net.Addr { return l.Layer.Addr() }
 
 func (l *layer) Accept() (net.Conn, error) {
-	c, err := l.StreamLayer.Accept()
+	c, err := l.Layer.Accept()
 	if err != nil {
 		return nil, err
 	}
+	return &accepted{tracked: l.keep(c)}, nil
+}
+
+// keep notes a connection until it is closed.
+func (l *layer) keep(c net.Conn) *tracked {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		_ = c.Close() // accepted too late; reading it will say so
+		_ = c.Close() // made too late; using it will say so
 	}
 	l.conns[c] = struct{}{}
-	return &accepted{Conn: c, layer: l}, nil
+	return &tracked{Conn: c, layer: l}
 }
 
-// Close closes the listener and all that it has accepted.
+// Close closes the listener and all connections. Idempotent.
 func (l *layer) Close() error {
-	err := l.StreamLayer.Close()
+	l.closer.Do(func() {
+		l.err = l.Layer.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.closed = true
+		for c := range l.conns {
+			_ = c.Close() // nobody is left to be told
+		}
+	})
+	return l.err
+}
+
+func (l *layer) isClosed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed = true
-	for c := range l.conns {
-		_ = c.Close() // nobody is left to be told
-	}
-	return err
+	return l.closed
+}
+
+type tracked struct {
+	net.Conn
+	layer *layer
+}
+
+func (t *tracked) Close() error {
+	t.layer.mu.Lock()
+	defer t.layer.mu.Unlock()
+	delete(t.layer.conns, t.Conn)
+	return t.Conn.Close()
 }
 
 // accepted is a connection from a peer. One goroutine reads it.
 type accepted struct {
-	net.Conn
-	layer *layer
-	named bool // its name has been read, and is this server's
+	*tracked
+	greeted bool
+	peer    hello
 }
 
-// Read reads the name first, and not in Accept: that must not wait for a peer that says nothing.
+// Read reads the hello first, and not in Accept: that must not wait for a peer that says nothing.
 func (a *accepted) Read(b []byte) (int, error) {
-	if !a.named {
-		if err := readName(a.Conn, a.layer.self, *a.layer.own.Load()); err != nil {
+	if !a.greeted {
+		if err := a.greet(); err != nil {
 			return 0, err
 		}
-		a.named = true
+		a.greeted = true
 	}
-	return a.Conn.Read(b)
+	n, err := a.Conn.Read(b)
+	if err != nil && a.peer.from != "" && !a.layer.isClosed() {
+		a.layer.Lost(a.peer.from, a.peer.process)
+		a.peer.from = "" // once
+	}
+	return n, err
 }
 
-func (a *accepted) Close() error {
-	a.layer.mu.Lock()
-	defer a.layer.mu.Unlock()
-	delete(a.layer.conns, a.Conn)
-	return a.Conn.Close()
+// greet reads a peer's hello and answers it. Only a connection that is for Raft and from a peer that this node may talk to is
+// read on; of the others that were in order io.EOF is all that Raft hears.
+func (a *accepted) greet() error {
+	h, err := readHello(a.Conn)
+	if errors.Is(err, errOld) {
+		return a.layer.admitOld(h.to)
+	}
+	if err != nil && !errors.Is(err, errHello) {
+		return err
+	}
+	answer := a.layer.hello(isFine, h.from)
+	if err != nil {
+		answer.kind = isMalformed
+	} else {
+		answer.kind, err = a.layer.judge(h, a.RemoteAddr())
+	}
+	b, failed := answer.bytes()
+	if failed == nil {
+		_, failed = a.Write(b)
+	}
+	if err != nil {
+		return err
+	}
+	a.peer = h
+	return failed
+}
+
+// judge returns the answer to a hello, and an error if nothing is to follow.
+func (l *layer) judge(h hello, remote net.Addr) (kind, error) {
+	switch {
+	case h.to != l.Self:
+		l.Logger.Debug("raft connection refused: meant for another server", "peer", h.from, "for", h.to, "self", l.Self)
+		return isAnotherServer, ErrAnotherServer
+	case mixes(h.cluster, l.Cluster()):
+		l.Logger.Warn("raft connection refused: the peer belongs to another cluster",
+			"peer", h.from, "address", remote, "cluster", l.Cluster(), "peer_cluster", h.cluster)
+		return isAnotherCluster, ErrAnotherCluster
+	case h.kind == forRaft && h.cluster == "" && l.Strict():
+		l.Logger.Warn("raft connection refused: the peer belongs to no cluster", "peer", h.from, "address", remote, "cluster", l.Cluster())
+		return isAnotherCluster, ErrAnotherCluster
+	case h.kind == forRaft:
+		return isFine, nil
+	case h.kind == forProbe:
+		return isFine, io.EOF
+	case h.kind == forOpinion && l.Opinion(h.about, h.process):
+		return isGone, io.EOF
+	case h.kind == forOpinion:
+		return isAlive, io.EOF
+	default:
+		return isMalformed, errHello
+	}
+}
+
+func (l *layer) admitOld(to raft.ServerID) error {
+	if l.Strict() {
+		l.Logger.Warn("raft connection refused: the peer does not say which cluster it belongs to, as version 0.1.0", "cluster", l.Cluster())
+		return errOld
+	}
+	if to != l.Self {
+		return ErrAnotherServer
+	}
+	return nil
 }

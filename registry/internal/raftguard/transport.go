@@ -8,34 +8,68 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Transport is raft's network transport with the guards of the package comment. Raft closes it when it shuts down.
-type Transport struct {
-	named   // embedded, so that pre-votes and Close stay visible to raft
-	address raft.ServerAddress
-	layer   *layer
-	news    *herald
-	pulse   *pulse
+// TransportConfig is what a Transport needs.
+type TransportConfig struct {
+	Layer   raft.StreamLayer // carries the connections; closed by Close
+	Self    raft.ServerID
+	Address string // at which peers reach this node, whatever Layer listens on
+	// Cluster returns which cluster this node belongs to, "" as long as it belongs to none. Connections between clusters are refused.
+	Cluster func() string
+	// Strict reports that a peer must say its cluster to be heard. Otherwise one that has none yet is heard, and so is one of version
+	// 0.1.0, which says none.
+	Strict func() bool
+	// Heartbeat is how long Raft waits for a leader that is silent.
+	Heartbeat time.Duration
+	Logger    *slog.Logger
 }
 
-// NewTransport starts a transport of the node self over inner. Peers reach this one at address, whatever inner listens on.
-func NewTransport(inner raft.StreamLayer, self raft.ServerID, address string, own Allegiance, logger *slog.Logger) *Transport {
-	t := &Transport{address: raft.ServerAddress(address), layer: newLayer(inner, self)}
-	t.Belong(own)
+// Transport is raft's network transport with the guards of the package comment. Raft closes it when it shuts down.
+type Transport struct {
+	named    // embedded, so that pre-votes and Close stay visible to raft
+	address  raft.ServerAddress
+	layer    *layer
+	news     *herald
+	pulse    *pulse
+	failover *failover
+}
+
+// NewTransport starts a transport.
+func NewTransport(c TransportConfig) *Transport {
+	t := &Transport{address: raft.ServerAddress(c.Address)}
+	f := &failover{
+		self: c.Self, step: c.Heartbeat / 10, limit: c.Heartbeat / 2, logger: c.Logger,
+		elect: func() error { return t.electSelf(c.Self) },
+	}
+	f.life, f.end = context.WithCancel(context.Background())
+	t.failover = f
+	t.layer = newLayer(layerConfig{
+		Layer: c.Layer, Self: c.Self, Cluster: c.Cluster, Strict: c.Strict, Logger: c.Logger,
+		Index: func() uint64 { return f.now().Index }, Lost: f.lost, Opinion: f.opinion,
+	})
+	f.layer = t.layer
 	t.named = named{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                  t.layer,
-		Logger:                  Logger(logger),
+		Logger:                  Logger(c.Logger),
 		MaxPool:                 3,
 		MaxRPCsInFlight:         1, // no pipelining, see the package comment
 		Timeout:                 5 * time.Second,
 		MsgpackUseNewTimeFormat: true,
 	})}
 	t.news = newHerald(t.named)
-	t.pulse = newPulse(self, t.EncodePeer(self, t.address), t.named)
+	t.pulse = newPulse(c.Self, t.EncodePeer(c.Self, t.address), t.named)
 	return t
 }
 
-// Belong says what this server knows of its cluster from now on. Connections that exist stay.
-func (t *Transport) Belong(own Allegiance) { t.layer.own.Store(&own) }
+// Attend tells the transport how to see what Raft knows, which it needs to notice that a leader is gone. view must not block.
+func (t *Transport) Attend(view func() View) { t.failover.attend(view) }
+
+// electSelf sends this node, over its own listener, the message by which a leader hands its term on.
+func (t *Transport) electSelf(self raft.ServerID) error {
+	request := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
+		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(self), Addr: t.EncodePeer(self, t.address),
+	}}
+	return t.TimeoutNow(self, t.address, &request, new(raft.TimeoutNowResponse))
+}
 
 // SetHeartbeatHandler ignores raft's wish for a fast path: without a handler, heartbeats wait in line with everything else for
 // the one goroutine that changes raft's term and state.
@@ -72,14 +106,23 @@ func (t *Transport) Quorum(ctx context.Context, term uint64, voters []raft.Serve
 	return t.pulse.quorum(ctx, term, voters)
 }
 
+// Failover counts leaders that were lost.
+func (t *Transport) Failover() FailoverStats { return t.failover.read() }
+
+// Cut closes the listener and all connections at once, so that nobody hears of this node any more: a leader that cannot go on must
+// not keep its followers waiting. It waits for nothing; Close is still to be called.
+func (t *Transport) Cut() error { return t.layer.Close() }
+
 // Close closes the listener and all connections, and waits for the goroutines that send on the transport's own account. Those
 // that serve connections end by themselves, since their connections are closed.
 func (t *Transport) Close() error {
 	t.news.stop()
 	t.pulse.stop()
+	t.failover.stop()
 	err := t.NetworkTransport.Close()
 	t.news.wait()
 	t.pulse.wait()
+	t.failover.wait()
 	t.CloseStreams() // what is pooled; Close leaves it open
 	return err
 }
