@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -227,7 +228,24 @@ func TestVerbsAskAnAgent(t *testing.T) {
 	require.Contains(t, ask("edge", "history", "e"), "requested")
 	require.Contains(t, ask("edge", "get", "e", "--json"), `"generation": 2`)
 
+	require.Contains(t, ask("node", "list"), a.bind[0])
+	require.Contains(t, ask("session", "list"), "stage")
+	require.Contains(t, ask("session", "get", "s1"), "edges")
+	held, err := a.api(0, "").Edge(t.Context(), "e", api.Default)
+	require.NoError(t, err)
+	ring := string(held.Locator.Arena)
+	require.Contains(t, ask("lease", "get", ring), "edge e")
+	require.Contains(t, ask("lease", "revoke", ring, "--detail", "a test"), "revoked")
+	require.Contains(t, ask("edge", "history", "e"), "a test")
+	require.Contains(t, ask("operator", "health", "--wait", "30s"), "healthy   yes")
+	require.Contains(t, ask("operator", "raft", "list-peers"), "leader")
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	require.Contains(t, ask("operator", "snapshot", "save", snapshot), "1 edges")
+	require.Contains(t, ask("operator", "snapshot", "verify", snapshot), "is whole")
+
 	var out, errs bytes.Buffer
+	require.Equal(t, exitFailed, run(t.Context(), []string{"operator", "raft", "transfer-leader"}, &out, &errs), "there is nobody to lead instead")
+	errs.Reset()
 	require.Equal(t, exitFailed, run(t.Context(), []string{"edge", "get", "nope"}, &out, &errs))
 	require.Contains(t, errs.String(), "no edge nope")
 
@@ -242,6 +260,8 @@ func TestVerbsAskAnAgent(t *testing.T) {
 	require.Contains(t, string(line[:n]), "generation 2")
 	cancel()
 	require.Equal(t, exitOK, <-done)
+	require.Contains(t, ask("edge", "delete", "e"), "deleted e")
+	require.Empty(t, strings.TrimSpace(strings.Replace(ask("lease", "list"), "LEASE  KIND  NODE  BYTES  TERM  FOR  EPOCH  GRANTED", "", 1)))
 }
 
 func TestDevAgentLeavesNothingBehind(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 )
 
@@ -54,6 +55,22 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		{"status --address " + file + "/node.sock", `grafnode status: --address: stat ` + file},
 		{"members --address " + dir + "/none.sock", `grafnode members: --address: ` + dir + `/none.sock: no such socket`},
 		{"status --timeout 0s", `grafnode status: --timeout 0s: must be positive`},
+		{"edge delete", `grafnode edge delete: NAME is missing`},
+		{"edge delete e --expect -1", `grafnode edge delete: invalid argument "-1" for "--expect" flag`},
+		{"lease get", `grafnode lease get: ID is missing`},
+		{"lease revoke a b", `grafnode lease revoke: "b" is one argument too many`},
+		{"operator heath", `grafnode operator: no command "heath"; did you mean "health"?`},
+		{"operator health --wait -1s", `grafnode operator health: --wait -1s: must not be negative`},
+		{"operator raft remove-peer", `grafnode operator raft remove-peer: ID is missing`},
+		{"operator raft transfer-leader a b", `grafnode operator raft transfer-leader: "b" is one argument too many`},
+		{"operator raft recover", `grafnode operator raft recover: --data-dir and --bind are required`},
+		{"operator raft recover --data-dir D --bind 127.0.0.1", `grafnode operator raft recover: would make a cluster of its own`},
+		{"operator raft recover --data-dir D --bind 127.0.0.1 --yes", `grafnode: --data-dir: no node's data directory`},
+		{"operator snapshot save", `grafnode operator snapshot save: FILE is missing`},
+		{"operator snapshot restore " + dir + "/none", `grafnode: open ` + dir + `/none: no such file`},
+		{"operator snapshot inspect " + dir, `grafnode: ` + dir + `: is no file`},
+		{"operator snapshot verify /dev/zero", `grafnode: /dev/zero: is no file`},
+		{"session get", `grafnode session get: ID is missing`},
 		{"edge watch --from x", `grafnode edge watch: invalid argument "x" for "--from" flag`},
 		{"bench rings", `grafnode bench: no command "rings" (see "grafnode bench --help")`},
 		{"bench registry --case cas/2", `grafnode bench registry: cannot measure that: no case "cas/2"; there are `},
@@ -119,12 +136,38 @@ func TestTheEnvironmentIsNamedWhenItIsWrong(t *testing.T) {
 	require.Equal(t, "grafnode status: $GRAFNODE_SOCKET: /none/node.sock: no such socket; is its node running?\n", stderr)
 }
 
+// verbs returns every command that is shown, as it is typed.
+func verbs(cmd *cobra.Command) (leaves, groups []string) {
+	for _, child := range cmd.Commands() {
+		switch {
+		case child.Hidden || child.Name() == "help" || child.Name() == "completion":
+		case child.HasSubCommands():
+			l, g := verbs(child)
+			leaves, groups = append(leaves, l...), append(groups, append(g, strings.TrimPrefix(child.CommandPath(), "grafnode "))...)
+		default:
+			leaves = append(leaves, strings.TrimPrefix(child.CommandPath(), "grafnode "))
+		}
+	}
+	return leaves, groups
+}
+
 func TestHelpTeaches(t *testing.T) {
-	for _, verb := range []string{"agent", "edge list", "edge get", "edge watch", "edge history", "edge relocate", "members", "leases", "status"} {
+	leaves, groups := verbs(newRoot())
+	require.Contains(t, leaves, "operator raft recover")
+	for _, verb := range leaves {
 		code, stdout, stderr := command(t, append(strings.Fields(verb), "--help")...)
 		require.Equal(t, exitOK, code, stderr)
-		require.Contains(t, stdout, "Examples:", verb)
 		require.Contains(t, stdout, "grafnode "+verb, verb)
+		if verb != "version" {
+			require.Contains(t, stdout, "Examples:", verb)
+		}
+	}
+	for _, group := range groups {
+		code, stdout, stderr := command(t, strings.Fields(group)...)
+		require.Equal(t, exitOK, code, stderr)
+		require.Contains(t, stdout, "Available Commands:", group)
+		code, _, stderr = command(t, append(strings.Fields(group), "lst")...)
+		require.Equal(t, exitUsage, code, stderr)
 	}
 	code, stdout, _ := command(t)
 	require.Equal(t, exitOK, code)

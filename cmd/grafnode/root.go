@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if more := advice(err); more != "" {
 		line += " (" + more + ")"
 	}
+	line = strings.Map(func(r rune) rune { // what a node or a file has put into it must not steer a terminal
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, line)
 	if !strings.HasPrefix(line, "grafnode") {
 		line = "grafnode: " + line
 	}
