@@ -26,6 +26,7 @@ const (
 	ReasonRequested Reason = "requested"     // somebody asked for a planned move
 	ReasonGone      Reason = "session-ended" // a role's session ended: the role is free, the generation unchanged
 	ReasonRecovered Reason = "adopted"       // a node came back and took its arenas over again
+	ReasonRestored  Reason = "restored"      // a recovery or a restore: all generations have jumped, and no ring is there yet
 )
 
 // Side is one role of an edge: who has it and since which generation.

@@ -1,10 +1,8 @@
 package registry
 
 import (
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"net/netip"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
@@ -51,34 +49,6 @@ func (c InitCluster) apply(d *draft, _ Entry) (Result, error) {
 	}
 	d.cluster = c.Cluster
 	return Result{}, nil
-}
-
-func (c RegisterNode) apply(d *draft, _ Entry) (Result, error) {
-	if err := c.check(); err != nil {
-		return Result{}, fmt.Errorf("node %s: %w", c.Node, err)
-	}
-	was, _ := d.Node(c.Node)
-	if c.Incarnation != 0 && c.Incarnation != was.Incarnation+1 {
-		return Result{}, fmt.Errorf("node %s: incarnation %d comes next, not %d: %w",
-			c.Node, was.Incarnation+1, c.Incarnation, api.ErrConflict)
-	}
-	n := Node{
-		ID: c.Node, Name: c.Name, Zone: c.Zone, Address: c.Address, Incarnation: was.Incarnation + 1, Memory: c.Memory,
-		Version: c.Version,
-	}
-	d.putNode(n)
-	return Result{Node: n}, nil
-}
-
-func (c RegisterNode) check() error {
-	if err := checkID("node ID", c.Node); err != nil {
-		return err
-	}
-	if _, err := netip.ParseAddrPort(c.Address); err != nil {
-		return fmt.Errorf("address: %w: %w", err, api.ErrInvalid)
-	}
-	return errors.Join(checkText("name", c.Name, textMax), checkText("zone", c.Zone, textMax),
-		checkText("version", c.Version, textMax))
 }
 
 func (c OpenSession) apply(d *draft, e Entry) (Result, error) {

@@ -146,9 +146,13 @@ func (c ChangeEdges) admit(d *draft, ec EdgeChange) error {
 // grant gives an edge its next generation, ring and holders (rules 1, 2 and 4).
 func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Record, Lease, error) {
 	was, exists := d.Edge(ec.Name)
+	n, _ := d.Node(ec.Node)
 	r := was
-	r.Name, r.Generation = ec.Name, d.nextGeneration(ec.Name)
+	r.Generation = d.nextGeneration(ec.Name)
 	r.Lease, r.Node = ec.Lease, ec.Node
+	if !exists {
+		r.Name = ec.Name
+	}
 	if ec.Capacity != 0 {
 		r.Capacity = ec.Capacity
 	}
@@ -156,10 +160,10 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 		r.Codec = ec.Codec
 	}
 	if ec.TakeProducer {
-		r.Producer = api.Side{Stage: ec.ProducerStage, Session: actor.ID, Node: actor.Node, Epoch: r.Generation}
+		r.Producer = api.Side{Stage: shared(ec.ProducerStage, actor.Stage, was.Producer.Stage), Session: actor.ID, Node: actor.Node, Epoch: r.Generation}
 	}
 	if ec.TakeConsumer {
-		r.Consumer = api.Side{Stage: ec.ConsumerStage, Session: actor.ID, Node: actor.Node, Epoch: r.Generation}
+		r.Consumer = api.Side{Stage: shared(ec.ConsumerStage, actor.Stage, was.Consumer.Stage), Session: actor.ID, Node: actor.Node, Epoch: r.Generation}
 	}
 	if _, ok := d.Lease(ec.Lease); ok {
 		return Record{}, Lease{}, fmt.Errorf("lease %s was used before: %w", ec.Lease, api.ErrInvalid)
@@ -167,25 +171,31 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 	if err := d.checkRoom(ec.Lease, lease.KindMemory, ec.Node, r.Capacity); err != nil {
 		return Record{}, Lease{}, err
 	}
-	n, _ := d.Node(ec.Node)
+	r.Node = n.ID
 	l := Lease{
-		ID: ec.Lease, Kind: lease.KindMemory, Node: ec.Node, Incarnation: n.Incarnation, Bytes: r.Capacity, TTL: c.TTL,
-		Edge: ec.Name, Epoch: r.Generation, Granted: e.Proposed,
+		ID: ec.Lease, Kind: lease.KindMemory, Node: n.ID, Incarnation: n.Incarnation, Bytes: r.Capacity, TTL: c.TTL,
+		Edge: r.Name, Epoch: r.Generation, Granted: e.Proposed,
 	}
 	d.addLease(l)
-	r.Op = Op{ID: c.Op, Session: c.Session, Revision: d.now}
+	r.Op = Op{ID: c.Op, Session: actor.ID, Revision: d.now}
 	if !exists {
-		r = d.noted(r, e, api.ReasonCreated, c.Session, c.Detail)
+		r = d.noted(r, e, api.ReasonCreated, actor.ID, c.Detail)
 		d.putRecord(nil, r)
 		return r, l, nil
 	}
-	r = d.noted(r, e, c.Reason, c.Session, c.Detail)
+	r = d.noted(r, e, c.Reason, actor.ID, c.Detail)
 	d.putRecord(&was, r)
 	return r, l, nil
 }
 
 func (c DeleteEdge) apply(d *draft, e Entry) (Result, error) {
+	if err := checkText("op ID", c.Op, idMax); err != nil {
+		return Result{}, err
+	}
 	r, ok := d.Edge(c.Name)
+	if t, gone := d.tombstones.get(text(c.Name)); gone && c.Op != "" && t.Op == c.Op {
+		return Result{Revision: t.Revision}, nil // the same command again
+	}
 	if !ok {
 		return Result{}, fmt.Errorf("edge %q: %w", c.Name, api.ErrNotFound)
 	}
@@ -196,6 +206,6 @@ func (c DeleteEdge) apply(d *draft, e Entry) (Result, error) {
 	if l, ok := d.Lease(r.Lease); ok {
 		result.Ended = append(result.Ended, d.endLease(l, lease.Released))
 	}
-	d.bury(r, e)
+	d.bury(r, c.Op, e)
 	return result, nil
 }

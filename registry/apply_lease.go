@@ -70,11 +70,20 @@ func (c GrantLease) succeed(d *draft, was Lease, e Entry) (Result, error) {
 	}
 	l := was
 	l.Session, l.Epoch = c.Session, fence.Epoch(d.now)
+	if d.Level() > 1 {
+		if was.Session == c.Session && was.Asked == c.Lease {
+			return Result{Leases: []Lease{was}}, nil // the same command again
+		}
+		l.Asked = c.Lease
+	}
 	d.replaceLease(was, l)
 	return Result{Leases: []Lease{l}}, nil
 }
 
 func (c ReleaseLease) apply(d *draft, _ Entry) (Result, error) {
+	if d.endedAs(c.Lease, lease.Released) {
+		return Result{}, nil
+	}
 	l, err := d.activeLease(c.Lease)
 	if err != nil {
 		return Result{}, err
@@ -89,6 +98,9 @@ func (c ReleaseLease) apply(d *draft, _ Entry) (Result, error) {
 }
 
 func (c RevokeLease) apply(d *draft, e Entry) (Result, error) {
+	if d.endedAs(c.Lease, lease.Revoked) {
+		return Result{}, nil
+	}
 	l, err := d.activeLease(c.Lease)
 	if err != nil {
 		return Result{}, err
@@ -160,6 +172,12 @@ func (c Expire) apply(d *draft, e Entry) (Result, error) {
 		}
 	}
 	return result, nil
+}
+
+// endedAs reports whether a lease has ended already as a command asks for. The command then changes nothing.
+func (s *State) endedAs(id lease.ID, status lease.Status) bool {
+	e, ok := s.ended.get(text(id))
+	return ok && e.status == status && !s.leases.has(text(id))
 }
 
 // whatever is planted: c as it would be if it had been decided now.

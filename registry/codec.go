@@ -38,5 +38,9 @@ func decodeCommand(b []byte) (c Command, proposed int64, err error) {
 	if err := decodeValue(payload[8:], v.Interface()); err != nil {
 		return nil, 0, err
 	}
-	return v.Elem().Interface().(Command), int64(binary.LittleEndian.Uint64(payload)), nil
+	c = v.Elem().Interface().(Command)
+	if up, ok := c.(Upgrade); ok && up.Level > Level {
+		return nil, 0, checkLevel(up.Level)
+	}
+	return c, int64(binary.LittleEndian.Uint64(payload)), nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/grafnode/grafnode/registry"
 )
 
-var update = flag.Bool("update", false, "write testdata/v1.snapshot anew; only while version 1 of the encoding is unreleased")
+var update = flag.Bool("update", false, "write testdata/level2.snapshot anew; only while level 2 is unreleased")
 
 // furnished returns a state with something of everything in it.
 func furnished(t require.TestingT) *registry.State {
@@ -34,12 +34,7 @@ func furnished(t require.TestingT) *registry.State {
 
 // The golden snapshot is what version 0.1.0 wrote. Every later version restores it.
 func TestGoldenSnapshotRestores(t *testing.T) {
-	path := filepath.Join("testdata", "v1.snapshot")
-	if *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(path, bytesOf(t, furnished(t)), 0o644))
-	}
-	golden, err := os.ReadFile(path)
+	golden, err := os.ReadFile(filepath.Join("testdata", "v1.snapshot"))
 	require.NoError(t, err)
 	s, err := registry.ReadState(bytes.NewReader(golden))
 	require.NoError(t, err)
@@ -64,6 +59,50 @@ func TestGoldenSnapshotRestores(t *testing.T) {
 	require.Equal(t, golden, bytesOf(t, s), "this version writes what it read; if not, raise the encoding's version")
 }
 
+// level1.snapshot is what version 0.1.0 made of the commands of furnished.
+func TestLevel1IsVersion010(t *testing.T) {
+	golden, err := os.ReadFile(filepath.Join("testdata", "level1.snapshot"))
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, furnished(t)))
+}
+
+// upgraded returns a state with something of everything that level 2 has brought.
+func upgraded(t require.TestingT) *registry.State {
+	first := furnished(t)
+	s := &script{t: t, state: first, index: first.Index(), term: 2}
+	s.must(registry.Upgrade{Level: 2})
+	s.must(registry.DeleteEdge{Name: "p.b", Expect: s.edge("p.b").Revision, Op: "op3"})
+	s.must(registry.GrantLease{Lease: "b2", Kind: lease.KindBlock, Node: "n2", Session: "s2", Name: "r", Bytes: 4096, TTL: lease.TTLDefault})
+	s.must(registry.RegisterNode{Node: "n3", Address: "127.0.0.3:7000", Memory: 1 << 20})
+	ec := consumer("p.d", 0, "l5")
+	ec.Node = "n3"
+	s.must(change("s2", "op4", ec))
+	s.must(registry.RemoveNode{Node: "n3", Force: true, Detail: "burnt"})
+	s.state = s.state.RestoredOver(s.state)
+	s.must(change("s2", "op5", consumer("p.a", s.edge("p.a").Revision, "l6")))
+	return s.state
+}
+
+// The second golden snapshot is what level 2 writes. Every later version restores it, too.
+func TestGoldenSnapshotOfLevel2Restores(t *testing.T) {
+	path := filepath.Join("testdata", "level2.snapshot")
+	want := upgraded(t)
+	if *update {
+		require.NoError(t, os.WriteFile(path, bytesOf(t, want), 0o644))
+	}
+	golden, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, want))
+	s, err := registry.ReadState(bytes.NewReader(golden))
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, s))
+	require.EqualValues(t, 2, s.Level())
+	require.Equal(t, want.Index(), s.Index())
+	require.Greater(t, s.Revision(), api.Revision(1<<32))
+	d, _ := s.Edge("p.d")
+	require.True(t, d.API(s).Locator.IsZero())
+}
+
 func TestEveryDamageOfASnapshotIsNoticed(t *testing.T) {
 	whole := bytesOf(t, furnished(t))
 	for i := range whole {
@@ -82,7 +121,7 @@ func TestEveryCommandSurvivesTheLog(t *testing.T) {
 	all := append(registry.Commands(), change("s1", "op", producer("e", 3, "l1"), consumer("f", 0, "l2")),
 		registry.OpenSession{Session: "s", Token: [32]byte{1, 31: 9}},
 		registry.PutCheckpoint{Key: "k", Value: []byte{0, 255}, Write: true})
-	require.Len(t, registry.Commands(), 15)
+	require.Len(t, registry.Commands(), 17)
 	for _, c := range all {
 		b, err := registry.EncodeCommand(c, -7)
 		require.NoError(t, err)
@@ -127,6 +166,7 @@ func FuzzDecodeCommand(f *testing.F) {
 
 func FuzzReadState(f *testing.F) {
 	f.Add(bytesOf(f, furnished(f)))
+	f.Add(bytesOf(f, upgraded(f)))
 	f.Add(bytesOf(f, registry.NewState()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := registry.ReadState(bytes.NewReader(registry.Mend(b)))

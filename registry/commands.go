@@ -34,6 +34,14 @@ type RegisterNode struct {
 	Incarnation uint64 // refused if it would get another, so that an announcement that comes late does nothing; zero: any
 }
 
+// RemoveNode takes a node out of the state that will not come back. It is refused while the node has active leases or live
+// sessions, unless Force ends them as revoked. A node that comes back nevertheless registers anew, as if for the first time.
+type RemoveNode struct {
+	Node   locator.NodeID
+	Force  bool
+	Detail string // for the history of the edges whose ring was there
+}
+
 // OpenSession makes a session of a process on a registered node.
 type OpenSession struct {
 	Session     lease.SessionID // random, chosen by the proposer
@@ -88,10 +96,15 @@ type EdgeChange struct {
 type DeleteEdge struct {
 	Name   string
 	Expect api.Revision
+	// Op, from level 2 on, is chosen by the client; applied again, it gives the first answer until the edge is created anew.
+	Op string `codec:",omitempty"`
 }
 
 // GrantLease leases memory or storage outside an edge. A named block region that exists is handed to the new session,
 // under a higher epoch; then Result.Leases has the existing lease and the command's own ID is not used.
+//
+// The ID is also what the operation is known by: applied again for the same session, as long as that has the lease, it gives the
+// first answer. For a region that changed hands this holds from level 2 on.
 type GrantLease struct {
 	Lease   lease.ID
 	Kind    lease.Kind
@@ -102,13 +115,13 @@ type GrantLease struct {
 	TTL     time.Duration
 }
 
-// ReleaseLease gives a lease back. Rings' leases are released by changing their edge.
+// ReleaseLease gives a lease back. Rings' leases are released by changing their edge. What was released already is released.
 type ReleaseLease struct {
 	Lease   lease.ID
 	Session lease.SessionID // must be the holder
 }
 
-// RevokeLease takes a lease back, an operator's act.
+// RevokeLease takes a lease back, an operator's act. What was revoked already is revoked.
 type RevokeLease struct {
 	Lease  lease.ID
 	Detail string

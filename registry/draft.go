@@ -29,7 +29,11 @@ func (s *State) draft(now api.Revision) draft {
 func (s *State) Step(e Entry) (*State, Result) {
 	now := s.base + api.Revision(e.Index)
 	d := s.draft(now)
-	result, err := e.Command.apply(&d, e)
+	var result Result
+	err := s.Admits(e.Command)
+	if err == nil {
+		result, err = e.Command.apply(&d, e)
+	}
 	next := d.State
 	if err != nil {
 		*next, result = *s, Result{Err: err}
@@ -207,7 +211,7 @@ func (d *draft) unlinkRoles(was, r Record) {
 }
 
 // bury replaces a record by its tombstone.
-func (d *draft) bury(r Record, e Entry) {
+func (d *draft) bury(r Record, op string, e Entry) {
 	d.changed(api.RecordEdge, r.Name)
 	d.unlinkRoles(r, Record{Name: r.Name})
 	d.edges.remove(d.edit, text(r.Name))
@@ -217,7 +221,7 @@ func (d *draft) bury(r Record, e Entry) {
 	if planted.LostTombstone {
 		return
 	}
-	d.putTombstone(Tombstone{Name: r.Name, Top: r.Generation, Revision: d.now, Deleted: e.Proposed})
+	d.putTombstone(Tombstone{Name: r.Name, Top: r.Generation, Revision: d.now, Deleted: e.Proposed, Op: op})
 }
 
 func (d *draft) putTombstone(t Tombstone) {
@@ -227,7 +231,9 @@ func (d *draft) putTombstone(t Tombstone) {
 func (d *draft) forgetTombstones() {
 	for t := range under(d.tombstones, "") {
 		d.floor = max(d.floor, t.Top)
-		d.forgotten = max(d.forgotten, t.Revision)
+		if d.Level() == 1 {
+			d.forgotten = max(d.forgotten, t.Revision)
+		}
 	}
 	d.tombstones = tree[text, *Tombstone]{}
 }

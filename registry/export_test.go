@@ -11,6 +11,8 @@ import (
 var (
 	EncodeCommand = encodeCommand
 	DecodeCommand = decodeCommand
+	ErrNewer      = errNewer
+	Successor     = successor
 )
 
 // Verify is verify.
@@ -91,4 +93,10 @@ func Mend(b []byte) []byte {
 		rest, frames = rest[frameHead+n:], frames+1
 	}
 	return b
+}
+
+// Interrupted returns c with a hook between its steps.
+func Interrupted(c RecoverConfig, interrupt func(step string) error) RecoverConfig {
+	c.interrupt = interrupt
+	return c
 }

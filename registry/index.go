@@ -83,3 +83,13 @@ func (s *State) heldBy(id string) (h held) {
 	h, _ = deref(s.by.session.get(text(id)))
 	return h
 }
+
+// shared returns one of like that equals s, or s: the state keeps one copy of a name, not one for each command that named it.
+func shared(s string, like ...string) string {
+	for _, l := range like {
+		if l == s {
+			return l
+		}
+	}
+	return s
+}

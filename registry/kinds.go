@@ -21,6 +21,8 @@ const (
 	kindAllowance     kind = 13
 	kindExpire        kind = 14
 	kindPutCheckpoint kind = 15
+	kindUpgrade       kind = 16 // level 2
+	kindRemoveNode    kind = 17
 
 	kindSnapshotHead  kind = 128
 	kindSnapshotTail  kind = 129
@@ -48,6 +50,8 @@ func (AdoptLease) kind() kind    { return kindAdoptLease }
 func (Allowance) kind() kind     { return kindAllowance }
 func (Expire) kind() kind        { return kindExpire }
 func (PutCheckpoint) kind() kind { return kindPutCheckpoint }
+func (Upgrade) kind() kind       { return kindUpgrade }
+func (RemoveNode) kind() kind    { return kindRemoveNode }
 
 // commands maps each command's kind to its type, for decoding.
 var commands = func() map[kind]reflect.Type {
@@ -55,6 +59,7 @@ var commands = func() map[kind]reflect.Type {
 	for _, c := range []Command{
 		Nothing{}, InitCluster{}, RegisterNode{}, OpenSession{}, AdoptSession{}, EndSession{}, ChangeEdges{}, DeleteEdge{},
 		GrantLease{}, ReleaseLease{}, RevokeLease{}, AdoptLease{}, Allowance{}, Expire{}, PutCheckpoint{},
+		Upgrade{}, RemoveNode{},
 	} {
 		m[c.kind()] = reflect.TypeOf(c)
 	}

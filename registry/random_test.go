@@ -94,7 +94,7 @@ func (g *generator) marks() (leases []registry.Mark[lease.ID], sessions []regist
 
 func (g *generator) command() registry.Command {
 	incarnation := rapid.Uint64Range(0, 3).Draw(g.t, "incarnation")
-	switch rapid.IntRange(0, 19).Draw(g.t, "kind") {
+	switch rapid.IntRange(0, 21).Draw(g.t, "kind") {
 	case 0:
 		return registry.RegisterNode{Node: g.node(), Address: "127.0.0.1:1", Memory: pick(g, "memory", uint64(0), 500, 1000)}
 	case 1, 2:
@@ -106,7 +106,7 @@ func (g *generator) command() registry.Command {
 		return registry.EndSession{Session: g.session(), Incarnation: incarnation}
 	case 5:
 		name := g.edge()
-		return registry.DeleteEdge{Name: name, Expect: g.expect(name)}
+		return registry.DeleteEdge{Name: name, Expect: g.expect(name), Op: pick(g, "op", "", "", "op1", "op2")}
 	case 6:
 		return registry.GrantLease{Lease: lease.ID(g.fresh("l")), Kind: lease.KindMemory, Node: g.node(), Session: g.session(),
 			Bytes: 100, TTL: lease.TTLDefault}
@@ -129,6 +129,10 @@ func (g *generator) command() registry.Command {
 		value := rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(g.t, "value")
 		return registry.PutCheckpoint{Key: g.edge(), Epoch: fence.Epoch(rapid.Uint64Range(0, 3).Draw(g.t, "epoch")),
 			Write: rapid.Bool().Draw(g.t, "write"), Value: value, Sum: crc32.Checksum(value, crc32.MakeTable(crc32.Castagnoli))}
+	case 14:
+		return registry.RemoveNode{Node: g.node(), Force: rapid.Bool().Draw(g.t, "force")}
+	case 15:
+		return registry.Upgrade{Level: rapid.Uint64Range(0, 3).Draw(g.t, "level")}
 	default:
 		return g.change()
 	}
@@ -151,7 +155,9 @@ func (a *auditor) step(before, after *registry.State, c registry.Command, r regi
 	for edge := range after.Edges("") {
 		was, ok := before.Edge(edge.Name)
 		if ok && was.Generation == edge.Generation {
-			require.Equal(a.t, was.Lease, edge.Lease, "one arena per generation")
+			if edge.Lease != "" || edge.Node != "" { // its node was not removed
+				require.Equal(a.t, was.Lease, edge.Lease, "one arena per generation")
+			}
 			continue
 		}
 		require.Greater(a.t, edge.Generation, a.top[edge.Name], "edge %s after %#v", edge.Name, c)
@@ -231,6 +237,10 @@ func TestRandomHistories(t *testing.T) {
 			b, err := registry.EncodeCommand(c, int64(i))
 			require.NoError(t, err)
 			decoded, proposed, err := registry.DecodeCommand(b)
+			if up, ok := c.(registry.Upgrade); ok && up.Level > registry.Level {
+				require.ErrorIs(t, err, registry.ErrNewer, "the node must stop")
+				continue
+			}
 			require.NoError(t, err)
 
 			before := first

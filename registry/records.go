@@ -50,6 +50,8 @@ type Lease struct {
 	Epoch       fence.Epoch     // rings: the generation; others: rises with each holder
 	Granted     int64
 	Seq         uint64 // counts its allowances
+	// Asked, from level 2 on, is the ID of the GrantLease by which its holder has it, if that was not the one that made it.
+	Asked lease.ID `codec:",omitempty"`
 }
 
 // Ended is a lease or session that is over. Only the last EndedMax are remembered, so that late renewers learn why.
@@ -60,7 +62,10 @@ type Ended struct {
 }
 
 // Record is the handoff record of an edge. Its existence is the grant of its generation to its lease's arena. The lease may
-// have ended since (Reason says so); then the record waits for its next change.
+// have ended since (Reason says so); then the record waits for its next change. Lease and Node are empty if the state knows no
+// place where the ring could be: its node was removed, or all generations have jumped.
+//
+// Its history ends with the edge: a tombstone keeps only what the next edge of that name must not repeat.
 type Record struct {
 	Name       string
 	Generation fence.Epoch
@@ -101,6 +106,7 @@ type Tombstone struct {
 	Top      fence.Epoch // highest generation ever granted
 	Revision api.Revision
 	Deleted  int64
+	Op       string `codec:",omitempty"` // of the DeleteEdge, from level 2 on
 }
 
 // Checkpoint is a small fenced value.
@@ -122,9 +128,12 @@ func (r Record) API(s *State) api.Edge {
 	}
 }
 
-// Locator says where r's ring lies.
+// Locator says where r's ring lies; zero if there is no such place.
 func (r Record) Locator(s *State) locator.Locator {
-	n, _ := s.Node(r.Node) // nodes are never removed, so it is there
+	if r.Node == "" {
+		return locator.Locator{}
+	}
+	n, _ := s.Node(r.Node)
 	return locator.Locator{
 		Kind: locator.Queue, Node: n.ID, Zone: n.Zone, Address: n.Address, Arena: r.Lease.Arena(),
 		Generation: r.Generation, Bytes: r.Capacity,

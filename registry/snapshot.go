@@ -24,6 +24,8 @@ type snapshotHead struct {
 	Floor     fence.Epoch
 	Forgotten api.Revision
 	Endings   uint64
+	Base      api.Revision `codec:",omitempty"` // from level 2 on
+	Level     uint64       `codec:",omitempty"` // zero: 1
 }
 
 // savedRecord is a record with its history.
@@ -40,7 +42,9 @@ type snapshotTail struct {
 // Write writes s as a snapshot.
 func (s *State) Write(w io.Writer) error {
 	sw := snapshotWriter{w: bufio.NewWriter(w), sum: crc32.New(castagnoli)}
-	sw.frame(kindSnapshotHead, snapshotHead{s.cluster, s.revision, s.term, s.floor, s.forgotten, s.endings})
+	sw.frame(kindSnapshotHead, snapshotHead{
+		s.cluster, s.revision, s.term, s.floor, s.forgotten, s.endings, s.base, s.level,
+	})
 	writeAll(&sw, kindSnapshotNode, s.nodes)
 	writeAll(&sw, kindSnapshotSess, s.sessions)
 	writeAll(&sw, kindSnapshotLease, s.leases)
@@ -153,7 +157,8 @@ func (d *draft) load(k kind, payload []byte) error {
 		return decodeTo(payload, func(h snapshotHead) (bool, error) {
 			d.cluster, d.revision, d.term = h.Cluster, h.Revision, h.Term
 			d.floor, d.forgotten, d.endings = h.Floor, h.Forgotten, h.Endings
-			return false, nil
+			d.base, d.level = h.Base, h.Level
+			return false, checkLevel(d.Level())
 		})
 	case kindSnapshotNode:
 		return decodeTo(payload, func(n Node) (bool, error) {
@@ -221,6 +226,9 @@ func decodeTo[T any](payload []byte, put func(T) (twice bool, err error)) error 
 		return err
 	}
 	twice, err := put(v)
+	if errors.Is(err, errNewer) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%T: %w: %w", v, api.ErrCorrupt, err)
 	}

@@ -55,12 +55,14 @@ func (s *State) verifyEdges() error {
 		switch n := r.past.size(); {
 		case r.Revision == 0 || r.Revision > s.revision:
 			return fmt.Errorf("edge %s has revision %d, the state %d", r.Name, r.Revision, s.revision)
+		case r.Generation >= numberMax:
+			return fmt.Errorf("edge %s has generation %d", r.Name, r.Generation)
 		case r.Generation.IsZero() || r.Producer.Epoch > r.Generation || r.Consumer.Epoch > r.Generation:
 			return fmt.Errorf("edge %s: epochs %d and %d at generation %d", r.Name, r.Producer.Epoch, r.Consumer.Epoch, r.Generation)
 		case n == 0 || r.past.newest().Revision != r.Revision:
 			return fmt.Errorf("edge %s: %d changes do not end at revision %d", r.Name, n, r.Revision)
 		}
-		if _, ok := s.Node(r.Node); !ok {
+		if _, ok := s.Node(r.Node); !ok && (r.Node != "" || r.Lease != "" || s.Level() == 1) {
 			return fmt.Errorf("edge %s is on unknown node %q", r.Name, r.Node)
 		}
 		for _, side := range []api.Side{r.Producer, r.Consumer} {
@@ -74,7 +76,7 @@ func (s *State) verifyEdges() error {
 
 func (s *State) verifyRest() error {
 	for _, t := range s.tombstones.all() {
-		if t.Revision == 0 || t.Revision > s.revision || t.Top.IsZero() {
+		if t.Revision == 0 || t.Revision > s.revision || t.Top.IsZero() || t.Top >= numberMax {
 			return fmt.Errorf("tombstone of edge %s: generation %d, revision %d", t.Name, t.Top, t.Revision)
 		}
 	}
@@ -88,13 +90,15 @@ func (s *State) verifyRest() error {
 			return fmt.Errorf("end %d of %s, of %d", e.seq, id, s.endings)
 		}
 	}
-	if last := (ending{}); true {
-		for e := range s.by.ends.all() {
-			if e.seq <= last.seq {
-				return fmt.Errorf("%s and %s are both the end %d", last.id, e.id, e.seq)
-			}
-			last = e
+	var last ending
+	for e := range s.by.ends.all() {
+		if e.seq <= last.seq {
+			return fmt.Errorf("%s and %s are both the end %d", last.id, e.id, e.seq)
 		}
+		last = e
+	}
+	if s.base > s.revision || s.revision >= numberMax || s.floor >= numberMax || s.base != 0 && s.Level() == 1 {
+		return fmt.Errorf("revision %d on base %d at level %d, generations above %d", s.revision, s.base, s.Level(), s.floor)
 	}
 	if s.ended.size() > EndedMax || s.forgotten > s.revision {
 		return fmt.Errorf("%d ends, forgotten up to revision %d", s.ended.size(), s.forgotten)
