@@ -69,7 +69,8 @@ func (b *bench) measure(ctx context.Context, name string) (Line, error) {
 		if k.rate {
 			f = figure{value: float64(r.Count) / r.Seconds}
 		}
-		b.logf("%s\t%s\t%s %s\tp50 %s ms, p99 %s ms", k.name, side.side, round(float64(r.Count)/r.Seconds), "ops/s", round(r.P50), round(r.P99))
+		b.logf("%s\t%s\t%s ops/s\tp50 %s ms, p99 %s ms\tcpu servers %s, clients %s us/op", k.name, side.side,
+			round(float64(r.Count)/r.Seconds), round(r.P50), round(r.P99), round(r.servers), round(r.clients))
 		return f, nil
 	})
 	if err != nil {
@@ -78,30 +79,40 @@ func (b *bench) measure(ctx context.Context, name string) (Line, error) {
 	return lineOf(name, b.c.Against, unit, pairs), nil
 }
 
+// outcome is what a task's clients found, and what processor time it took, in microseconds an operation. That is the one figure
+// which a machine busy with other things leaves nearly alone.
+type outcome struct {
+	load.Result
+	servers, clients float64
+}
+
 // task has a process of clients measure once.
-func (b *bench) task(ctx context.Context, side *cluster, k kind) (load.Result, error) {
+func (b *bench) task(ctx context.Context, side *cluster, k kind) (o outcome, err error) {
 	leader, err := side.settled(ctx)
 	if err != nil {
-		return load.Result{}, err
+		return o, err
 	}
-	var result load.Result
-	read := func(r io.Reader) error { return json.NewDecoder(r).Decode(&result) }
+	before := side.cpu()
+	read := func(r io.Reader) error { return json.NewDecoder(r).Decode(&o.Result) }
 	p, err := side.load(read, b.args(k.name, side.place(leader, k.leaderFirst), k.clients)...)
 	if err != nil {
-		return load.Result{}, err
+		return o, err
 	}
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
-		return load.Result{}, context.Cause(ctx)
+		return o, context.Cause(ctx)
 	}
 	if err := p.Err(); err != nil {
-		return load.Result{}, fmt.Errorf("clients: %w: %s", err, tail(side.client.Log))
+		return o, fmt.Errorf("clients: %w: %s", err, tail(side.client.Log))
 	}
-	if result.Count == 0 {
-		return load.Result{}, errors.New("clients: nothing was measured")
+	if o.Count == 0 {
+		return o, errors.New("clients: nothing was measured")
 	}
-	return result, nil
+	// The clients count what they did after warming up; time was used before it, too.
+	ops := float64(o.Count) * (b.c.Warm + b.c.For).Seconds() / b.c.For.Seconds()
+	o.servers, o.clients = float64((side.cpu()-before).Microseconds())/ops, float64(p.CPU().Microseconds())/ops
+	return o, nil
 }
 
 func (b *bench) args(name string, targets []string, clients int) []string {

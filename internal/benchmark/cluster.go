@@ -137,6 +137,14 @@ func (c *cluster) load(read func(io.Reader) error, args ...string) (*proc.Proces
 	return c.launcher.Start(s)
 }
 
+// cpu is the processor time that the servers have used.
+func (c *cluster) cpu() (all time.Duration) {
+	for _, m := range c.members {
+		all += m.now.CPU()
+	}
+	return all
+}
+
 // pipeEnv tells a process of clients to write its results to proc.PipeFD.
 const pipeEnv = "GRAFNODE_BENCH_PIPE"
 

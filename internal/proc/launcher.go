@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // PipeFD is the descriptor on which a child finds its pipe.
@@ -167,3 +168,13 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err returns how the process ended: nil for exit status 0. It may be called once Done is closed.
 func (p *Process) Err() error { return p.err }
+
+// CPU returns how much processor time the process has used so far; zero where the system does not say.
+func (p *Process) CPU() time.Duration {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+	default:
+		return cpu(p.PID())
+	}
+}

@@ -70,8 +70,10 @@ func TestKillAndFinish(t *testing.T) {
 	p, err := l.Start(child(t, "hang", lines))
 	require.NoError(t, err)
 	require.Equal(t, "here", <-lines)
+	before := p.CPU()
 	p.Kill()
 	<-p.Done()
+	require.GreaterOrEqual(t, p.CPU()+10*time.Millisecond, before) // it is counted in steps of that
 	require.ErrorContains(t, p.Err(), "killed")
 	p.Kill()
 
