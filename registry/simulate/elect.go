@@ -19,25 +19,27 @@ func (n *node) patience() {
 // campaign asks all who can be reached for their votes, in one instant. Forced, those who hear a leader vote too, as they do when
 // leadership is handed over.
 func (n *node) campaign(forced bool) {
-	if n.leads || !n.awake() {
+	if n.leads || !n.voter || !n.awake() {
 		return
 	}
-	var voters []*node
+	votes := map[*node]bool{}
 	term := n.term
 	for _, v := range n.w.nodes {
 		reached := v == n || v.awake() && n.w.net.open(n.m.id, v.m.id) && n.w.net.open(v.m.id, n.m.id)
 		content := v != n && (v.leads || v.w.now-v.contact < electionMin)
 		if reached && v.upToDate(&n.raft) && (forced || !content) {
-			voters = append(voters, v)
+			votes[v] = true
 			term = max(term, v.term)
 		}
 	}
-	if len(voters)*2 <= len(n.w.nodes) {
+	if !n.w.majority(func(v *node) bool { return votes[v] }) {
 		return
 	}
-	for _, v := range voters {
-		v.raise(term + 1)
-		v.contact = n.w.now
+	for _, v := range n.w.nodes {
+		if votes[v] {
+			v.raise(term + 1)
+			v.contact = n.w.now
+		}
 	}
 	n.lead()
 }
@@ -83,13 +85,7 @@ func (n *node) mind(term uint64) {
 		if !n.leads || n.term != term {
 			return
 		}
-		heard := 1
-		for i, at := range n.heard {
-			if i != n.m.id && n.w.now-at < leaseTimeout {
-				heard++
-			}
-		}
-		if heard*2 <= len(n.w.nodes) {
+		if !n.w.majority(func(v *node) bool { return v == n || n.w.now-n.heard[v.m.id] < leaseTimeout }) {
 			n.stepDown()
 			return
 		}

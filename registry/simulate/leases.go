@@ -73,13 +73,9 @@ func (w *World) working() *node {
 		if n.ready == 0 || n.keeper.Leading() != n.ready || !n.awake() {
 			continue
 		}
-		reached := 0
-		for _, f := range w.nodes {
-			if f == n || f.awake() && w.net.open(n.m.id, f.m.id) && w.net.open(f.m.id, n.m.id) {
-				reached++
-			}
-		}
-		if reached*2 > len(w.nodes) {
+		if w.majority(func(f *node) bool {
+			return f == n || f.awake() && w.net.open(n.m.id, f.m.id) && w.net.open(f.m.id, n.m.id)
+		}) {
 			return n
 		}
 	}

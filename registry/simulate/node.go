@@ -36,7 +36,7 @@ type node struct {
 
 func newNode(w *World, m *machine) *node {
 	n := &node{process: process{w: w, m: m, who: uint64(m.id)}, id: locator.NodeID(fmt.Sprintf("n%d", m.id))}
-	n.raft.first = 1
+	n.raft.first, n.voter = 1, true
 	n.snap.state = registry.NewState()
 	return n
 }

@@ -59,6 +59,7 @@ type raft struct {
 	disk  uint64   // the log is on disk up to here
 
 	// in memory
+	voter    bool // counts in elections and majorities
 	leads    bool
 	leader   int // whom it takes for the leader
 	commit   uint64
@@ -229,6 +230,9 @@ func (n *node) acked(from int, sent, term uint64, ok bool, has uint64) {
 	}
 	n.match[from] = max(n.match[from], has)
 	n.next[from] = max(n.next[from], n.match[from]+1)
+	if n.match[from] >= n.commit {
+		n.w.nodes[from].voter = true // the change of the group itself is not simulated
+	}
 	n.advance()
 	n.replicate(from, false)
 }
@@ -236,13 +240,7 @@ func (n *node) acked(from int, sent, term uint64, ok bool, has uint64) {
 // advance commits what a majority has, from the first entry of the own term on, and tells the others at once.
 func (n *node) advance() {
 	for index := n.disk; index > n.commit && n.termAt(index) == n.term; index-- {
-		have := 0
-		for _, m := range n.match {
-			if m >= index {
-				have++
-			}
-		}
-		if have*2 <= len(n.match) {
+		if !n.w.majority(func(v *node) bool { return n.match[v.m.id] >= index }) {
 			continue
 		}
 		for _, e := range n.log[n.commit+1-n.first : index+1-n.first] {
@@ -254,6 +252,20 @@ func (n *node) advance() {
 		}
 		return
 	}
+}
+
+// majority reports whether more than half of the voters are such.
+func (w *World) majority(such func(v *node) bool) bool {
+	voters, yes := 0, 0
+	for _, v := range w.nodes {
+		if v.voter {
+			voters++
+			if such(v) {
+				yes++
+			}
+		}
+	}
+	return yes*2 > voters
 }
 
 func (n *node) commitTo(index uint64) {

@@ -14,7 +14,6 @@ type round struct {
 	term   uint64
 	index  uint64 // commit index when it began
 	yes    []bool
-	votes  int
 	agreed bool // by a majority; waits for index to be applied
 	done   func(ok bool)
 }
@@ -30,7 +29,8 @@ func (n *node) quorum(done func(ok bool)) {
 		return
 	}
 	n.round++
-	q := round{number: n.round, term: n.ready, index: n.commit, yes: make([]bool, len(n.w.nodes)), votes: 1, done: done}
+	q := round{number: n.round, term: n.ready, index: n.commit, yes: make([]bool, len(n.w.nodes)), done: done}
+	q.yes[n.m.id] = true
 	n.rounds = append(n.rounds, q)
 	for _, f := range n.w.nodes {
 		if f == n {
@@ -39,6 +39,7 @@ func (n *node) quorum(done func(ok bool)) {
 		term, me, number := n.term, n.m.id, q.number
 		n.w.send(n.m, &f.process, "probe", number, func() { f.probed(me, term, number) })
 	}
+	n.after(0, "alone?", q.number, func() { n.voted(n.m.id, q.number, q.term) })
 	n.after(3*time.Second, "probe timeout", q.number, func() { n.endRound(q.number, false) })
 }
 
@@ -54,11 +55,11 @@ func (n *node) probed(from int, term, number uint64) {
 func (n *node) voted(from int, number, term uint64) {
 	for i := range n.rounds {
 		q := &n.rounds[i]
-		if q.number != number || q.yes[from] || term != q.term {
+		if q.number != number || q.agreed || term != q.term {
 			continue
 		}
 		q.yes[from] = true
-		if q.votes++; q.votes*2 > len(n.w.nodes) {
+		if n.w.majority(func(v *node) bool { return q.yes[v.m.id] }) {
 			q.agreed = true
 			n.settleRounds()
 		}
