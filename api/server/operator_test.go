@@ -131,6 +131,15 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 	f.group.members = f.group.members[:1]
 	h, err = a.Health(t.Context())
 	require.NoError(t, err)
+	require.Contains(t, strings.Join(h.Problems, "\n"), "n2 (n2) at 127.0.0.2:7400 is no member of the Raft group yet")
+	f.server.c.Gossip = f.server.c.Gossip.(fakeGossip)[:1]
+	f.group.members[0].Voter = false
+	h, err = a.Health(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(h.Problems, "\n"), "does not vote yet")
+	f.group.members[0].Voter = true
+	h, err = a.Health(t.Context())
+	require.NoError(t, err)
 	require.True(t, h.Healthy, h.Problems)
 	require.Equal(t, []int{1, 1, 0}, []int{h.Voters, h.Quorum, h.Margin})
 	require.NotNil(t, h.Servers[0].Disk)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,28 +89,43 @@ func (s *Server) healthAsLeader(ctx context.Context) api.Health {
 		server := &h.Servers[i]
 		server.Problems = problemsOf(*server, statuses[i], true)
 	}
+	h.Problems = append(h.Problems, s.outsiders(h.Servers)...)
 	h.count(statuses)
 	return h.Health
 }
 
-// count makes one word of the members' problems. Nothing rests on a non-voter yet.
+// outsiders names the nodes that gossip knows and that are no members yet.
+func (s *Server) outsiders(servers []api.ServerHealth) (problems []string) {
+	for _, m := range s.c.Gossip.Members() {
+		in := slices.ContainsFunc(servers, func(server api.ServerHealth) bool { return server.ID == m.ID })
+		if m.Health == membership.Alive && !in {
+			problems = append(problems, fmt.Sprintf("%s (%s) at %s is no member of the Raft group yet", m.Name, m.ID, m.Address))
+		}
+	}
+	return problems
+}
+
+// count makes one word of the members' problems. One that does not vote yet is a problem too: who takes the next node down before it
+// does may be left without a majority.
 func (h *counted) count(statuses []asked) {
 	well := 0
 	for i := range h.Servers {
 		server := &h.Servers[i]
-		server.Healthy = len(server.Problems) == 0
 		if status := statuses[i].status; status != nil {
 			server.Disk = status.Disk
 		}
-		switch {
-		case !server.Voter:
-			continue
-		case server.Healthy:
-			well++
-		default:
-			h.Problems = append(h.Problems, fmt.Sprintf("%s: %s", nameOf(server.RaftServer), strings.Join(server.Problems, "; ")))
+		if server.Voter {
+			h.Voters++
+		} else {
+			server.Problems = append(server.Problems, "does not vote yet: it is catching up")
 		}
-		h.Voters++
+		server.Healthy = len(server.Problems) == 0
+		switch {
+		case !server.Healthy:
+			h.Problems = append(h.Problems, fmt.Sprintf("%s: %s", nameOf(server.RaftServer), strings.Join(server.Problems, "; ")))
+		case server.Voter:
+			well++
+		}
 	}
 	h.Quorum = h.Voters/2 + 1
 	h.Margin = well - h.Quorum
