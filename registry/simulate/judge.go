@@ -22,6 +22,8 @@ type judge struct {
 	base  uint64
 	state *registry.State // after the last of log
 	floor uint64          // index up to which somebody has been told
+	lost  uint64          // index of the last restore or recovery
+	era   int             // counts recoveries
 
 	edges   map[string]*edgeTruth
 	ops     map[string]opTruth // by op ID: changes that were applied
@@ -36,6 +38,7 @@ type edgeTruth struct {
 	grants   map[fence.Epoch]grant
 	roles    [2]map[fence.Epoch]lease.SessionID
 	versions []version // newest last
+	since    uint64    // index from which on they are known
 }
 
 type grant struct {
@@ -88,7 +91,10 @@ func (j *judge) committed(e *entry, by *node) {
 	j.w.Stats.Entries++
 	j.log = append(j.log, e)
 	before := j.state
-	if e.from != before {
+	if e.restore != nil {
+		e.from, e.to = before, e.restore
+		e.result = registry.Result{Revision: e.restore.Revision()}
+	} else if e.from != before {
 		e.from = before
 		e.to, e.result = e.step(before)
 	}
@@ -98,6 +104,10 @@ func (j *judge) committed(e *entry, by *node) {
 	}
 	if e.to.Revision() <= before.Revision() {
 		j.object("entry %d: revision %d after %d", e.index, e.to.Revision(), before.Revision())
+	}
+	if e.restore != nil {
+		j.restored(e.index, e.restore)
+		return
 	}
 	j.changed(e)
 	j.note(e)
@@ -200,6 +210,7 @@ func (j *judge) edge(name string) *edgeTruth {
 func (t *edgeTruth) version(index uint64, revision api.Revision, generation fence.Epoch) {
 	if len(t.versions) >= 2*versionsMax {
 		t.versions = append(t.versions[:0], t.versions[versionsMax:]...)
+		t.since = t.versions[0].index
 	}
 	t.versions = append(t.versions, version{index, revision, generation})
 }
@@ -211,7 +222,7 @@ func (t *edgeTruth) at(index uint64) (version, bool) {
 			return t.versions[i], true
 		}
 	}
-	return version{}, len(t.versions) < versionsMax
+	return version{}, t.since == 0
 }
 
 // region judges the epochs of block regions: one holder each, and each successor's is above all before.
@@ -264,6 +275,7 @@ func (j *judge) same(s *registry.State, e *entry) bool {
 // answered judges an answer to a stage.
 func (j *judge) answered(o *op, a answer) {
 	switch {
+	case o.era != j.era: // asked in another cluster, as it were
 	case o.mode != "" && a.err == nil:
 		j.read(o, a)
 	case o.mode != "":
@@ -281,6 +293,9 @@ func (j *judge) written(o *op, a answer) {
 	index := a.index
 	if o.id != "" {
 		truth, ok := j.ops[o.id]
+		if !ok && o.floor < j.lost {
+			return // of a time that was undone
+		}
 		if !ok || truth.revision != a.result.Revision {
 			j.object("operation %s was answered with revision %d, applied was %+v", o.id, a.result.Revision, truth)
 			return

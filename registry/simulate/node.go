@@ -94,6 +94,11 @@ func (n *node) load() {
 func (n *node) applyTo(index uint64) {
 	for n.applied < index {
 		e := n.log[n.applied+1-n.first]
+		if e.restore != nil {
+			n.restored(e)
+			n.applied = e.index
+			continue
+		}
 		before := n.state
 		result := n.apply(e)
 		n.changes.Append(n.state.Revision(), registry.ChangesOf(before, n.state, e.entry(), result)...)

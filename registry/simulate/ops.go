@@ -28,6 +28,7 @@ type op struct {
 	open    int    // tries without an answer yet
 	doubt   bool   // some try may have been carried out
 	floor   uint64 // what was known to be committed when it began
+	era     int    // of the judge
 }
 
 const (
@@ -61,7 +62,7 @@ func (s *stage) next() {
 		s.pause()
 		return
 	}
-	o.floor = s.w.judge.floor
+	o.floor, o.era = s.w.judge.floor, s.w.judge.era
 	s.doing = o
 	s.try(o)
 }

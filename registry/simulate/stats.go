@@ -6,6 +6,7 @@ import "reflect"
 type Stats struct {
 	Entries, Elections, Installs            int // of the log
 	Crashes, Pauses, Cuts, Transfers        int // troubles
+	Restores, Recoveries                    int
 	Acks, Allowances, Refused               int // renewals
 	Expiries, RefusedExpiries               int
 	Changes, Repeats, Unknown, Resolved     int // changes of edges

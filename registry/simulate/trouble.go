@@ -18,6 +18,9 @@ func (w *World) trouble() {
 			}
 		})
 	}
+	w.every(time.Second, 10*time.Second, w.keepOne)
+	during(20*time.Second, 60*time.Second, w.restoreOne)
+	during(60*time.Second, 120*time.Second, w.recoverOne)
 	during(time.Second, 6*time.Second, w.pauseOne)
 	during(3*time.Second, 15*time.Second, w.depose)
 	during(2*time.Second, 20*time.Second, w.killOne)

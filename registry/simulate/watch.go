@@ -332,15 +332,7 @@ func (j *judge) note(e *entry) {
 	}
 	at, before := j.state.Revision(), j.watches.Len()
 	if e.index%auditEvery == 0 {
-		j.watches.Add(at, func(yield func(api.Event) bool) {
-			for _, kind := range api.RecordKinds {
-				for _, event := range j.state.Select(everything, kind, "") {
-					if !yield(event) {
-						return
-					}
-				}
-			}
-		})
+		j.watches.Add(at, all(j.state))
 		if grown := j.watches.Len() - before; grown > len(e.result.Changes) {
 			j.object("%d records are others since entry %d, said to be changed by it: %v", grown, e.index, e.result.Changes)
 		}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/grafnode/grafnode/registry"
 )
 
 // Config says what is simulated.
@@ -39,6 +41,7 @@ type World struct {
 	nodes    []*node
 	stages   []*stage
 	judge    *judge
+	kept     []*registry.State // snapshots that operators have
 
 	trace trace
 	ids   uint64
