@@ -35,6 +35,8 @@ const (
 
 // cluster is the rest of the cluster in memory: the state that the host reads and the leader that it asks.
 type cluster struct {
+	patient bool // nodes renew only when asked to
+
 	mu       sync.Mutex
 	revision api.Revision
 	moved    chan struct{} // closed and replaced when revision rises
@@ -237,6 +239,10 @@ func startNode(t *testing.T, c *cluster, socket string, incarnation uint64, chan
 func (n *node) tend(ctx context.Context) {
 	tick := time.NewTicker(lease.RenewEvery(ttl))
 	defer tick.Stop()
+	ticks := tick.C
+	if n.cluster.patient {
+		ticks = nil
+	}
 	for {
 		n.cluster.mu.Lock()
 		moved := n.cluster.moved
@@ -247,7 +253,7 @@ func (n *node) tend(ctx context.Context) {
 			return
 		case <-moved:
 			continue
-		case <-tick.C:
+		case <-ticks:
 		case <-n.RenewSoon():
 		}
 		n.mu.Lock()

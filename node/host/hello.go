@@ -131,7 +131,6 @@ func (h *Host) takeUp(s *session, token string) error {
 	if err != nil {
 		return err
 	}
-	signal(h.soon)
 	select {
 	case <-s.renewed:
 	case <-ctx.Done(): // then the stage's own deadline stands
@@ -154,7 +153,8 @@ func (h *Host) enter(s *session, revision api.Revision) error {
 	}
 	h.sessions[s.id] = s
 	h.config.Observer.Began(s.id, s.stage)
-	h.Applied() // it may have ended since
+	h.Applied()    // it may have ended since
+	signal(h.soon) // its term may be shorter than all that the node has renewed, and be over before the node looks again
 	return nil
 }
 

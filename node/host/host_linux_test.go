@@ -320,6 +320,15 @@ func TestARingIsNeverMadeTwice(t *testing.T) {
 }
 
 // While the node is away, nothing but the deadlines ends what its stages have.
+// A node that renewed nothing, or terms that are longer, looks again much later than the term of a session that begins now.
+func TestANewSessionIsRenewedAtOnce(t *testing.T) {
+	c := newCluster()
+	c.patient = true
+	n := startNode(t, c, socketPath(t), 1)
+	s := session(t, dial(t, n.socket, "a"))
+	require.Eventually(t, func() bool { return n.renewals(s.ID) > 0 }, patience, time.Millisecond)
+}
+
 func TestSessionEndsAtItsDeadlineWithoutNode(t *testing.T) {
 	c := newCluster()
 	socket := socketPath(t)
