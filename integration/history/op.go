@@ -69,17 +69,17 @@ type Op struct {
 
 // Stream is one connection of a watcher, from the revision where the watcher's last one ended.
 type Stream struct {
-	Watcher int           `json:"watcher"`
-	Node    int           `json:"node"`
+	Watcher int `json:"watcher"`
+	Node    int `json:"node"`
 
 	Prefix string           `json:"prefix"`
 	Kinds  []api.RecordKind `json:"kinds,omitempty"` // none: edges
 	All    bool             `json:"all"`             // every change, else the latest of each record
 	From   api.Revision     `json:"from"`
 
-	Began   lease.Instant `json:"began"`
-	Seen    []Seen        `json:"seen"`
-	Ended   string        `json:"ended,omitempty"` // why; empty: the watcher had enough
+	Began lease.Instant `json:"began"`
+	Seen  []Seen        `json:"seen"`
+	Ended string        `json:"ended,omitempty"` // why; empty: the watcher had enough
 }
 
 // Request returns what the watcher asked for.
