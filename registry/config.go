@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/watchstream"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry/internal/raftguard"
 )
@@ -38,8 +40,11 @@ type Config struct {
 	// ones make a snapshot worth while. Defaults 65536 and 16384.
 	TrailingLogs      uint64
 	SnapshotThreshold uint64
-	// Bookmark is how often a quiet watch says how far it has come. Default 2 s.
+	// Bookmark is how often a watch says how far it has come. Default 1.5 s, well within api.BookmarkEvery.
 	Bookmark time.Duration
+	// WatchChanges and WatchBytes bound the changes that are remembered for watches that are resumed or slow. Bytes are
+	// estimated. Defaults 65536 and 64 MiB.
+	WatchChanges, WatchBytes int
 
 	Logger *slog.Logger
 	Now    func() time.Time // wall clock of proposals, shown to people; default time.Now
@@ -54,7 +59,9 @@ func (c Config) withDefaults() Config {
 	c.Heartbeat = orDefault(c.Heartbeat, time.Second)
 	c.Election = orDefault(c.Election, time.Second)
 	c.DiskStall = orDefault(c.DiskStall, 10*time.Second)
-	c.Bookmark = orDefault(c.Bookmark, 2*time.Second)
+	c.Bookmark = orDefault(c.Bookmark, api.BookmarkEvery*3/4)
+	c.WatchChanges = orDefault(c.WatchChanges, watchstream.ChangesMax)
+	c.WatchBytes = orDefault(c.WatchBytes, watchstream.BytesMax)
 	c.TrailingLogs = orDefault(c.TrailingLogs, 1<<16)
 	c.SnapshotThreshold = orDefault(c.SnapshotThreshold, 1<<14)
 	if c.Logger == nil {

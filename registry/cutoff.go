@@ -8,7 +8,7 @@ import (
 
 // cutOff tells watchers when this node has lost the cluster.
 type cutOff struct {
-	// ch is closed while the node is cut off, and another is made when it is back: stored by watchCutOff alone, loaded by
+	// ch is closed while the node is cut off, and another is made when it is back: stored by watch alone, loaded by
 	// watchers.
 	ch atomic.Pointer[chan none]
 }
@@ -27,12 +27,22 @@ func (c *cutOff) renew() {
 // now returns a channel that is closed when the node is cut off.
 func (c *cutOff) now() <-chan none { return *c.ch.Load() }
 
-// watchCutOff says that the node is cut off before it has had no leader for three election timeouts, looking that many times
-// an election. A leader that loses its followers notices only at the end of its own lease; that counts too.
-func (r *Registry) watchCutOff(ctx context.Context) {
-	every := r.cfg.Election / 4
-	limit, lease := 3*r.cfg.Election-every, r.cfg.raft().LeaderLeaseTimeout
-	tick := time.NewTicker(every)
+// contact is what a node knows of its leader.
+type contact struct {
+	silence time.Duration // since a leader was heard of, or since this node was one
+	leads   bool
+	known   bool // there is a leader, as far as this node knows
+}
+
+func (r *Registry) contact() contact {
+	_, known := r.Leader()
+	return contact{silence: r.silence(), leads: r.readyTerm() != 0, known: known}
+}
+
+// watch says that the node is cut off before it has had no leader for three election timeouts, looking four times in each.
+// A leader that loses its followers notices only at the end of its lease; that counts too.
+func (c *cutOff) watch(ctx context.Context, election, lease time.Duration, look func() contact) {
+	tick := time.NewTicker(election / 4)
 	defer tick.Stop()
 	led, off := false, false
 	for {
@@ -41,21 +51,17 @@ func (r *Registry) watchCutOff(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		silence := r.silence()
-		if r.readyTerm() != 0 {
-			led = true
-		} else if _, known := r.Leader(); known {
-			led = false
-		} else if led {
-			silence += lease
+		now := look()
+		led = now.leads || led && !now.known
+		if led && !now.leads {
+			now.silence += lease
 		}
-		switch is := silence >= limit; {
+		switch is := now.silence >= 3*election-election/4; {
 		case is && !off:
-			r.log.Warn("no leader: watches end", "for", silence)
-			close(*r.hub.gone.ch.Load())
+			close(*c.ch.Load())
 			off = true
 		case !is && off:
-			r.hub.gone.renew()
+			c.renew()
 			off = false
 		}
 	}

@@ -24,8 +24,8 @@ type view struct {
 	newer   chan struct{} // closed when there is a newer view
 }
 
-func newHub() *hub {
-	h := &hub{log: watchstream.NewLog(watchstream.ChangesMax, watchstream.BytesMax), bell: newBell(), gone: newCutOff()}
+func newHub(changes, bytes int) *hub {
+	h := &hub{log: watchstream.NewLog(changes, bytes), bell: newBell(), gone: newCutOff()}
 	h.view.Store(h.look(NewState(), 0))
 	return h
 }

@@ -15,7 +15,7 @@ import (
 
 func newMachine(fatal *[]error) *machine {
 	return &machine{
-		hub: newHub(), logger: slog.New(slog.DiscardHandler), state: NewState(),
+		hub: newHub(8, 1<<20), logger: slog.New(slog.DiscardHandler), state: NewState(),
 		fatal:   func(err error) { *fatal = append(*fatal, err) },
 		applied: func(uint64, uint64, Command, Result) {},
 		fresh:   func(*State) {},

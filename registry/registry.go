@@ -60,7 +60,7 @@ func New(cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{
-		cfg: cfg, log: cfg.Logger.With("room", "registry"), hub: newHub(), notify: make(chan bool, 8), changing: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Logger.With("room", "registry"), hub: newHub(cfg.WatchChanges, cfg.WatchBytes), notify: make(chan bool, 8), changing: make(chan struct{}, 1),
 		admission: newAdmission(),
 	}
 	r.life, r.end = context.WithCancelCause(context.Background())
@@ -91,7 +91,7 @@ func (r *Registry) Open() error {
 	r.opened = time.Now()
 	r.running.Go(r.leadLoop)
 	r.running.Go(func() { r.hub.ring(r.life) })
-	r.running.Go(func() { r.watchCutOff(r.life) })
+	r.running.Go(func() { r.hub.gone.watch(r.life, r.cfg.Election, r.cfg.raft().LeaderLeaseTimeout, r.contact) })
 	return nil
 }
 

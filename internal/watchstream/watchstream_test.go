@@ -269,3 +269,30 @@ func TestHistoryRefusesWhatCannotBe(t *testing.T) {
 	_, err = h.Take(mark(api.EventSync, 9))
 	require.True(t, errors.Is(err, api.ErrGap), "a node that knows no modes cannot serve all changes: %v", err)
 }
+
+// What comes in during a pass does not take away from it: at its end the reader has everything up to where it began.
+func TestAPassIsCompleteAtItsEnd(t *testing.T) {
+	log := watchstream.NewLog(1<<20, 1<<30)
+	log.Append(1)
+	c := watchstream.NewCursor(api.WatchRequest{From: 1})
+	change := func(at api.Revision, name string) {
+		log.Append(at, watchstream.NewChange(watchstream.Place{}, api.Event{
+			Type: api.EventChange, Revision: at, Kind: api.RecordEdge, Edge: &api.Edge{Name: name, Revision: at},
+		}))
+	}
+	for at := api.Revision(2); at <= 50; at++ {
+		change(at, fmt.Sprint("e", at))
+	}
+	events, err := c.Next(log.View(&state{}))
+	require.NoError(t, err)
+	change(51, "e50")
+	for len(events) < 49 {
+		_, may := c.Bookmark()
+		require.False(t, may, "after %d events", len(events))
+		more, err := c.Next(log.View(&state{}))
+		require.NoError(t, err)
+		events = append(events, more...)
+	}
+	require.Equal(t, api.Revision(50), events[48].Revision)
+	require.Equal(t, api.Revision(50), c.At())
+}
