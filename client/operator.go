@@ -32,6 +32,19 @@ func (a *API) RemoveServer(ctx context.Context, id locator.NodeID) error {
 	return a.call(ctx, request{method: http.MethodDelete, path: "/v1/operator/raft/" + url.PathEscape(string(id))}, nil)
 }
 
+// RemoveNode forgets a node that will not come back and is no member of the Raft group any more. It is refused while leases or
+// sessions are there, unless forced, which ends them. detail goes into the history of the edges whose ring was there.
+func (a *API) RemoveNode(ctx context.Context, id locator.NodeID, force bool, detail string) error {
+	r := request{method: http.MethodDelete, path: "/v1/nodes/" + url.PathEscape(string(id)), query: url.Values{}}
+	if force {
+		r.query.Set("force", "true")
+	}
+	if detail != "" {
+		r.query.Set("detail", detail)
+	}
+	return a.call(ctx, r, nil)
+}
+
 // TransferLeadership hands leadership to another voter and returns once that one leads.
 func (a *API) TransferLeadership(ctx context.Context, r api.TransferRequest) (resp api.TransferResponse, err error) {
 	return resp, a.call(ctx, post("/v1/operator/raft/transfer", r), &resp)

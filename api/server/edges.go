@@ -57,7 +57,7 @@ func edgeOf(state *registry.State, r *http.Request) (registry.Record, error) {
 
 func (s *Server) deleteEdge(w http.ResponseWriter, r *http.Request) error {
 	q := queryOf(r)
-	expect := q.number("expect", true)
+	expect, op := q.number("expect", true), q.text("op")
 	if err := q.check(); err != nil {
 		return err
 	}
@@ -65,7 +65,11 @@ func (s *Server) deleteEdge(w http.ResponseWriter, r *http.Request) error {
 	if err := api.CheckEdgeName(name); err != nil {
 		return api.Errorf(api.KindInvalid, "edge: %v", err)
 	}
-	if _, err := s.c.Registry.Apply(r.Context(), registry.DeleteEdge{Name: name, Expect: api.Revision(expect)}); err != nil {
+	command := registry.DeleteEdge{Name: name, Expect: api.Revision(expect), Op: op}
+	if err := s.c.Registry.State().Admits(command); err != nil {
+		return err
+	}
+	if _, err := s.c.Registry.Apply(r.Context(), command); err != nil {
 		return err
 	}
 	return s.done(w)

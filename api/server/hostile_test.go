@@ -46,6 +46,7 @@ var samples = map[string]sample{
 	"GET /v1/sessions/{id}":           {path: "/v1/sessions/V"},
 	"POST /v1/renew":                  {path: "/v1/renew", body: `{"node":"n1","incarnation":1,"leases":["l"],"sessions":["s1"]}`},
 	"GET /v1/nodes":                   {path: "/v1/nodes"},
+	"DELETE /v1/nodes/{id}":           {path: "/v1/nodes/V"},
 	"POST /v1/nodes":                  {path: "/v1/nodes", body: `{"node":{"id":"n4","name":"n4","zone":"z","address":"127.0.0.4:7400","memory":1,"version":"0"}}`},
 	"POST /v1/internal/sessions":      {path: "/v1/internal/sessions", body: `{"end":{"session":"s0","node":"n1","incarnation":1}}`},
 	"POST /v1/internal/found":         {path: "/v1/internal/found", body: `{"founder":"n1","nodes":["n1","n2"]}`},

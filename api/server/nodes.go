@@ -63,3 +63,32 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	s.setHeaders(w, state)
 	return answer(w, api.RegisterResponse{Cluster: state.Cluster(), Incarnation: result.Node.Incarnation})
 }
+
+// removeNode forgets a node that will not come back, and what lay on it. Its vote must have been taken first.
+func (s *Server) removeNode(w http.ResponseWriter, r *http.Request) error {
+	q := queryOf(r)
+	force, detail := q.flag("force"), q.text("detail")
+	if err := q.check(); err != nil {
+		return err
+	}
+	id := locator.NodeID(r.PathValue("id"))
+	if err := checkID("node ID", string(id)); err != nil {
+		return err
+	}
+	members, err := s.c.Group.Members()
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(members, func(m registry.Member) bool { return m.ID == id }) {
+		return api.Errorf(api.KindConflict, "node %s is a member of the Raft group: remove it there first (operator raft remove-peer)", id)
+	}
+	command := registry.RemoveNode{Node: id, Force: force, Detail: detail}
+	if err := s.c.Registry.State().Admits(command); err != nil {
+		return err
+	}
+	if _, err := s.c.Registry.Apply(r.Context(), command); err != nil {
+		return err
+	}
+	s.c.Logger.Warn("an operator has removed a node", "node", id, "force", force, "asked_from", r.RemoteAddr)
+	return s.done(w)
+}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/membership"
-	"github.com/grafnode/grafnode/registry"
 )
 
 // What is still well.
@@ -67,7 +66,7 @@ func (s *Server) healthBase() counted {
 	state, stats := s.c.Registry.State(), s.c.Registry.Stats()
 	h := counted{api.Health{
 		From: s.c.Node, Cluster: state.Cluster(), Leader: stats.Leader.ID, Term: stats.Term, Revision: state.Revision(),
-		Level: levelOf(state),
+		Level: state.Level(),
 	}}
 	servers, err := s.servers(state)
 	if err != nil {
@@ -130,14 +129,6 @@ func (h *counted) count(statuses []asked) {
 	h.Quorum = h.Voters/2 + 1
 	h.Margin = well - h.Quorum
 	h.Healthy = len(h.Problems) == 0
-}
-
-// levelOf returns the state-machine version in use.
-func levelOf(state *registry.State) uint64 {
-	if s, ok := any(state).(interface{ Level() uint64 }); ok {
-		return s.Level()
-	}
-	return 1
 }
 
 // asked is what a node answered when it was asked how it is.

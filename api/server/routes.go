@@ -33,6 +33,7 @@ func (s *Server) table() map[string]handler {
 		"GET /v1/sessions/{id}":           s.read(s.getSession),
 		"POST /v1/renew":                  s.lead(s.renew),
 		"GET /v1/nodes":                   s.read(s.listNodes),
+		"DELETE /v1/nodes/{id}":           s.lead(s.removeNode),
 		"POST /v1/nodes":                  s.lead(s.register),
 		"POST /v1/internal/sessions":      s.lead(s.session),
 		"POST /v1/internal/found":         s.found,

@@ -15,12 +15,12 @@ import (
 func newNode() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
-		Short: "List nodes",
+		Short: "List and remove nodes",
 		Long:  `A node is a host that runs grafnode agent. It joins and comes back by itself; see: grafnode operator raft remove-peer for one that never will.`,
 		Args:  unknownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newMembers("list", "grafnode node list"))
+	cmd.AddCommand(newMembers("list", "grafnode node list"), newNodeRemove())
 	return cmd
 }
 

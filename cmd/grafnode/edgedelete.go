@@ -55,10 +55,12 @@ With --expect it is deleted only if its revision is still that one; without, as 
 func resolveDeletion(ctx context.Context, a *client.API, name string, at api.Revision, unknown error) error {
 	e, err := a.Edge(ctx, name, api.Strict)
 	switch {
-	case errors.Is(err, api.ErrNotFound) || err == nil && e.Revision != at:
-		return nil // it went, and in the second case came again
-	case err == nil:
+	case errors.Is(err, api.ErrNotFound):
+		return nil
+	case err == nil && e.Revision == at:
 		return fmt.Errorf("edge %s is still there at revision %d; ask again: %w", name, at, unknown)
+	case err == nil:
+		return fmt.Errorf("edge %s is at revision %d: it was changed meanwhile, or deleted and made anew: %w", name, e.Revision, unknown)
 	default:
 		return errors.Join(unknown, err)
 	}
