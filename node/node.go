@@ -116,7 +116,7 @@ func (n *Node) Problems() []string {
 	}
 	if len(problems) > 0 { // strangers alone are no reason not to serve
 		problems = append(problems, foreigners(n.gossip.Strangers())...)
-		problems = append(problems, tooNew(knownLevel, n.gossip.Members())...)
+		problems = append(problems, tooNew(registry.Level, n.gossip.Members())...)
 	}
 	return problems
 }

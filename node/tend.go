@@ -102,7 +102,7 @@ func (n *Node) lookAfter(ctx context.Context) {
 func (n *Node) view() (groupView, error) {
 	group, err := n.registry.Members()
 	s := n.registry.State()
-	return groupView{cluster: s.Cluster(), level: levelOf(s), group: group, gossip: n.gossip.Members()}, err
+	return groupView{cluster: s.Cluster(), level: s.Level(), group: group, gossip: n.gossip.Members()}, err
 }
 
 // nextStep returns the next change of the group, nil if there is none.
@@ -116,12 +116,15 @@ func (n *Node) nextStep(v groupView) (step func(context.Context) error, what str
 		return func(ctx context.Context) error { return n.takeIn(ctx, peer, gone) },
 			fmt.Sprintf("node %s at %s is taken in", peer.ID, peer.Address)
 	}
-	level, behind := v.upgrade(knownLevel)
-	if v.level < knownLevel {
+	level, behind := v.upgrade(registry.Level)
+	if v.level < registry.Level {
 		n.say.once("level of the state stays as it is", behind)
 	}
 	if level > v.level {
-		return func(ctx context.Context) error { return n.upgrade(ctx, level) }, fmt.Sprintf("the state goes from level %d to %d", v.level, level)
+		return func(ctx context.Context) error {
+			_, err := n.registry.Apply(ctx, registry.Upgrade{Level: level})
+			return err
+		}, fmt.Sprintf("the state goes from level %d to %d", v.level, level)
 	}
 	return nil, ""
 }
@@ -153,7 +156,7 @@ func (n *Node) self() (membership.Self, error) {
 	}
 	free := n.cfg.Memory - min(n.registry.State().Leased(n.dir.id), n.cfg.Memory)
 	return membership.Self{
-		HasState: has, Cluster: n.dir.cluster(), Free: free, Level: knownLevel, Needs: levelOf(n.registry.State()),
+		HasState: has, Cluster: n.dir.cluster(), Free: free, Level: registry.Level, Needs: n.registry.State().Level(),
 	}, nil
 }
 

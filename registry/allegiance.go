@@ -31,7 +31,7 @@ func (r *Registry) cluster() string {
 // recovered, and members of the group before know this server by its ID and address.
 func (r *Registry) strict() bool {
 	cluster := r.cluster()
-	return family(cluster) != cluster || levelOf(r.State()) >= namedLevel
+	return family(cluster) != cluster || r.State().Level() >= namedLevel
 }
 
 // openTransport starts what carries Raft's messages.

@@ -76,7 +76,7 @@ func writeBackup(w io.Writer, s *State, now time.Time) (SnapshotInfo, error) {
 // describe says what is in s.
 func describe(s *State) SnapshotInfo {
 	info := SnapshotInfo{
-		Cluster: s.Cluster(), Revision: s.Revision(), Term: s.Term(), Checkpoints: s.checkpoints.size(), Tombstones: s.tombstones.size(),
+		Cluster: s.Cluster(), Revision: s.Revision(), Term: s.Term(), Level: s.Level(), Checkpoints: s.checkpoints.size(), Tombstones: s.tombstones.size(),
 	}
 	info.Edges, info.Leases, info.Sessions, info.Nodes = s.Counts()
 	return info

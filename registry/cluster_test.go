@@ -153,7 +153,7 @@ func receive[T any](t testing.TB, ch <-chan T) T {
 	}
 }
 
-func (c *cluster) open(m *member) {
+func (c *cluster) config(m *member) registry.Config {
 	cfg := registry.Config{
 		NodeID: m.id, Address: m.address, DataDir: m.dir, Layer: m.wire, Heartbeat: 500 * time.Millisecond,
 		Election: 500 * time.Millisecond, Bookmark: 50 * time.Millisecond, Logger: logger(),
@@ -162,8 +162,12 @@ func (c *cluster) open(m *member) {
 	if c.tune != nil {
 		c.tune(&cfg)
 	}
+	return cfg
+}
+
+func (c *cluster) open(m *member) {
 	var err error
-	m.Registry, err = registry.New(cfg)
+	m.Registry, err = registry.New(c.config(m))
 	require.NoError(c.t, err)
 	if c.prepare != nil {
 		c.prepare(m)

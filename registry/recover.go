@@ -154,7 +154,7 @@ func (r *recovery) revive(s *State, mark *recoverMark, path string) (*State, err
 	if mark.Was != "" && mark.Was != s.Cluster() {
 		return nil, fmt.Errorf("a recovery of cluster %s was begun here, the state is of %s: %w", mark.Was, s.Cluster(), api.ErrCorrupt)
 	}
-	next := recovered(s)
+	next := s.Recovered()
 	mark.Was, mark.Cluster = s.Cluster(), next.Cluster()
 	if err := r.interrupt("mark"); err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (r *recovery) report(mark recoverMark) (RecoverReport, error) {
 	}
 	s := r.machine.revived
 	report := RecoverReport{
-		Was: mark.Was, Cluster: mark.Cluster, Index: list[0].Index, Term: list[0].Term, Revision: s.Revision(), Level: levelOf(s), Left: mark.Left,
+		Was: mark.Was, Cluster: mark.Cluster, Index: list[0].Index, Term: list[0].Term, Revision: s.Revision(), Level: s.Level(), Left: mark.Left,
 	}
 	report.Edges, report.Leases, report.Sessions, report.Nodes = s.Counts()
 	return report, nil
@@ -255,6 +255,7 @@ func (m *reviver) Snapshot() (raft.FSMSnapshot, error) {
 	}
 	s, err := m.revive(m.state)
 	if err != nil {
+		m.broken = err // raft passes on no more than its text
 		return nil, err
 	}
 	m.revived = s

@@ -67,7 +67,7 @@ func (r *Registry) restore(s *State, force bool) error {
 	if err := mayReplace(s, current, force); err != nil {
 		return err
 	}
-	next := restoredOver(s, current)
+	next := s.RestoredOver(current)
 	var b bytes.Buffer
 	if err := next.Write(&b); err != nil {
 		return err
@@ -104,9 +104,9 @@ func mayReplace(s, current *State, force bool) error {
 	case family(s.Cluster()) != family(current.Cluster()) && !force:
 		return fmt.Errorf("the snapshot is of cluster %s, this is %s; use force if it is meant to replace it: %w",
 			s.Cluster(), current.Cluster(), api.ErrConflict)
-	case levelOf(s) > levelOf(current) || levelOf(current) < restoreLevel:
+	case s.Level() > current.Level() || current.Level() < restoreLevel:
 		return fmt.Errorf("the snapshot is of level %d, the cluster at %d: finish its upgrade to %d first: %w",
-			levelOf(s), levelOf(current), max(levelOf(s), restoreLevel), api.ErrUnavailable)
+			s.Level(), current.Level(), max(s.Level(), restoreLevel), api.ErrUnavailable)
 	}
 	return nil
 }
