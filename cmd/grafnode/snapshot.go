@@ -89,9 +89,10 @@ func newSnapshotRestore() *cobra.Command {
 	cmd := r.flags(&cobra.Command{
 		Use:   "restore FILE",
 		Short: "Replace the registry of the whole cluster by a snapshot",
-		Long: `Puts the registry back as it was, in a cluster that runs. What happened since is forgotten: edges get new rings, sessions and
-leases that are not in it end, stages rebind. Every revision and generation from then on is above all that there ever were, so
-nothing old is taken for new. The file is verified first, and again by the leader before anything is changed.
+		Long: `Puts the registry back as it was, in a cluster that runs. Edges and checkpoints are as in the snapshot; nodes, sessions, leases
+outside edges, and the roles of stages that run stay. Every edge gets a new ring and stages rebind. Every revision and generation
+from then on is above all that there ever were, so nothing old is taken for new. The file is verified first, and again by the
+leader before anything is changed.
 
 A snapshot of another cluster is refused without --force. For a majority that is gone there is: grafnode operator raft recover.`,
 		Example: `  grafnode operator snapshot verify registry.snapshot
