@@ -19,6 +19,9 @@ func (r *Registry) Apply(ctx context.Context, c Command) (Result, error) {
 	if r.readyTerm() == 0 {
 		return Result{}, r.errNotLeader()
 	}
+	if err := r.State().Admits(c); err != nil {
+		return Result{}, err
+	}
 	if !urgent(c) {
 		leave, err := r.admission.enter(ctx)
 		if err != nil {
