@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -242,6 +243,16 @@ func TestVerbsAskAnAgent(t *testing.T) {
 	snapshot := filepath.Join(t.TempDir(), "snapshot")
 	require.Contains(t, ask("operator", "snapshot", "save", snapshot), "1 edges")
 	require.Contains(t, ask("operator", "snapshot", "verify", snapshot), "is whole")
+	eventually(t, func(ctx context.Context) error { // once the level allows it
+		var out, errs bytes.Buffer
+		if code := run(ctx, []string{"operator", "snapshot", "restore", snapshot}, &out, &errs); code != exitOK {
+			return errors.New(errs.String())
+		}
+		return nil
+	})
+	restored, err := a.api(0, "").Edge(t.Context(), "e", api.Default)
+	require.NoError(t, err)
+	require.Greater(t, restored.Generation, held.Generation+1<<31)
 
 	var out, errs bytes.Buffer
 	require.Equal(t, exitFailed, run(t.Context(), []string{"operator", "raft", "transfer-leader"}, &out, &errs), "there is nobody to lead instead")
@@ -257,11 +268,49 @@ func TestVerbsAskAnAgent(t *testing.T) {
 	line := make([]byte, 256)
 	n, err := reader.Read(line)
 	require.NoError(t, err)
-	require.Contains(t, string(line[:n]), "generation 2")
+	require.Contains(t, string(line[:n]), fmt.Sprintf("generation %d", restored.Generation))
 	cancel()
 	require.Equal(t, exitOK, <-done)
 	require.Contains(t, ask("edge", "delete", "e"), "deleted e")
 	require.Empty(t, strings.TrimSpace(strings.Replace(ask("lease", "list"), "LEASE  KIND  NODE  BYTES  TERM  FOR  EPOCH  GRANTED", "", 1)))
+}
+
+// Two of three are gone for good: the third goes on alone under another name, and what it grants is above all before.
+func TestAMajorityIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	a := newAgents(t, 3)
+	leader := a.ready()
+	a.session(leader, "s1")
+	last := a.change(leader, "s1")
+	eventually(t, func(ctx context.Context) error { // of the survivor, which must have it
+		e, err := a.api(0, "").Edge(ctx, "e", api.Stale)
+		if err == nil && e.Revision < last.Revision {
+			err = errors.New("behind")
+		}
+		return err
+	})
+	a.kill(1, syscall.SIGKILL)
+	a.kill(2, syscall.SIGKILL)
+	dir, bind := a.args[0][2], a.bind[0]
+	code, _, stderr := command(t, "operator", "raft", "recover", "--data-dir", dir, "--bind", bind, "--yes")
+	require.Equal(t, exitUsage, code, "its agent runs")
+	require.Contains(t, stderr, "in use")
+	a.kill(0, syscall.SIGKILL)
+	code, stdout, stderr := command(t, "operator", "raft", "recover", "--data-dir", dir, "--bind", bind, "--yes", "--json")
+	require.Equal(t, exitOK, code, stderr)
+	var said recovered
+	require.NoError(t, json.Unmarshal([]byte(stdout), &said))
+	require.Len(t, said.Left, 2)
+	require.NotEqual(t, said.Was, said.Cluster)
+	a.start(0)
+	t.Setenv("GRAFNODE_ADDRESS", bind)
+	code, _, stderr = ask(t, "operator", "health", "--wait", patience.String())
+	require.Equal(t, exitOK, code, stderr)
+	next := a.change(0, "s1")
+	require.Greater(t, next.Generation, last.Generation+1<<31)
+	require.Greater(t, next.Revision, last.Revision+1<<31)
 }
 
 func TestDevAgentLeavesNothingBehind(t *testing.T) {
