@@ -46,6 +46,8 @@ type Config struct {
 	// estimated. Defaults 65536 and 64 MiB.
 	WatchChanges, WatchBytes int
 
+	commitTimeout time.Duration // Raft's own way to tell followers what is committed; tests do without it
+
 	Logger *slog.Logger
 	Now    func() time.Time // wall clock of proposals, shown to people; default time.Now
 
@@ -111,7 +113,7 @@ func (c Config) raft() *raft.Config {
 	rc.HeartbeatTimeout, rc.ElectionTimeout = c.Heartbeat, c.Election
 	rc.LeaderLeaseTimeout = c.Heartbeat * 9 / 10 // heartbeats wait behind fsyncs, so the default of half would depose healthy leaders
 	// Followers learn of commits from raftguard at once; this is for what it missed, and the pulse of an idle cluster.
-	rc.CommitTimeout = time.Second
+	rc.CommitTimeout = orDefault(c.commitTimeout, time.Second)
 	rc.MaxAppendEntries = 256
 	rc.BatchApplyCh = true
 	rc.TrailingLogs, rc.SnapshotThreshold = c.TrailingLogs, c.SnapshotThreshold

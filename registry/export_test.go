@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"maps"
 	"reflect"
+	"time"
 )
 
 var (
@@ -98,5 +99,11 @@ func Mend(b []byte) []byte {
 // Interrupted returns c with a hook between its steps.
 func Interrupted(c RecoverConfig, interrupt func(step string) error) RecoverConfig {
 	c.interrupt = interrupt
+	return c
+}
+
+// WithoutCommitTimeout returns c such that Raft itself tells idle followers of commits after an hour.
+func WithoutCommitTimeout(c Config) Config {
+	c.commitTimeout = time.Hour
 	return c
 }
