@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
@@ -125,7 +126,9 @@ func (c ChangeEdges) repeated(d *draft) (Result, bool) {
 // admit checks one edge against the state before the change: the compare-and-set, who may ask, and the codec.
 func (c ChangeEdges) admit(d *draft, ec EdgeChange) error {
 	r, exists := d.Edge(ec.Name)
-	switch {
+	switch t, gone := d.tombstones.get(text(ec.Name)); {
+	case gone && slices.Contains(t.Made, c.Op):
+		return fmt.Errorf("operation %s was carried out, and the edge deleted at revision %d: %w", c.Op, t.Revision, api.ErrConflict)
 	case ec.Expect != r.Revision:
 		return fmt.Errorf("revision %d, expected %d: %w", r.Revision, ec.Expect, api.ErrConflict)
 	case !exists && c.Session == "":
@@ -179,6 +182,7 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 	d.addLease(l)
 	r.Op = Op{ID: c.Op, Session: actor.ID, Revision: d.now}
 	if !exists {
+		r.Made = d.madeBy(ec.Name, c.Op)
 		r = d.noted(r, e, api.ReasonCreated, actor.ID, c.Detail)
 		d.putRecord(nil, r)
 		return r, l, nil
@@ -186,6 +190,18 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 	r = d.noted(r, e, c.Reason, actor.ID, c.Detail)
 	d.putRecord(&was, r)
 	return r, l, nil
+}
+
+// madeBy returns what makes an edge that does not exist, after what has made it before.
+func (d *draft) madeBy(edge, op string) []string {
+	if op == "" || d.Level() < 2 {
+		return nil
+	}
+	var made []string
+	if t, ok := d.tombstones.get(text(edge)); ok {
+		made = t.Made[max(0, len(t.Made)-MadeMax+1):]
+	}
+	return append(slices.Clip(made), op)
 }
 
 func (c DeleteEdge) apply(d *draft, e Entry) (Result, error) {

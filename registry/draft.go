@@ -221,7 +221,7 @@ func (d *draft) bury(r Record, op string, e Entry) {
 	if planted.LostTombstone {
 		return
 	}
-	d.putTombstone(Tombstone{Name: r.Name, Top: r.Generation, Revision: d.now, Deleted: e.Proposed, Op: op})
+	d.putTombstone(Tombstone{Name: r.Name, Top: r.Generation, Revision: d.now, Deleted: e.Proposed, Op: op, Made: r.Made})
 }
 
 func (d *draft) putTombstone(t Tombstone) {

@@ -112,7 +112,7 @@ func (d *draft) restoreTombstones(s, current *State) {
 		bury(*t)
 	}
 	for r := range current.Edges("") {
-		bury(Tombstone{Name: r.Name, Top: r.Generation, Revision: d.now, Deleted: r.Changed})
+		bury(Tombstone{Name: r.Name, Top: r.Generation, Revision: d.now, Deleted: r.Changed, Made: r.Made})
 	}
 	if d.tombstones.size() > TombstonesMax {
 		d.forgetTombstones()

@@ -79,7 +79,10 @@ type Record struct {
 	Changed    int64
 	Reason     api.Reason
 	Op         Op
-	past       queue[Past] // at most HistoryMax
+	// Made, from level 2 on, are the IDs of the last changes that made the edge, each time after it was deleted, oldest first, at
+	// most MadeMax. A late copy of one is not applied again. Shared, never changed in place.
+	Made []string    `codec:",omitempty"`
+	past queue[Past] // at most HistoryMax
 }
 
 // Op is the last ChangeEdges that was applied to a record: asked for again, it gives the first answer.
@@ -106,7 +109,8 @@ type Tombstone struct {
 	Top      fence.Epoch // highest generation ever granted
 	Revision api.Revision
 	Deleted  int64
-	Op       string `codec:",omitempty"` // of the DeleteEdge, from level 2 on
+	Op       string   `codec:",omitempty"` // of the DeleteEdge, from level 2 on
+	Made     []string `codec:",omitempty"` // as the record's
 }
 
 // Checkpoint is a small fenced value.

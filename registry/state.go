@@ -13,6 +13,8 @@ import (
 const (
 	// HistoryMax is how many changes of an edge are remembered.
 	HistoryMax = 32
+	// MadeMax is how many of an edge's beginnings are remembered by their operations.
+	MadeMax = 8
 	// EndedMax is how many ended leases and sessions are remembered.
 	EndedMax = 4096
 	// TombstonesMax is how many deleted edges are remembered one by one. Beyond that they are forgotten together and the

@@ -55,6 +55,8 @@ func (s *State) verifyEdges() error {
 		switch n := r.past.size(); {
 		case r.Revision == 0 || r.Revision > s.revision:
 			return fmt.Errorf("edge %s has revision %d, the state %d", r.Name, r.Revision, s.revision)
+		case len(r.Made) > MadeMax:
+			return fmt.Errorf("edge %s remembers %d beginnings", r.Name, len(r.Made))
 		case r.Generation >= numberMax:
 			return fmt.Errorf("edge %s has generation %d", r.Name, r.Generation)
 		case r.Generation.IsZero() || r.Producer.Epoch > r.Generation || r.Consumer.Epoch > r.Generation:
@@ -76,7 +78,7 @@ func (s *State) verifyEdges() error {
 
 func (s *State) verifyRest() error {
 	for _, t := range s.tombstones.all() {
-		if t.Revision == 0 || t.Revision > s.revision || t.Top.IsZero() || t.Top >= numberMax {
+		if t.Revision == 0 || t.Revision > s.revision || t.Top.IsZero() || t.Top >= numberMax || len(t.Made) > MadeMax {
 			return fmt.Errorf("tombstone of edge %s: generation %d, revision %d", t.Name, t.Top, t.Revision)
 		}
 	}
