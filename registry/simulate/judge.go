@@ -144,7 +144,7 @@ func (j *judge) changedEdges(e *entry, c registry.ChangeEdges, fresh bool) {
 	was, before := j.ops[c.Op]
 	switch {
 	case c.Op == "":
-	case fresh && before && !j.buried(c):
+	case fresh && before && (j.state.Level() >= 2 || !j.buried(c)):
 		j.object("operation %s was applied at revision %d, and again at %d", c.Op, was.revision, e.result.Revision)
 	case !fresh && (!before || was.revision != e.result.Revision):
 		j.object("operation %s is said to be of revision %d, applied was %+v", c.Op, e.result.Revision, was)
@@ -162,8 +162,8 @@ func (j *judge) changedEdges(e *entry, c registry.ChangeEdges, fresh bool) {
 	}
 }
 
-// buried reports whether an edge of a change was deleted since the change was applied: a deleted edge has forgotten its last
-// operation.
+// buried reports whether an edge of a change was deleted since the change was applied. At level 1 a deleted edge forgets its last
+// operation, and a late copy of that brings it back.
 func (j *judge) buried(c registry.ChangeEdges) bool {
 	for _, ec := range c.Edges {
 		for _, v := range j.edge(ec.Name).versions {

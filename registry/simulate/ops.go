@@ -193,7 +193,13 @@ func (s *stage) write(what, edge string, session lease.SessionID, c registry.Com
 }
 
 func (s *stage) opDelete(edge string) *op {
-	return s.write("delete", edge, "", registry.DeleteEdge{Name: edge, Expect: s.known[edge]})
+	c := registry.DeleteEdge{Name: edge, Expect: s.known[edge]}
+	if s.node.state.Level() >= 2 {
+		c.Op = s.w.id("op")
+	}
+	o := s.write("delete", edge, "", c)
+	o.repeat = c.Op != ""
+	return o
 }
 
 // opMove is an operator's planned move.

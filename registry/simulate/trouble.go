@@ -1,10 +1,15 @@
 package simulate
 
-import "time"
+import (
+	"time"
+
+	"github.com/grafnode/grafnode/registry"
+)
 
 // trouble is what happens to the cluster.
 func (w *World) trouble() {
 	w.judge.terms.watch()
+	w.every(time.Second, 30*time.Second, w.upgrade)
 	w.net.rough = true
 	if w.config.Calm {
 		return
@@ -52,6 +57,15 @@ func (w *World) trouble() {
 }
 
 func (w *World) anyNode() *node { return w.nodes[w.rng.IntN(len(w.nodes))] }
+
+// upgrade raises the level of the state, if it is not yet what this build knows.
+func (w *World) upgrade() {
+	for _, n := range w.nodes {
+		if n.ready != 0 && n.awake() && n.state.Level() < registry.Level {
+			n.propose(registry.Upgrade{Level: registry.Level}, func(registry.Result, outcome) {})
+		}
+	}
+}
 
 // pauseOne stops a node's process, or its machine with all that runs there.
 func (w *World) pauseOne() {
