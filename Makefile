@@ -60,5 +60,7 @@ ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run af
 
 torture: build ## hours: the integration suite and the demo, over and over, with random faults
 	GRAFNODE_CI=1 $(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...
+	for store in bolt wal; do \
+	  GRAFNODE_CI=1 $(GO) test ./integration -run '^TestRegistryTorture$$' -count=$(RUNS) -timeout 0 -store $$store -phases 40 || exit 1; done
 	$(GO) test -count=1 -timeout 0 -run '^TestTorture$$' ./registry/simulate -args -for $(HOURS)h
 	for i in $$(seq $(RUNS)); do $(TOOLS)/grafnode demo --seed $$RANDOM || exit 1; done

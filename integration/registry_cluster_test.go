@@ -17,6 +17,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/locator"
 )
 
 // built makes a binary of the node with build tags, once for all tests.
@@ -188,11 +189,13 @@ func (e *ensemble) working(ctx context.Context) error {
 		m.signal(syscall.SIGCONT)
 	}
 	return await(ctx, "the healed cluster works", func(ctx context.Context) error {
-		var written api.Checkpoint
 		for _, m := range e.members {
 			if err := m.revive(); err != nil {
 				return err
 			}
+		}
+		if err := e.voters(ctx); err != nil {
+			return err
 		}
 		written, err := e.members[0].api.PutCheckpoint(ctx, "probe", api.CheckpointRequest{Epoch: 1})
 		if err != nil {
@@ -209,4 +212,26 @@ func (e *ensemble) working(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// voters requires that the nodes that run, and no others, have a vote. One that was replaced gets it when it has caught up.
+func (e *ensemble) voters(ctx context.Context) error {
+	group, err := e.members[0].api.Raft(ctx, api.Default)
+	if err != nil {
+		return err
+	}
+	votes := map[locator.NodeID]bool{}
+	for _, s := range group.Servers {
+		votes[s.ID] = s.Voter
+	}
+	for _, m := range e.members {
+		s, err := m.api.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if !votes[s.Node] || len(votes) != len(e.members) {
+			return fmt.Errorf("%s has no vote yet, or there are others: %v", m.name, votes)
+		}
+	}
+	return nil
 }

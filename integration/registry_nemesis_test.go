@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -23,6 +24,8 @@ type breaker struct {
 
 	mu    sync.Mutex
 	drops map[[2]int]int // how many faults want a way to be closed
+
+	replacing sync.Mutex // one node at a time
 }
 
 func newBreaker(e *ensemble, rec *history.Recorder) *breaker {
@@ -103,6 +106,8 @@ func (b *breaker) step(ctx context.Context, s nemesis.Step) error {
 		return errors.Join(err, hit[0].sick(""))
 	case nemesis.FailDisk:
 		return b.failDisk(ctx, hit[0])
+	case nemesis.Replace:
+		return b.replace(ctx, hit[0])
 	case nemesis.Transfer, nemesis.Snapshot:
 		b.operate(ctx, s.Kind, hit[0])
 	}
@@ -173,6 +178,28 @@ func (b *breaker) failDisk(ctx context.Context, m *member) error {
 		}
 	}
 	return errors.Join(m.sick(""), m.revive())
+}
+
+// replace does what operators do to a host that is to be given back: its node is removed, and another comes at its address, with
+// nothing. One that could not be removed, because of other faults, stays.
+func (b *breaker) replace(ctx context.Context, m *member) error {
+	b.replacing.Lock()
+	defer b.replacing.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	was, err := m.api.Status(ctx)
+	if err == nil {
+		err = m.api.RemoveServer(ctx, was.Node)
+	}
+	b.rec.Fault("removal of %v: %v", m, err)
+	if err != nil {
+		return nil
+	}
+	m.crash()
+	if err := os.RemoveAll(m.data); err != nil {
+		return err
+	}
+	return m.revive()
 }
 
 // operate does what operators do. It may fail: other things are broken at the same time.

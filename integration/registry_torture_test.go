@@ -29,7 +29,7 @@ var (
 // faults that every ensemble can have.
 var faults = []nemesis.Kind{
 	nemesis.Kill, nemesis.Kill, nemesis.Stop, nemesis.Stop, nemesis.Cut, nemesis.Cut, nemesis.OneWay, nemesis.Flap, nemesis.SlowDisk,
-	nemesis.FailDisk, nemesis.Restart, nemesis.RestartAll, nemesis.Transfer, nemesis.Transfer, nemesis.Snapshot,
+	nemesis.FailDisk, nemesis.Restart, nemesis.RestartAll, nemesis.Transfer, nemesis.Transfer, nemesis.Snapshot, nemesis.Replace,
 }
 
 // torture is what a run is made of.

@@ -244,6 +244,22 @@ func TestConfirmedAndForgotten(t *testing.T) {
 	s.wrong(t, "records")
 }
 
+// A command may end a ring's lease and its producer's session: two lines of history, and one record.
+func TestTwoEndsAtOneRevision(t *testing.T) {
+	var s script
+	s.change(history.Applied, 0, a1)
+	s.read(freed(a1, 15))
+	s.add(history.Op{Kind: history.Past, Outcome: history.Applied, Edge: "a.x", Fresh: api.Default, Past: []api.Change{
+		{Revision: 10, Generation: 1, Reason: api.ReasonTakeover}, {Revision: 15, Generation: 1, Reason: api.ReasonExpired},
+		{Revision: 15, Generation: 1, Reason: api.ReasonGone},
+	}})
+	s.right(t)
+	other := freed(a1, 15)
+	other.Reason = api.ReasonExpired
+	s.read(other)
+	s.wrong(t, "records")
+}
+
 func TestSessionEndsEarly(t *testing.T) {
 	var s script
 	s.change(history.Applied, 0, a1)
