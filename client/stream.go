@@ -95,8 +95,9 @@ func decodeEvent(line []byte) (api.Event, error) {
 	if err := e.Check(); err != nil {
 		return api.Event{}, err
 	}
-	if e.Kind == "" && e.Edge != nil { // of a node of v0.1.0
-		e.Kind, e.Deleted = api.RecordEdge, e.Edge.Deleted
+	if e.Kind == "" { // of a node of v0.1.0
+		e.Kind, _ = e.Record()
+		e.Deleted = e.Edge != nil && e.Edge.Deleted
 	}
 	return e, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/watchstream"
 )
 
 type transport func(*http.Request) (*http.Response, error)
@@ -49,21 +50,42 @@ func TestSilentStreamIsBroken(t *testing.T) {
 	})
 }
 
+// Whatever a node sends, an event that comes through can be used without another look.
 func FuzzDecodeEvent(f *testing.F) {
 	f.Add([]byte(`{"type":"change","revision":3,"edge":{"name":"e"}}`))
-	f.Add([]byte(`{"type":"error","error":{"kind":"unavailable","message":"m"}}`))
-	f.Add([]byte(`{"type":"state"}`))
+	f.Add([]byte(`{"type":"change","revision":3,"kind":"lease","lease":{"id":"l"},"deleted":true}`))
+	f.Add([]byte(`{"type":"error","revision":9,"error":{"kind":"gap","message":"m"}}`))
+	f.Add([]byte(`{"type":"state","kind":"node","edge":{"name":"e"},"session":{}}`))
+	f.Add([]byte(`{"type":"sync","revision":18446744073709551615,"resync":true}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		e, err := decodeEvent(line)
 		if err != nil {
 			return
 		}
+		kind, key := e.Record()
 		switch e.Type {
 		case api.EventState, api.EventChange:
-			require.NotNil(t, e.Edge)
+			require.Equal(t, kind, e.Kind)
+			require.NotEmpty(t, key)
 		case api.EventSync, api.EventBookmark:
+			require.Empty(t, kind)
 		default:
 			t.Fatalf("type %q went through", e.Type)
 		}
+		h := watchstream.NewHistory(api.WatchRequest{From: 1})
+		_, _ = h.Take(e) // refused or not, it is survived
 	})
+}
+
+func TestWatchQueriesAreAsOldNodesReadThem(t *testing.T) {
+	for want, q := range map[string]api.WatchRequest{
+		"from=0&prefix=":   {},
+		"from=7&prefix=p.": {Prefix: "p.", From: 7, Mode: api.WatchLatest, Kinds: []api.RecordKind{api.RecordEdge}},
+		"from=0&kind=edge%2Clease&mode=all&node=n&prefix=": {Node: "n", Mode: api.WatchAll, Kinds: []api.RecordKind{api.RecordEdge, api.RecordLease}},
+	} {
+		require.Equal(t, want, watchQuery(q).Encode())
+	}
+	e, err := decodeEvent([]byte(`{"type":"change","revision":3,"edge":{"name":"e","deleted":true}}`))
+	require.NoError(t, err)
+	require.True(t, e.Deleted, "as v0.1.0 says it")
 }

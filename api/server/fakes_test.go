@@ -77,7 +77,7 @@ func (f *fakeRegistry) Watch(context.Context, api.WatchRequest) iter.Seq2[api.Ev
 				return
 			}
 		}
-		yield(api.Event{}, f.watchErr)
+		yield(api.Event{Revision: f.lastSent()}, f.watchErr)
 	}
 }
 
