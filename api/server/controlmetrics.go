@@ -37,6 +37,7 @@ var (
 	descTurnedAway   = desc("registry_writes_refused_total", "Clients' writes that got no turn and were refused as overload.")
 	descLag          = desc("raft_follower_lag_entries", "Log entries that a member lacks, as far as this leader knows.", "node")
 	descHeard        = desc("raft_follower_contact_seconds", "Since a member last answered this leader.", "node")
+	descFailover     = desc("raft_failover_total", "What this node did about a leader that it lost, by step.", "step")
 	descTimed        = desc("leases_timed", "Leases and sessions whose time this node keeps, if it leads.")
 	descRenewals     = desc("lease_renewals_total", "Nodes' batched renewals, by outcome.", "outcome")
 	descRounds       = desc("lease_renewal_rounds_total", "Quorum rounds begun to confirm renewals.")
@@ -66,6 +67,10 @@ func (c *Control) Collect(out chan<- prometheus.Metric) {
 	if stats.Ready {
 		c.collectMembers(gauge, stats.LastIndex, stats.Leader.ID)
 	}
+	count(descFailover, stats.Failover.Lost, "lost")
+	count(descFailover, stats.Failover.Gone, "gone")
+	count(descFailover, stats.Failover.Doubted, "doubted")
+	count(descFailover, stats.Failover.Elections, "stood")
 	kept := c.keeper()
 	gauge(descTimed, float64(kept.Timed))
 	count(descRenewals, kept.Renewals, "confirmed")

@@ -100,8 +100,8 @@ func TestHealthHasAnExitStatus(t *testing.T) {
 func TestASaveIsAllOrNothing(t *testing.T) {
 	whole, err := os.ReadFile(golden)
 	require.NoError(t, err)
-	var send func(w http.ResponseWriter)
-	played(t, map[string]http.HandlerFunc{"GET /v1/operator/snapshot": func(w http.ResponseWriter, _ *http.Request) { send(w) }})
+	var send atomic.Pointer[func(w http.ResponseWriter)] // a handler that was cut off may still be at work
+	played(t, map[string]http.HandlerFunc{"GET /v1/operator/snapshot": func(w http.ResponseWriter, _ *http.Request) { (*send.Load())(w) }})
 	dir := t.TempDir()
 	file := filepath.Join(dir, "s")
 	require.NoError(t, os.WriteFile(file, []byte("old"), 0o644))
@@ -112,7 +112,7 @@ func TestASaveIsAllOrNothing(t *testing.T) {
 		"empty":   func(http.ResponseWriter) {},
 		"long":    func(w http.ResponseWriter) { _, _ = w.Write(append(slices.Clone(whole), 'x')) },
 	} {
-		send = bad
+		send.Store(&bad)
 		code, stdout, stderr := ask(t, "operator", "snapshot", "save", file)
 		require.Equal(t, exitFailed, code, name)
 		require.Empty(t, stdout, name)
@@ -124,7 +124,8 @@ func TestASaveIsAllOrNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, left, 1, name)
 	}
-	send = func(w http.ResponseWriter) { _, _ = w.Write(whole) }
+	good := func(w http.ResponseWriter) { _, _ = w.Write(whole) }
+	send.Store(&good)
 	code, stdout, stderr := ask(t, "operator", "snapshot", "save", file)
 	require.Equal(t, exitOK, code, stderr)
 	require.Contains(t, stdout, "edges")
@@ -140,9 +141,9 @@ func TestASaveIsAllOrNothing(t *testing.T) {
 
 // A restore sends nothing that is not whole.
 func TestARestoreIsVerifiedFirst(t *testing.T) {
-	sent := 0
+	var sent atomic.Int32
 	played(t, map[string]http.HandlerFunc{"PUT /v1/operator/snapshot": func(w http.ResponseWriter, r *http.Request) {
-		sent++
+		sent.Add(1)
 		give(w, api.RestoreResponse{Cluster: "c", Revision: 1 << 33})
 	}})
 	code, stdout, stderr := ask(t, "operator", "snapshot", "restore", golden)
@@ -152,16 +153,16 @@ func TestARestoreIsVerifiedFirst(t *testing.T) {
 	require.NoError(t, os.WriteFile(damaged, []byte("grafnode"), 0o600))
 	code, _, _ = ask(t, "operator", "snapshot", "restore", damaged)
 	require.Equal(t, exitFailed, code)
-	require.Equal(t, 1, sent)
+	require.EqualValues(t, 1, sent.Load())
 }
 
 // An answer that gets lost is resolved by looking.
 func TestLostAnswersAreLookedInto(t *testing.T) {
-	gone := false
+	var gone atomic.Bool
 	lose := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	look := func(then *api.Error, else_ any) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
-			if gone {
+			if gone.Load() {
 				refuse(w, then)
 				return
 			}
@@ -174,16 +175,17 @@ func TestLostAnswersAreLookedInto(t *testing.T) {
 		"GET /v1/leases/l": look(api.Errorf(api.KindRevoked, "revoked"), api.Lease{ID: "l"}),
 		"GET /v1/operator/raft": func(w http.ResponseWriter, r *http.Request) {
 			group := api.Raft{Servers: []api.RaftServer{{ID: "n1"}, {ID: "n2"}}}
-			if gone && r.URL.Query().Get("consistency") == "strict" {
+			if gone.Load() && r.URL.Query().Get("consistency") == "strict" {
 				group.Servers = group.Servers[:1]
 			}
 			give(w, group)
 		},
 	})
-	for _, gone = range []bool{false, true} {
+	for _, is := range []bool{false, true} {
+		gone.Store(is)
 		for _, args := range []string{"edge delete e --expect 7", "lease revoke l", "operator raft remove-peer n2"} {
 			code, _, stderr := ask(t, strings.Fields(args)...)
-			if gone {
+			if is {
 				require.Equal(t, exitOK, code, "%s: %s", args, stderr)
 				continue
 			}
