@@ -7,7 +7,7 @@ FUZZTIME ?= 10s
 RUNS ?= 20
 HOURS ?= 1
 
-.PHONY: help build test ci race lint fuzz planted simulate bench bench-peers demo torture
+.PHONY: help build test ci race lint fuzz planted simulate scale bench bench-peers demo torture
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ planted: ## the bugs that are planted on purpose are each found
 
 simulate: ## a simulated cluster, for a million steps twice
 	$(GO) test -count=1 -timeout 10m -run '^TestWorld$$' ./registry/simulate -args -seed 1000 -steps 2000000 -each 1000000
+
+scale: ## how a registry grows from a thousand edges to a hundred thousand; ten minutes, see docs/scale.md
+	GRAFNODE_SCALE=1000,10000,100000 $(GO) test -v -count=1 -timeout 30m -run '^TestScale$$' ./integration/scale
 
 bench: ## the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./fabric/... ./edge/... ./handoff/...
