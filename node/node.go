@@ -196,9 +196,9 @@ func (n *Node) Close() error {
 // opened notes how to undo a step of Open.
 func (n *Node) opened(undo func() error) { n.undo = append(n.undo, undo) }
 
-// wake says that the state has changed. It does not block.
-func (n *Node) wake() {
+// wake says that the state has changed, by c if that is known. It does not block.
+func (n *Node) wake(c registry.Command) {
 	if s := n.serving.Load(); s != nil {
-		s.wake()
+		s.wake(c)
 	}
 }

@@ -85,7 +85,7 @@ func (n *Node) openRegistry() (err error) {
 		n.keeper.Applied(leaselog.Applied(index, term, c, r))
 		timed.told.move(index)
 		changes.Applied(c, r)
-		n.wake()
+		n.wake(c)
 	})
 	n.registry.OnRestore(func(s *registry.State) {
 		timed.told.move(s.Index())
@@ -93,7 +93,7 @@ func (n *Node) openRegistry() (err error) {
 		case n.restored <- struct{}{}:
 		default:
 		}
-		n.wake()
+		n.wake(nil)
 	})
 	n.leader = &leaderLine{registry: n.registry}
 	n.opened(n.leader.close)

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"iter"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/lease"
@@ -36,18 +35,6 @@ func (s rings) Ring(id locator.ArenaID) (host.Ring, lease.Status) {
 		return r, lease.Active
 	}
 	return host.Ring{}, lease.Released
-}
-
-// Rings yields this node's rings.
-func (s rings) Rings() iter.Seq[host.Ring] {
-	return func(yield func(host.Ring) bool) {
-		state := s.registry.State()
-		for l := range state.LeasesOn(s.self) {
-			if r, ok := s.ring(state, l); ok && !yield(r) {
-				return
-			}
-		}
-	}
 }
 
 // ring is the ring that l grants, if its edge's record still points at it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/node/host"
+	"github.com/grafnode/grafnode/registry"
 )
 
 // serving is what a node does from its registration on, under the incarnation that it got: sessions, rings, block regions,
@@ -87,14 +88,18 @@ func (n *Node) serve(ctx context.Context, registered api.RegisterResponse) error
 		}
 	})
 	n.serving.Store(s)
-	s.wake()
+	s.wake(nil)
 	n.log.Info("serving", "cluster", registered.Cluster, "incarnation", registered.Incarnation)
 	return nil
 }
 
-// wake says that the state has changed. It does not block.
-func (s *serving) wake() {
+// wake says that the state has changed, by c if that is known. It does not block. Block regions are looked through as a whole, so
+// they are left alone by the one command that never concerns them and comes thousands of times a second.
+func (s *serving) wake(c registry.Command) {
 	s.host.Applied()
+	if _, rings := c.(registry.ChangeEdges); rings {
+		return
+	}
 	select {
 	case s.applied <- struct{}{}:
 	default:

@@ -30,16 +30,12 @@ type want struct {
 	local      bool // the session is the one that asks, over its own connection
 }
 
-// reconcileArenas brings the arenas in line with the state: rings that were granted get an entry and ask for their first
-// deadline, rings whose lease is gone are sealed.
+// reconcileArenas brings the arenas in line with the state: rings whose lease is gone are sealed. A ring gets an entry, and asks
+// for its first deadline, when somebody attaches to it: most are overtaken before anybody has, where an edge moves often, and
+// the state may grant very many.
 func (h *Host) reconcileArenas() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for r := range h.config.State.Rings() {
-		if r.Incarnation == h.config.Incarnation && h.arenas[r.Arena()] == nil && !h.draining {
-			h.addLocked(r)
-		}
-	}
 	for id, a := range h.arenas {
 		if _, status := h.config.State.Ring(id); status != lease.Active {
 			h.endLocked(a, sealReason(status))

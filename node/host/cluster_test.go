@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -90,22 +89,6 @@ func (c *cluster) Ring(id locator.ArenaID) (host.Ring, lease.Status) {
 		return host.Ring{}, s
 	}
 	return host.Ring{}, lease.Released
-}
-
-func (c *cluster) Rings() iter.Seq[host.Ring] {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var rings []host.Ring
-	for _, r := range c.rings {
-		rings = append(rings, r)
-	}
-	return func(yield func(host.Ring) bool) {
-		for _, r := range rings {
-			if !yield(r) {
-				return
-			}
-		}
-	}
 }
 
 func (c *cluster) Session(id lease.SessionID) ([32]byte, bool) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 
 	"github.com/grafnode/grafnode/api"
@@ -56,8 +55,6 @@ type State interface {
 	// Ring returns the ring that lies in an arena of this node: lease.Active if its lease is active and its edge's record
 	// points at it, else why not. An arena that the state does not know is lease.Released.
 	Ring(id locator.ArenaID) (Ring, lease.Status)
-	// Rings yields this node's rings whose lease is active.
-	Rings() iter.Seq[Ring]
 	// Session returns the SHA-256 of the token of a live session of any node, and false if there is no such session.
 	Session(id lease.SessionID) (tokenSum [32]byte, ok bool)
 }
