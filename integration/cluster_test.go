@@ -39,12 +39,17 @@ type node struct {
 
 // newCluster starts n nodes, with additions to their environment, and waits until they have a leader and all are ready.
 func newCluster(t *testing.T, n int, env ...string) *cluster {
+	return prepareCluster(t, n, env...).start()
+}
+
+// prepareCluster is newCluster without starting anything.
+func prepareCluster(t *testing.T, n int, env ...string) *cluster {
 	port := freePort(t)
 	var join []string
 	for i := range n {
 		join = append(join, fmt.Sprintf("127.0.0.%d:%d", i+1, port))
 	}
-	return startCluster(t, join, nil, env)
+	return makeCluster(t, join, nil, env)
 }
 
 // newClusterOn starts a node on each host of a network. The test reaches them by their sockets.
@@ -53,14 +58,18 @@ func newClusterOn(t *testing.T, w *network) *cluster {
 	for i := range w.hosts {
 		join = append(join, w.address(i)+":17000")
 	}
-	return startCluster(t, join, w, nil)
+	return makeCluster(t, join, w, nil).start()
 }
 
-func startCluster(t *testing.T, join []string, w *network, env []string) *cluster {
+func makeCluster(t *testing.T, join []string, w *network, env []string) *cluster {
 	c := &cluster{t: t, dir: t.TempDir(), net: w, env: env}
 	for i := range join {
 		c.nodes = append(c.nodes, c.newNode(i, join))
 	}
+	return c
+}
+
+func (c *cluster) start() *cluster {
 	for _, nd := range c.nodes {
 		nd.start()
 	}
