@@ -58,7 +58,7 @@ type member struct {
 	busy   sync.Mutex // one thing is done to its process at a time
 }
 
-// group of members and how to break them.
+// ensemble is a cluster under test, and what joins its nodes.
 type ensemble struct {
 	t       *testing.T
 	dir     string
@@ -116,7 +116,7 @@ func (e *ensemble) newMember(i int, c ensembleConfig, addresses []string) *membe
 // while something is broken.
 const tryFor = 1500 * time.Millisecond
 
-// kill ends the node as a crash does.
+// crash ends the node without a word, and waits until it is gone.
 func (m *member) crash() {
 	m.busy.Lock()
 	defer m.busy.Unlock()
