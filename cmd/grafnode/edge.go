@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -162,57 +161,4 @@ repeated. Without --avoid the broker may choose the same node again.`,
 	})
 	cmd.Flags().StringSliceVar(&avoid, "avoid", nil, "nodes to keep away from, by ID")
 	return cmd
-}
-
-func newEdgeWatch() *cobra.Command {
-	r := &remote{}
-	var from uint64
-	cmd := r.flags(&cobra.Command{
-		Use:   "watch [PREFIX]",
-		Short: "What is, and then every change as it happens",
-		Long: `Prints the edges that there are, then each change until interrupted. With --json, the stream as the API sends it, one event
-a line: state, sync, change, bookmark.`,
-		Example: `  grafnode edge watch
-  grafnode edge watch access-log. --json | jq .edge.generation`,
-		Args: between(0, "PREFIX"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			prefix := ""
-			if len(args) > 0 {
-				prefix = args[0]
-			}
-			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
-				for event, err := range a.Watch(ctx, api.WatchRequest{Prefix: prefix, From: api.Revision(from)}) {
-					if ctx.Err() != nil {
-						return nil // interrupted, as a watch ends
-					}
-					if err != nil {
-						return err
-					}
-					if err := r.showEvent(cmd.OutOrStdout(), event); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
-	})
-	cmd.Flags().Uint64Var(&from, "from", 0, "only what changed after this revision")
-	return cmd
-}
-
-func (r *remote) showEvent(w io.Writer, event api.Event) error {
-	if r.json {
-		return json.NewEncoder(w).Encode(event)
-	}
-	if event.Edge == nil {
-		return nil
-	}
-	e := *event.Edge
-	if e.Deleted {
-		_, err := fmt.Fprintf(w, "%s  %s  deleted\n", when(e.Changed), e.Name)
-		return err
-	}
-	_, err := fmt.Fprintf(w, "%s  %s  generation %d on %s  %s -> %s  %s\n", when(e.Changed), e.Name, e.Generation,
-		short(e.Locator.Node), holder(e.Producer), holder(e.Consumer), e.Reason)
-	return err
 }
