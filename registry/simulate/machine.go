@@ -75,14 +75,6 @@ func (p *process) arrive(life uint32, what string, arg uint64, do func()) {
 	}
 }
 
-// repeat does something in the process again and again for as long as it lives.
-func (p *process) repeat(low, high time.Duration, what string, do func()) {
-	p.after(p.w.between(low, high), what, 0, func() {
-		do()
-		p.repeat(low, high, what, do)
-	})
-}
-
 // stop stops the process for a while, as SIGSTOP does.
 func (p *process) stop(d time.Duration) { p.asleep = max(p.asleep, p.w.now+d) }
 

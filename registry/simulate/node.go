@@ -36,7 +36,7 @@ type node struct {
 
 func newNode(w *World, m *machine) *node {
 	n := &node{process: process{w: w, m: m, who: uint64(m.id)}, id: locator.NodeID(fmt.Sprintf("n%d", m.id))}
-	n.raft.first, n.voter = 1, true
+	n.first, n.voter = 1, true
 	n.snap.state = registry.NewState()
 	return n
 }
@@ -53,7 +53,7 @@ func (n *node) start() {
 	n.asking, n.rounds, n.told = map[leasebroker.Ticket]ask{}, nil, 0
 	n.keeper = leasebroker.NewKeeper()
 	n.changes, n.streams = watchstream.NewLog(10+n.w.rng.IntN(500), 1<<30), nil
-	n.host.reset()
+	n.reset()
 	n.load()
 	n.patience()
 	n.register()

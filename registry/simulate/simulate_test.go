@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 // TestWorld runs seed after seed until all steps are made. A failure names its seed, and -seed with it fails in the same step.
 func TestWorld(t *testing.T) {
 	var total uint64
+	if testing.Short() {
+		*stepsFlag = min(*stepsFlag, 100_000) // there is no second goroutine to race with
+	}
 	began := time.Now()
 	for seed := *seedFlag; total < *stepsFlag; seed++ {
 		w := New(Config{Seed: seed})
@@ -99,6 +102,9 @@ func TestQueueIsInOrder(t *testing.T) {
 // BenchmarkStep reports the steps that are made a second.
 func BenchmarkStep(b *testing.B) {
 	var total uint64
+	if testing.Short() {
+		*stepsFlag = min(*stepsFlag, 100_000) // there is no second goroutine to race with
+	}
 	began := time.Now()
 	for seed := uint64(0); b.Loop(); seed++ {
 		w := New(Config{Seed: seed})
