@@ -12,8 +12,8 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "the seed to begin with")
-	stepsFlag = flag.Uint64("steps", 500_000, "how many steps to make in all")
-	eachFlag  = flag.Uint64("each", 100_000, "how many steps of one seed")
+	stepsFlag = flag.Uint64("steps", 400_000, "how many steps to make in all")
+	eachFlag  = flag.Uint64("each", 80_000, "how many steps of one seed")
 	forFlag   = flag.Duration("for", 0, "how long TestTorture runs")
 )
 
@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 // TestWorld runs seed after seed until all steps are made. A failure names its seed, and -seed with it fails in the same step.
 func TestWorld(t *testing.T) {
 	var total uint64
+	var met Stats
 	if testing.Short() {
 		*stepsFlag = min(*stepsFlag, 100_000) // there is no second goroutine to race with
 	}
@@ -34,10 +35,17 @@ func TestWorld(t *testing.T) {
 		w := New(Config{Seed: seed})
 		require.NoError(t, w.Run(min(*eachFlag, *stepsFlag-total)))
 		total += w.Steps()
-		t.Logf("seed %d: %v of %d nodes: %+v", seed, w.Now(), len(w.nodes), w.Stats)
+		met.add(w.Stats)
 	}
 	took := time.Since(began)
+	t.Logf("met: %+v", met)
 	t.Logf("%d steps in %v: %.0f a second", total, took, float64(total)/took.Seconds())
+	if total < 400_000 {
+		return
+	}
+	for what, count := range met.all() { // a run that meets nothing would find nothing
+		require.Positive(t, count, "no %s", what)
+	}
 }
 
 // TestTorture runs seed after seed for as long as it is told, each as long as a million steps.
@@ -71,20 +79,6 @@ func TestSameSeedSameTrace(t *testing.T) {
 	}
 }
 
-// A run that meets nothing would find nothing.
-func TestWorldMeetsEverything(t *testing.T) {
-	var s Stats
-	for seed := range uint64(6) {
-		w := New(Config{Seed: seed})
-		require.NoError(t, w.Run(50_000))
-		s.add(w.Stats)
-	}
-	t.Logf("%+v", s)
-	for what, count := range s.all() {
-		require.Positive(t, count, "no %s", what)
-	}
-}
-
 func TestQueueIsInOrder(t *testing.T) {
 	w := New(Config{Seed: 1})
 	var q queue
@@ -102,9 +96,6 @@ func TestQueueIsInOrder(t *testing.T) {
 // BenchmarkStep reports the steps that are made a second.
 func BenchmarkStep(b *testing.B) {
 	var total uint64
-	if testing.Short() {
-		*stepsFlag = min(*stepsFlag, 100_000) // there is no second goroutine to race with
-	}
 	began := time.Now()
 	for seed := uint64(0); b.Loop(); seed++ {
 		w := New(Config{Seed: seed})
