@@ -5,8 +5,8 @@
 // which all of it begins and ends.
 //
 // Promises: Open returns when the node answers, and Close when nothing of it runs any more; a data directory serves one process
-// at a time, one identity, one cluster; nodes never found two clusters with one of them in both; nobody is removed from a
-// cluster by itself. Not promised: that there is a cluster when Open returns (Problems says why not), or that a node which
+// at a time, one identity, one cluster; nodes never found two clusters with one of them in both; a member gets a vote when it
+// has kept up; nobody is removed from a cluster by itself, but a wiped node's predecessor at its address. Not promised: that there is a cluster when Open returns (Problems says why not), or that a node which
 // reported a failure on Fatal can be closed; its process should end.
 //
 // cmd/grafnode runs one node a process; tests run several.
