@@ -122,3 +122,15 @@ func TestOutcomesAreThree(t *testing.T) {
 		require.ErrorIs(t, r.outcome(err), api.ErrNoQuorum)
 	}
 }
+
+// hashicorp/raft#696: a leader that refuses every write because a transfer never ended gives up, so that a restart mends it.
+func TestAStuckTransferEndsTheNode(t *testing.T) {
+	var fatal []error
+	r := &Registry{cfg: Config{Fatal: func(err error) { fatal = append(fatal, err) }}.withDefaults(), log: slog.New(slog.DiscardHandler)}
+	for _, want := range []int{0, 0, 1, 1} {
+		require.ErrorIs(t, r.outcome(raft.ErrLeadershipTransferInProgress), api.ErrNoQuorum)
+		require.Len(t, fatal, want)
+		r.transfer.since = r.transfer.since.Add(-2 * r.cfg.Election) // time passes
+	}
+	require.ErrorContains(t, fatal[0], "in transfer")
+}
