@@ -27,6 +27,8 @@ type APIConfig struct {
 	Timeout time.Duration // of one request; streams: until the answer begins. Zero: TryTimeoutDefault
 	// Credentials returns the session that requests are made for and its secret; nil, or an empty session: none.
 	Credentials func() (session lease.SessionID, token string)
+	// Leader, unless nil, is called with the leader's address as the node's answers give it. It must not block.
+	Leader func(address string)
 }
 
 // API speaks the HTTP API of one node: no retries, no other nodes, no session of its own. It is what the command line and
@@ -37,7 +39,9 @@ type API struct {
 	base    string
 	timeout time.Duration
 	creds   func() (lease.SessionID, string)
-	http    *http.Client
+	leader  func(string)
+	wire    *wire        // small requests and answers
+	http    *http.Client // streams, and what is large
 }
 
 // NewAPI returns the API of the node at target: "host:port", or the path of its Unix socket. It connects to nothing yet.
@@ -57,14 +61,16 @@ func NewAPI(target string, c APIConfig) (*API, error) {
 	if network == "unix" {
 		host = "node" // HTTP wants one; the socket's path is not one
 	}
+	dial := func(ctx context.Context) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, detour.To(address))
+	}
 	return &API{
-		target: target, base: "http://" + host, timeout: c.Timeout, creds: c.Credentials,
+		target: target, base: "http://" + host, timeout: c.Timeout, creds: c.Credentials, leader: c.Leader,
+		wire: &wire{dial: dial, host: host},
 		http: &http.Client{
 			// No proxy from the environment: these are the cluster's own machines.
 			Transport: &http.Transport{
-				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-					return dialer.DialContext(ctx, network, detour.To(address))
-				},
+				DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 				MaxIdleConnsPerHost: 8,
 				IdleConnTimeout:     30 * time.Second,
 				DisableCompression:  true,
@@ -92,5 +98,6 @@ func (a *API) Target() string { return a.target }
 // Close closes idle connections. Requests under way go on.
 func (a *API) Close() error {
 	a.http.CloseIdleConnections()
+	a.wire.close()
 	return nil
 }

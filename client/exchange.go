@@ -47,23 +47,43 @@ func (a *API) within(ctx context.Context, r request, out any) error {
 
 // exchange sends r and returns the answer's body.
 func (a *API) exchange(ctx context.Context, r request) ([]byte, error) {
-	resp, err := a.send(ctx, r)
+	body, err := r.body()
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	max := r.max
-	if max == 0 {
-		max = responseMax
+	if r.max == 0 {
+		r.max = responseMax
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
+	got, err := a.ask(ctx, r, body)
 	if err != nil {
 		return nil, a.broken(ctx, r, err)
 	}
-	if int64(len(body)) > max {
-		return nil, fmt.Errorf("%s: answer to %s %s is over %d bytes: %w", a.target, r.method, r.path, max, api.ErrTooLarge)
+	if leader := got.header.Get(api.HeaderLeader); leader != "" && a.leader != nil {
+		a.leader(leader)
 	}
-	return body, nil
+	switch {
+	case got.status/100 != 2:
+		return nil, a.refusal(r, got)
+	case int64(len(got.body)) > r.max:
+		return nil, fmt.Errorf("%s: answer to %s %s is over %d bytes: %w", a.target, r.method, r.path, r.max, api.ErrTooLarge)
+	default:
+		return got.body, nil
+	}
+}
+
+// ask sends r, the short way if it is short.
+func (a *API) ask(ctx context.Context, r request, body []byte) (said, error) {
+	if r.stream == nil && len(body) <= small {
+		return a.wire.exchange(ctx, r.method, r.target(), a.header(r, body), body, r.max)
+	}
+	resp, err := a.do(ctx, r, body)
+	if err != nil {
+		return said{}, err
+	}
+	defer resp.Body.Close()
+	got := said{status: resp.StatusCode, header: resp.Header}
+	got.body, err = io.ReadAll(io.LimitReader(resp.Body, r.max+1))
+	return got, err
 }
 
 // errSlow is the cause when a node takes longer than a try may.
@@ -71,11 +91,11 @@ var errSlow = errors.New("no answer in time")
 
 // send sends r and returns the answer if it is a success; its body is then the caller's to close.
 func (a *API) send(ctx context.Context, r request) (*http.Response, error) {
-	req, err := a.build(ctx, r)
+	body, err := r.body()
 	if err != nil {
 		return nil, err
 	}
-	resp, err := a.http.Do(req)
+	resp, err := a.do(ctx, r, body)
 	if err != nil {
 		return nil, a.broken(ctx, r, err)
 	}
@@ -83,41 +103,61 @@ func (a *API) send(ctx context.Context, r request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, a.refusal(r, resp)
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, errorBodyMax)) // what is missing shows as a foreign answer
+	return nil, a.refusal(r, said{status: resp.StatusCode, body: text})
 }
 
-func (a *API) build(ctx context.Context, r request) (*http.Request, error) {
-	body, kind := r.raw, "application/octet-stream"
-	if r.json != nil {
-		var err error
-		if body, err = json.Marshal(r.json); err != nil {
-			return nil, fmt.Errorf("encode %s %s: %w", r.method, r.path, err)
-		}
-		kind = "application/json"
-	}
-	target := a.base + r.path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
-	}
+// do sends r the long way.
+func (a *API) do(ctx context.Context, r request, body []byte) (*http.Response, error) {
 	from := io.Reader(bytes.NewReader(body))
 	if r.stream != nil {
 		from = io.NopCloser(r.stream)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, from)
+	req, err := http.NewRequestWithContext(ctx, r.method, a.base+r.target(), from)
 	if err != nil {
 		return nil, err
 	}
 	if r.stream != nil {
 		req.ContentLength = r.size
 	}
-	if body != nil || r.stream != nil {
-		req.Header.Set("Content-Type", kind)
+	for _, h := range a.header(r, body) {
+		req.Header.Set(h[0], h[1])
+	}
+	return a.http.Do(req)
+}
+
+// body returns r's body, unless that is a stream.
+func (r request) body() ([]byte, error) {
+	if r.json == nil {
+		return r.raw, nil
+	}
+	body, err := json.Marshal(r.json)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s %s: %w", r.method, r.path, err)
+	}
+	return body, nil
+}
+
+// header returns the fields of r's head that are not about its length.
+func (a *API) header(r request, body []byte) (fields [][2]string) {
+	switch {
+	case r.json != nil:
+		fields = append(fields, [2]string{"Content-Type", "application/json"})
+	case body != nil || r.stream != nil:
+		fields = append(fields, [2]string{"Content-Type", "application/octet-stream"})
 	}
 	if session, token := a.creds(); session != "" {
-		req.Header.Set(api.HeaderSession, string(session))
-		req.Header.Set(api.HeaderToken, token)
+		fields = append(fields, [2]string{api.HeaderSession, string(session)}, [2]string{api.HeaderToken, token})
 	}
-	return req, nil
+	return fields
+}
+
+// target returns the path and the query.
+func (r request) target() string {
+	if len(r.query) == 0 {
+		return r.path
+	}
+	return r.path + "?" + r.query.Encode()
 }
 
 // broken says what it means that r got no answer. A write that may have left this process is unknown, everything else did
@@ -136,8 +176,8 @@ func (a *API) broken(ctx context.Context, r request, err error) error {
 }
 
 // refusal returns the error that a node answered with.
-func (a *API) refusal(r request, resp *http.Response) error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, errorBodyMax)) // what is missing shows as a foreign answer
+func (a *API) refusal(r request, got said) error {
+	body := got.body[:min(len(got.body), errorBodyMax)]
 	e := new(api.Error)
 	if json.Unmarshal(body, e) == nil && e.Kind != "" {
 		return fmt.Errorf("%s: %w", a.target, e)
@@ -146,9 +186,9 @@ func (a *API) refusal(r request, resp *http.Response) error {
 		body = body[:200]
 	}
 	kind := api.KindInternal
-	if resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusBadGateway {
+	if got.status == http.StatusServiceUnavailable || got.status == http.StatusBadGateway {
 		kind = api.KindUnavailable
 	}
 	return fmt.Errorf("%s: %w", a.target,
-		api.Errorf(kind, "%s %s: HTTP %d, not in grafnode's words: %q", r.method, r.path, resp.StatusCode, body))
+		api.Errorf(kind, "%s %s: HTTP %d, not in grafnode's words: %q", r.method, r.path, got.status, body))
 }

@@ -33,14 +33,23 @@ type route struct {
 	others  map[string]*API
 	apart   map[string]*API // asked by address only: nodes that hold a block region
 	resting map[*API]rest   // by node that did not answer when last asked
+	leader  string          // address, by the word of the last node that answered; empty: not known
 }
 
 func newRoute(socket string, c APIConfig) (*route, error) {
-	own, err := NewAPI("unix:"+socket, c)
-	if err != nil {
-		return nil, err
-	}
-	return &route{own: own, config: c, others: map[string]*API{}, apart: map[string]*API{}, resting: map[*API]rest{}}, nil
+	r := &route{others: map[string]*API{}, apart: map[string]*API{}, resting: map[*API]rest{}}
+	c.Leader = r.heard
+	var err error
+	r.config = c
+	r.own, err = NewAPI("unix:"+socket, c)
+	return r, err
+}
+
+// heard notes which node leads.
+func (r *route) heard(leader string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leader = leader
 }
 
 // learn replaces the others by the nodes at addresses. An empty list changes nothing: somebody did not know.
@@ -69,7 +78,13 @@ func (r *route) learn(addresses []string) {
 
 // order returns the nodes in the order in which to ask them: the own one, the others in random order, and last those that
 // did not answer lately.
-func (r *route) order() []*API {
+func (r *route) order() []*API { return r.ordered(false) }
+
+// leaderFirst is order for what only the leader can answer: it is asked itself, rather than by way of a node that would pass
+// the question on.
+func (r *route) leaderFirst() []*API { return r.ordered(true) }
+
+func (r *route) ordered(leaderFirst bool) []*API {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	nodes := make([]*API, 0, 1+len(r.others))
@@ -78,6 +93,9 @@ func (r *route) order() []*API {
 	}
 	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	nodes = slices.Insert(nodes, 0, r.own)
+	if leader := r.others[r.leader]; leaderFirst && leader != nil {
+		nodes = slices.Insert(slices.DeleteFunc(nodes, func(a *API) bool { return a == leader }), 0, leader)
+	}
 	now := time.Now()
 	var rested, resting []*API
 	for _, node := range nodes {

@@ -40,7 +40,7 @@ func (t *tour[T]) once(ctx context.Context) (T, error) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	nodes := t.route.order()
+	nodes := t.route.leaderFirst()
 	t.answers, t.asking, t.failure = make(chan answer[T], len(nodes)), map[*API]struct{}{}, nil
 	for ctx.Err() == nil && len(nodes) > 0 {
 		node := nodes[0]
