@@ -55,11 +55,14 @@ func (w *watcher) run(ctx context.Context, q api.WatchRequest) error {
 	defer bell.leave(self)
 	w.tick = time.NewTicker(w.r.cfg.Bookmark)
 	defer w.tick.Stop()
-	for {
+	for due := false; ; w.cursor.Skip(bell.quiet(self)) {
 		if more, err := w.send(ctx); !more {
 			return err
 		}
-		due := false
+		if due && !w.mark() {
+			return nil
+		}
+		due = false
 		select {
 		case <-self.wake:
 		case <-w.tick.C:
@@ -68,13 +71,6 @@ func (w *watcher) run(ctx context.Context, q api.WatchRequest) error {
 			return w.r.errCutOff()
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		}
-		w.cursor.Skip(bell.quiet(self))
-		if more, err := w.send(ctx); !more {
-			return err
-		}
-		if due && !w.mark() {
-			return nil
 		}
 	}
 }
@@ -94,7 +90,7 @@ func (w *watcher) begin(ctx context.Context, from api.Revision) error {
 // send sends what the reader does not have, and bookmarks in between when they are due. False: the stream ends, with an error or
 // because the reader has had enough.
 func (w *watcher) send(ctx context.Context) (more bool, err error) {
-	for {
+	for busy := false; ; busy = true {
 		events, err := w.cursor.Next(w.r.hub.view.Load().changes)
 		if err != nil || len(events) == 0 {
 			return err == nil, err
@@ -103,6 +99,9 @@ func (w *watcher) send(ctx context.Context) (more bool, err error) {
 			if !w.yield(e, nil) {
 				return false, nil
 			}
+		}
+		if !busy {
+			continue // mostly that was all, and run looks after the rest
 		}
 		select {
 		case <-w.tick.C:
