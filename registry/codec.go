@@ -11,12 +11,25 @@ import (
 
 // encodeCommand returns c as it stands in the log.
 func encodeCommand(c Command, proposed int64) ([]byte, error) {
-	value, err := encodeValue(nil, c)
+	payload := binary.LittleEndian.AppendUint64(make([]byte, 0, 512), uint64(proposed))
+	payload, err := appendValue(payload, pointed(c))
 	if err != nil {
 		return nil, fmt.Errorf("%T: %w: %w", c, api.ErrInternal, err)
 	}
-	payload := binary.LittleEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(proposed))
-	return appendFrame(nil, c.kind(), append(payload, value...))
+	return appendFrame(make([]byte, 0, frameHead+len(payload)), c.kind(), payload)
+}
+
+// pointed returns a pointer to those commands that are fielded.
+func pointed(c Command) any {
+	switch c := c.(type) {
+	case ChangeEdges:
+		return &c
+	case Allowance:
+		return &c
+	case Expire:
+		return &c
+	}
+	return c
 }
 
 // decodeCommand reads what encodeCommand wrote. Any error means that this node must not go on: the entry is committed, and
@@ -35,7 +48,7 @@ func decodeCommand(b []byte) (c Command, proposed int64, err error) {
 		return nil, 0, fmt.Errorf("command of unknown kind %d: %w", k, errNewer)
 	}
 	v := reflect.New(typ)
-	if err := decodeValue(payload[8:], v.Interface()); err != nil {
+	if err := decodeValue(payload[8:], v.Interface(), nil); err != nil {
 		return nil, 0, err
 	}
 	c = v.Elem().Interface().(Command)

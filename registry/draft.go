@@ -15,8 +15,9 @@ import (
 type draft struct {
 	*State
 	edit    *edit
-	now     api.Revision // of the command
-	changes []Change     // in the order in which they were made, perhaps repeated
+	now     api.Revision      // of the command
+	changes []Change          // in the order in which they were made, perhaps repeated
+	names   map[string]string // while a snapshot is read: the words that were in it
 }
 
 func (s *State) draft(now api.Revision) draft {

@@ -85,7 +85,7 @@ func Mend(b []byte) []byte {
 			break
 		}
 		if kind(rest[1]) == kindSnapshotTail {
-			payload, _ := encodeValue(nil, snapshotTail{frames, crc32.Checksum(b[:len(b)-len(rest)], castagnoli)})
+			payload, _ := appendValue(nil, snapshotTail{frames, crc32.Checksum(b[:len(b)-len(rest)], castagnoli)})
 			tail, _ := appendFrame(nil, kindSnapshotTail, payload)
 			return append(b[:len(b)-len(rest)], tail...)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"reflect"
 	"sync"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
@@ -23,7 +24,7 @@ import (
 //	10      -      payload
 //
 // The payload of a command is the proposer's wall clock (8 bytes, ns) and the command; of a snapshot's frame, the value.
-// Both in msgpack, as a map by field name.
+// Both in msgpack, as a map by field name; see canonical.
 const (
 	encodingVersion = 1
 	frameHead       = 1 + 1 + 4 + 4
@@ -52,18 +53,35 @@ var (
 	decoders = sync.Pool{New: func() any { return codec.NewDecoderBytes(nil, msgpack) }}
 )
 
-// encodeValue returns the encoding of v, in the memory of b if there is room.
-func encodeValue(b []byte, v any) ([]byte, error) {
+// appendValue appends the encoding of v to b.
+func appendValue(b []byte, v any) ([]byte, error) {
+	if f, ok := v.(fielded); ok {
+		return write(b, f), nil
+	}
+	value, err := encodeReflected(v)
+	return append(b, value...), err
+}
+
+func encodeReflected(v any) (b []byte, err error) {
 	e := encoders.Get().(*codec.Encoder)
 	defer encoders.Put(e)
-	b = b[:0]
 	e.ResetBytes(&b)
-	err := e.Encode(v)
+	err = e.Encode(v)
 	return b, err
 }
 
-// decodeValue reads the value that fills b into what v points at.
-func decodeValue(b []byte, v any) error {
+// decodeValue reads the value that fills b into what v points at, which is zero. Words that are in names are shared.
+func decodeValue(b []byte, v any, names map[string]string) error {
+	if f, ok := v.(fielded); ok {
+		if read(b, f, names) {
+			return nil
+		}
+		reflect.ValueOf(v).Elem().SetZero()
+	}
+	return decodeReflected(b, v)
+}
+
+func decodeReflected(b []byte, v any) error {
 	d := decoders.Get().(*codec.Decoder)
 	defer decoders.Put(d)
 	d.ResetBytes(b)

@@ -49,12 +49,12 @@ func (s *State) Write(w io.Writer) error {
 	writeAll(&sw, kindSnapshotSess, s.sessions)
 	writeAll(&sw, kindSnapshotLease, s.leases)
 	for _, r := range s.edges.all() {
-		sw.frame(kindSnapshotEdge, savedRecord{*r, slices.Collect(r.past.all())})
+		sw.frame(kindSnapshotEdge, &savedRecord{*r, slices.Collect(r.past.all())})
 	}
 	writeAll(&sw, kindSnapshotTomb, s.tombstones)
 	writeAll(&sw, kindSnapshotCheck, s.checkpoints)
 	for id, e := range s.ended.all() {
-		sw.frame(kindSnapshotEnded, Ended{ID: string(id), Status: e.status, Seq: e.seq})
+		sw.frame(kindSnapshotEnded, &Ended{ID: string(id), Status: e.status, Seq: e.seq})
 	}
 	sw.frame(kindSnapshotTail, snapshotTail{sw.frames, sw.sum.Sum32()})
 	if sw.err != nil {
@@ -77,7 +77,7 @@ func (sw *snapshotWriter) frame(k kind, v any) {
 		return
 	}
 	var err error
-	if sw.value, err = encodeValue(sw.value, v); err == nil {
+	if sw.value, err = appendValue(sw.value[:0], v); err == nil {
 		sw.bytes, err = appendFrame(sw.bytes[:0], k, sw.value)
 	}
 	if err == nil {
@@ -104,6 +104,7 @@ func ReadState(r io.Reader) (*State, error) {
 	buffered := bufio.NewReader(r)
 	summed := io.TeeReader(buffered, sum)
 	d := NewState().draft(0)
+	d.names = map[string]string{}
 	var frames uint64
 	for {
 		before := sum.Sum32()
@@ -137,7 +138,7 @@ func ReadState(r io.Reader) (*State, error) {
 
 func checkTail(payload []byte, want snapshotTail, rest io.ByteReader) error {
 	var tail snapshotTail
-	if err := decodeValue(payload, &tail); err != nil {
+	if err := decodeValue(payload, &tail, nil); err != nil {
 		return err
 	}
 	if tail != want {
@@ -154,32 +155,32 @@ func checkTail(payload []byte, want snapshotTail, rest io.ByteReader) error {
 func (d *draft) load(k kind, payload []byte) error {
 	switch k {
 	case kindSnapshotHead:
-		return decodeTo(payload, func(h snapshotHead) (bool, error) {
+		return decodeTo(payload, d.names, func(h snapshotHead) (bool, error) {
 			d.cluster, d.revision, d.term = h.Cluster, h.Revision, h.Term
 			d.floor, d.forgotten, d.endings = h.Floor, h.Forgotten, h.Endings
 			d.base, d.level = h.Base, h.Level
 			return false, checkLevel(d.Level())
 		})
 	case kindSnapshotNode:
-		return decodeTo(payload, func(n Node) (bool, error) {
+		return decodeTo(payload, d.names, func(n Node) (bool, error) {
 			twice := d.nodes.has(text(n.ID))
 			d.nodes.put(d.edit, text(n.ID), &n)
 			return twice, checkID("node ID", n.ID)
 		})
 	case kindSnapshotSess:
-		return decodeTo(payload, func(s Session) (bool, error) {
+		return decodeTo(payload, d.names, func(s Session) (bool, error) {
 			twice := d.sessions.has(text(s.ID))
 			d.loadSession(s)
 			return twice, checkID("session ID", s.ID)
 		})
 	case kindSnapshotLease:
-		return decodeTo(payload, func(l Lease) (bool, error) {
+		return decodeTo(payload, d.names, func(l Lease) (bool, error) {
 			twice := d.leases.has(text(l.ID))
 			d.loadLease(l)
 			return twice, checkID("lease ID", l.ID)
 		})
 	case kindSnapshotEdge:
-		return decodeTo(payload, func(saved savedRecord) (bool, error) {
+		return decodeTo(payload, d.names, func(saved savedRecord) (bool, error) {
 			r := saved.Record
 			if n := len(saved.Past); n > HistoryMax {
 				return false, fmt.Errorf("%d changes, at most %d", n, HistoryMax)
@@ -197,19 +198,19 @@ func (d *draft) load(k kind, payload []byte) error {
 func (d *draft) loadSmall(k kind, payload []byte) error {
 	switch k {
 	case kindSnapshotTomb:
-		return decodeTo(payload, func(t Tombstone) (bool, error) {
+		return decodeTo(payload, d.names, func(t Tombstone) (bool, error) {
 			twice := d.tombstones.has(text(t.Name)) || d.edges.has(text(t.Name))
 			d.putTombstone(t)
 			return twice, api.CheckEdgeName(t.Name)
 		})
 	case kindSnapshotCheck:
-		return decodeTo(payload, func(c Checkpoint) (bool, error) {
+		return decodeTo(payload, d.names, func(c Checkpoint) (bool, error) {
 			twice := d.checkpoints.has(text(c.Key))
 			d.checkpoints.put(d.edit, text(c.Key), &c)
 			return twice, nil
 		})
 	case kindSnapshotEnded:
-		return decodeTo(payload, func(e Ended) (bool, error) {
+		return decodeTo(payload, d.names, func(e Ended) (bool, error) {
 			twice := d.ended.has(text(e.ID))
 			d.ended.put(d.edit, text(e.ID), end{e.Status, e.Seq})
 			return twice, checkID("ID", e.ID)
@@ -220,9 +221,9 @@ func (d *draft) loadSmall(k kind, payload []byte) error {
 }
 
 // decodeTo decodes a frame's value and hands it to put, which says whether it was there already.
-func decodeTo[T any](payload []byte, put func(T) (twice bool, err error)) error {
+func decodeTo[T any](payload []byte, names map[string]string, put func(T) (twice bool, err error)) error {
 	var v T
-	if err := decodeValue(payload, &v); err != nil {
+	if err := decodeValue(payload, &v, names); err != nil {
 		return err
 	}
 	twice, err := put(v)
