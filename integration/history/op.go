@@ -1,7 +1,10 @@
 package history
 
 import (
+	"time"
+
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/integration/nemesis"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -22,6 +25,7 @@ const (
 	Release       Kind = "release"        //
 	Revoke        Kind = "revoke"         //
 	Leases        Kind = "leases"         // lists them
+	Sessions      Kind = "sessions"       // lists those that live
 )
 
 // Outcome is what the client was told.
@@ -62,6 +66,8 @@ type Op struct {
 	Lease   lease.ID        `json:"lease,omitempty"` // of release, revoke
 	Grant   *lease.Grant    `json:"grant,omitempty"`
 	Leases  []lease.ID      `json:"leases,omitempty"`
+
+	Sessions []lease.SessionID `json:"sessions,omitempty"`
 }
 
 // A tag names an operation wherever it leaves a trace: it is the change's operation ID and its detail, and the stage of each
@@ -102,6 +108,8 @@ type Holding struct {
 	Session lease.SessionID `json:"session"`
 	Node    int             `json:"node"`
 	Edge    string          `json:"edge"`
+	Term    time.Duration   `json:"term"`
+	Beats   []Beat          `json:"beats"`            // signs of life that the holder gave
 	Told    []Told          `json:"told"`             // deadlines
 	Closed  lease.Instant   `json:"closed,omitempty"` // when the holder began to end the session itself; zero: it did not
 	Lost    lease.Instant   `json:"lost,omitempty"`   // when it was told that the session is over; zero: it was not
@@ -113,10 +121,33 @@ type Told struct {
 	Deadline lease.Instant `json:"deadline"`
 }
 
+// Beat is a sign of life that a holder gave its node.
+type Beat struct {
+	Sent  lease.Instant `json:"sent"`
+	Heard lease.Instant `json:"heard,omitempty"` // when the node's answer came; zero: it did not
+}
+
 // Fault is something that was done to the cluster, for people to read.
 type Fault struct {
 	At   lease.Instant `json:"at"`
 	What string        `json:"what"`
+}
+
+// Break is a fault for judges to reckon with: what was stopped or cut off, and from when to when.
+type Break struct {
+	Kind  nemesis.Kind  `json:"kind"`
+	Nodes []int         `json:"nodes"`
+	From  lease.Instant `json:"from"`
+	To    lease.Instant `json:"to"`
+}
+
+// Sample is what a node said about its part in the group, at some instant between the question and the answer.
+type Sample struct {
+	Node   int           `json:"node"`
+	Call   lease.Instant `json:"call"`
+	Return lease.Instant `json:"return"`
+	Term   uint64        `json:"term"`
+	Leads  bool          `json:"leads,omitempty"`
 }
 
 // Final is a node's state when everything was healed and nothing was written any more.
@@ -134,5 +165,7 @@ type History struct {
 	Streams  []Stream  `json:"streams"`
 	Holdings []Holding `json:"holdings"`
 	Faults   []Fault   `json:"faults"`
+	Breaks   []Break   `json:"breaks"`
+	Samples  []Sample  `json:"samples"`
 	Finals   []Final   `json:"finals"`
 }

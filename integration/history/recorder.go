@@ -31,7 +31,7 @@ func (r *Recorder) Call(op Op, f func(op *Op) error) (Op, error) {
 		op.Error = api.ErrorOf(err)
 		op.Error.Message = err.Error()
 	}
-	if op.Outcome == Applied || !op.Kind.reads() || op.Error.Kind == api.KindNotFound {
+	if op.Outcome == Applied || !op.Kind.Reads() || op.Error.Kind == api.KindNotFound {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.h.Ops = append(r.h.Ops, op)
@@ -39,9 +39,10 @@ func (r *Recorder) Call(op Op, f func(op *Op) error) (Op, error) {
 	return op, err
 }
 
-func (k Kind) reads() bool {
+// Reads reports whether a call of this kind changes nothing.
+func (k Kind) Reads() bool {
 	switch k {
-	case Read, List, Past, GetCheckpoint, Leases:
+	case Read, List, Past, GetCheckpoint, Leases, Sessions:
 		return true
 	default:
 		return false
@@ -80,6 +81,20 @@ func (r *Recorder) Fault(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.h.Faults = append(r.h.Faults, Fault{At: boottime.Now(), What: fmt.Sprintf(format, args...)})
+}
+
+// Break records a fault once it is over.
+func (r *Recorder) Break(b Break) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.h.Breaks = append(r.h.Breaks, b)
+}
+
+// Sample records what a node said about itself.
+func (r *Recorder) Sample(s Sample) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.h.Samples = append(r.h.Samples, s)
 }
 
 // Final records a node's state at the end.

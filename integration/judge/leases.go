@@ -18,10 +18,12 @@ func judgeLeases(h *history.History, ix *index) findings {
 		if ended != nil {
 			neverEarly(&fs, held, at)
 		}
-		if at, ok := gone[string(held.Session)]; ok {
+		if at, ok := gone[held.Session]; ok {
 			neverEarly(&fs, held, at)
 		}
 	}
+	outlived(&fs, h)
+	enforced(&fs, h, gone)
 	epochs(&fs, h)
 	lives := livesOf(h)
 	for _, op := range h.Ops {
@@ -34,16 +36,28 @@ func judgeLeases(h *history.History, ix *index) findings {
 	return fs
 }
 
-// departures returns when each session was first seen to be gone, as watches told.
-func departures(h *history.History) map[string]lease.Instant {
-	gone := map[string]lease.Instant{}
+// departures returns when each session was first seen to be gone, as watches told, and lists that lack who was there.
+func departures(h *history.History) map[lease.SessionID]lease.Instant {
+	gone := map[lease.SessionID]lease.Instant{}
+	see := func(id lease.SessionID, at lease.Instant) {
+		if was, ok := gone[id]; !ok || at < was {
+			gone[id] = at
+		}
+	}
 	for _, s := range h.Streams {
 		for _, line := range s.Seen {
 			if e := line.Event; e.Session != nil && e.Deleted {
-				id := string(e.Session.ID)
-				if was, ok := gone[id]; !ok || line.At < was {
-					gone[id] = line.At
-				}
+				see(e.Session.ID, line.At)
+			}
+		}
+	}
+	for _, op := range h.Ops {
+		if op.Kind != history.Sessions || op.Fresh == api.Stale {
+			continue
+		}
+		for _, held := range h.Holdings {
+			if len(held.Told) > 0 && held.Told[0].At < op.Call && !slices.Contains(op.Sessions, held.Session) {
+				see(held.Session, op.Return)
 			}
 		}
 	}
