@@ -15,6 +15,9 @@ var grafnode, accesslog string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if socket := os.Getenv(holderEnv); socket != "" {
+		return holdAlone(socket)
+	}
 	flag.Parse()
 	if testing.Short() {
 		fmt.Println("integration: nothing is short here, and the race detector does not see into other processes: skipped")

@@ -69,9 +69,10 @@ type ensemble struct {
 // ensembleConfig says what an ensemble is made of.
 type ensembleConfig struct {
 	nodes int
-	tags  string   // build tags of the nodes
-	flags []string // more flags for them
-	env   []string // and more environment
+	tags  string                    // build tags of the nodes
+	flags []string                  // more flags for them
+	env   []string                  // and more environment
+	each  func(number int) []string // flags of one node only; nil: none
 }
 
 // newEnsemble starts nodes on wires and waits until they have a leader and all are ready.
@@ -100,6 +101,9 @@ func (e *ensemble) newMember(i int, c ensembleConfig, addresses []string) *membe
 		"agent", "--name", name, "--data-dir", m.data, "--bind", m.address, "--join", strings.Join(addresses, ","),
 		"--bootstrap-expect", fmt.Sprint(c.nodes), "--zone", fmt.Sprintf("zone-%d", i+1), "--socket", m.socket, "--memory", "1GiB",
 	}, c.flags...)
+	if c.each != nil {
+		m.args = append(m.args, c.each(i)...)
+	}
 	m.env = append([]string{"GRAFNODE_FAULT_DISK=" + m.disk, "GRAFNODE_FAULT_DIAL=" + e.wires.dials(i)}, c.env...)
 	if w, ok := e.wires.(*network); ok {
 		m.host = w.hosts[i]

@@ -24,6 +24,7 @@ type holder struct {
 	rec    *history.Recorder
 	random *rand.Rand
 	edge   string
+	term   time.Duration
 
 	conn   *fdconn.Conn
 	frames chan api.SessionMessage // closed when the line is
@@ -38,6 +39,7 @@ const holderTerm = lease.TTLMin
 func newHolder(m *member, rec *history.Recorder, seed uint64) (*holder, error) {
 	h := &holder{
 		m: m, rec: rec, random: rand.New(rand.NewPCG(seed, uint64(m.number)+0x100)), edge: fmt.Sprintf("held%d.x", m.number),
+		term: holderTerm,
 	}
 	var err error
 	h.api, err = client.NewAPI(m.socket, client.APIConfig{
@@ -72,9 +74,8 @@ func (h *holder) connect(ctx context.Context, hello api.Hello) error {
 		return err
 	}
 	h.conn = fdconn.New(conn.(*net.UnixConn), fdconn.Config{FrameMax: api.SessionFrameMax, SendTimeout: 5 * time.Second})
-	hello.Stage, hello.PID, hello.TTL = "holder", os.Getpid(), holderTerm
-	h.seq++
-	if err := h.conn.Send(api.SessionMessage{Seq: h.seq, Hello: &hello}); err != nil {
+	hello.Stage, hello.PID, hello.TTL = "holder", os.Getpid(), h.term
+	if err := h.beat(api.SessionMessage{Hello: &hello}); err != nil {
 		h.conn.Close()
 		return err
 	}
@@ -88,6 +89,7 @@ func (h *holder) connect(ctx context.Context, hello api.Hello) error {
 		if m.Welcome != nil {
 			h.held.Session, h.token = m.Welcome.Session, m.Welcome.Token
 			h.told(m.Welcome.Deadline)
+			h.heard(m)
 			return nil
 		}
 	}
@@ -121,8 +123,23 @@ func (h *holder) told(d lease.Instant) {
 	}
 }
 
+// beat sends a sign of life.
+func (h *holder) beat(m api.SessionMessage) error {
+	h.seq++
+	m.Seq = h.seq
+	h.held.Beats = append(h.held.Beats, history.Beat{Sent: boottime.Now()})
+	return h.conn.Send(m)
+}
+
+// heard notes that the node has answered the last sign of life. What it says of its own accord answers nothing.
+func (h *holder) heard(m api.SessionMessage) {
+	if m.Seq == h.seq {
+		h.held.Beats[len(h.held.Beats)-1].Heard = boottime.Now()
+	}
+}
+
 func (h *holder) open(ctx context.Context) error {
-	h.held, h.token = history.Holding{Node: h.m.number, Edge: h.edge}, ""
+	h.held, h.token = history.Holding{Node: h.m.number, Edge: h.edge, Term: h.term}, ""
 	return h.connect(ctx, api.Hello{})
 }
 
@@ -171,7 +188,7 @@ func (h *holder) acquire(ctx context.Context) {
 // it goes on with the session when the node is back.
 func (h *holder) live(ctx context.Context) {
 	beats, hangUp := 2+h.random.IntN(12), h.random.IntN(3) == 0
-	tick := time.NewTicker(lease.RenewEvery(holderTerm))
+	tick := time.NewTicker(lease.RenewEvery(h.term))
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		select {
@@ -183,18 +200,44 @@ func (h *holder) live(ctx context.Context) {
 				}
 			case m.Beat != nil:
 				h.told(m.Beat.Deadline)
+				h.heard(m)
 			case m.Error != nil && errors.Is(m.Error, api.ErrSessionLost):
 				h.held.Lost = boottime.Now()
 				return
 			}
 		case <-tick.C:
 			if beats--; beats > 0 {
-				h.seq++
-				_ = h.conn.Send(api.SessionMessage{Seq: h.seq, Beat: &api.Beat{}}) // a broken line shows in frames
+				_ = h.beat(api.SessionMessage{Beat: &api.Beat{}}) // a broken line shows in frames
 			} else if hangUp {
 				return
 			}
 		case <-ctx.Done():
+		}
+	}
+}
+
+// attend beats until ctx ends or the session is lost, and says after each answer that there was one.
+func (h *holder) attend(ctx context.Context, heard func()) {
+	tick := time.NewTicker(lease.RenewEvery(h.term))
+	defer tick.Stop()
+	for {
+		select {
+		case m, open := <-h.frames:
+			switch {
+			case !open:
+				return
+			case m.Beat != nil:
+				h.told(m.Beat.Deadline)
+				h.heard(m)
+				heard()
+			case m.Error != nil && errors.Is(m.Error, api.ErrSessionLost):
+				h.held.Lost = boottime.Now()
+				return
+			}
+		case <-tick.C:
+			_ = h.beat(api.SessionMessage{Beat: &api.Beat{}})
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -217,11 +260,15 @@ func (h *holder) resume(ctx context.Context) bool {
 
 // close ends the line, and with it the session if that still lives.
 func (h *holder) close() {
+	h.hangUp()
+	h.rec.Holding(h.held)
+}
+
+func (h *holder) hangUp() {
 	h.held.Closed = boottime.Now()
 	h.conn.Close()
 	for range h.frames { // until its reader has ended
 	}
-	h.rec.Holding(h.held)
 }
 
 // one is the answer of a read of one edge.

@@ -14,6 +14,8 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/integration/history"
 	"github.com/grafnode/grafnode/integration/nemesis"
+	"github.com/grafnode/grafnode/internal/boottime"
+	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
 
@@ -79,7 +81,7 @@ func pass(ctx context.Context, d time.Duration) bool {
 func (b *breaker) step(ctx context.Context, s nemesis.Step) error {
 	hit := b.resolve(ctx, s.Nodes)
 	b.rec.Fault("%v, which is %v", s, hit)
-	defer b.rec.Fault("over: %s %v", s.Kind, hit)
+	defer b.over(s.Kind, hit, boottime.Now())
 	switch s.Kind {
 	case nemesis.Kill:
 		hit[0].crash()
@@ -112,6 +114,16 @@ func (b *breaker) step(ctx context.Context, s nemesis.Step) error {
 		b.operate(ctx, s.Kind, hit[0])
 	}
 	return nil
+}
+
+// over records a fault that has been undone.
+func (b *breaker) over(k nemesis.Kind, hit []*member, began lease.Instant) {
+	b.rec.Fault("over: %s %v", k, hit)
+	broken := history.Break{Kind: k, From: began, To: boottime.Now()}
+	for _, m := range hit {
+		broken.Nodes = append(broken.Nodes, m.number)
+	}
+	b.rec.Break(broken)
 }
 
 // resolve returns whom a step hits; if the leader is unknown or meant twice, somebody else.

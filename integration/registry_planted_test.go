@@ -20,16 +20,19 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	}
 	quiet := []nemesis.Phase{{{Kind: nemesis.Snapshot, Nodes: []int{0}, At: 5 * time.Second, For: time.Second}}}
 	for bug, c := range map[string]struct {
-		plan  []nemesis.Phase
+		run   torture
 		check string
 	}{
-		"stale-read":     {slices.Repeat(leaderAway, 2), "edges"},
-		"missed-event":   {quiet, "watches"},
-		"lost-tombstone": {quiet, "records"},
+		"stale-read":     {torture{plan: slices.Repeat(leaderAway, 2)}, "edges"},
+		"missed-event":   {torture{plan: quiet}, "watches"},
+		"lost-tombstone": {torture{plan: quiet}, "records"},
+		"early-ack":      {torture{idle: true, each: patientFirst, script: deposeFirst}, "leases"},
 	} {
 		t.Run(bug, func(t *testing.T) {
+			run := c.run
+			run.nodes, run.tags, run.env = 3, "faults,planted", []string{"GRAFNODE_PLANT=" + bug}
+			run.groups, run.think = 4, 30*time.Millisecond
 			for range 5 {
-				run := torture{nodes: 3, tags: "faults,planted", env: []string{"GRAFNODE_PLANT=" + bug}, plan: c.plan, groups: 4, think: 30 * time.Millisecond}
 				for _, f := range judge.Judge(run.drive(t).history, patience) {
 					if f.Check == c.check {
 						t.Log(f)

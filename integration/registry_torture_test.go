@@ -40,9 +40,12 @@ type torture struct {
 	tags   string
 	env    []string
 	kinds  []nemesis.Kind
-	think  time.Duration   // of each client, at most
-	groups int             // of edges that clients change; zero: all
-	plan   []nemesis.Phase // instead of the seed's
+	think  time.Duration                                                       // of each client, at most
+	groups int                                                                 // of edges that clients change; zero: all
+	plan   []nemesis.Phase                                                     // instead of the seed's
+	idle   bool                                                                // without clients
+	each   func(number int) []string                                           // flags of one node
+	script func(ctx context.Context, e *ensemble, rec *history.Recorder) error // instead of any plan
 }
 
 func withRing(kinds []nemesis.Kind) []nemesis.Kind { return append(slices.Clone(kinds), nemesis.Ring) }
@@ -106,7 +109,7 @@ func (c torture) drive(t *testing.T) *result {
 	if *storeFlag != "" {
 		flags = append(flags, "--log-store", *storeFlag)
 	}
-	e := newEnsemble(t, r.dir, ensembleConfig{nodes: c.nodes, tags: c.tags, flags: flags, env: c.env}, w, addresses)
+	e := newEnsemble(t, r.dir, ensembleConfig{nodes: c.nodes, tags: c.tags, flags: flags, env: c.env, each: c.each}, w, addresses)
 	rec := history.NewRecorder(r.seed)
 	phases := c.phases
 	if *phaseFlag > 0 {
@@ -116,7 +119,12 @@ func (c torture) drive(t *testing.T) *result {
 	if c.plan != nil {
 		plan = c.plan
 	}
-	broke := c.load(t.Context(), e, rec, r.seed, func(ctx context.Context) error { return newBreaker(e, rec).run(ctx, plan) })
+	broke := c.load(t.Context(), e, rec, r.seed, func(ctx context.Context) error {
+		if c.script != nil {
+			return c.script(ctx, e, rec)
+		}
+		return newBreaker(e, rec).run(ctx, plan)
+	})
 	if broke == nil {
 		broke = e.finals(t.Context(), rec)
 	}
@@ -138,7 +146,11 @@ func (c torture) wires(t *testing.T) (wires, []string) {
 func (c torture) load(ctx context.Context, e *ensemble, rec *history.Recorder, seed uint64, f func(context.Context) error) error {
 	clients, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	for i := range 2 * c.nodes {
+	users := e.members
+	if c.idle {
+		users = nil
+	}
+	for i := range 2 * len(users) {
 		w := newWorker(i, e, rec, seed, c.think)
 		if c.groups > 0 {
 			w.groups = w.groups[:c.groups]
@@ -146,7 +158,7 @@ func (c torture) load(ctx context.Context, e *ensemble, rec *history.Recorder, s
 		running.Go(func() { w.run(clients) })
 		running.Go(func() { newWatcher(i, e, rec, seed).run(clients) })
 	}
-	for _, m := range e.members {
+	for _, m := range users {
 		h, err := newHolder(m, rec, seed)
 		if err != nil {
 			stop()
@@ -154,6 +166,8 @@ func (c torture) load(ctx context.Context, e *ensemble, rec *history.Recorder, s
 		}
 		running.Go(func() { h.run(clients) })
 	}
+	running.Go(func() { e.sample(clients, rec) })
+	running.Go(func() { e.roll(clients, rec) })
 	err := f(ctx)
 	stop()
 	running.Wait()

@@ -113,6 +113,7 @@ type Holding struct {
 	Told    []Told          `json:"told"`             // deadlines
 	Closed  lease.Instant   `json:"closed,omitempty"` // when the holder began to end the session itself; zero: it did not
 	Lost    lease.Instant   `json:"lost,omitempty"`   // when it was told that the session is over; zero: it was not
+	Ended   lease.Instant   `json:"ended,omitempty"`  // when somebody else began to end it, as an operator does; zero: nobody did
 }
 
 // Told is a deadline that a holder was given.

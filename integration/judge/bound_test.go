@@ -120,6 +120,19 @@ func TestASilentSessionIsNotRenewed(t *testing.T) {
 	s.wrong(t, "leases")
 }
 
+// What somebody has ended may have had a deadline, but gets no new one.
+func TestARevokedSessionIsNotRenewed(t *testing.T) {
+	s := silence()
+	s.alive(3500, false)
+	s.wrong(t, "leases")
+	s.h.Holdings[0].Ended = ms(3400)
+	s.right(t)
+	s.h.Holdings[0].Told = append(s.h.Holdings[0].Told, history.Told{At: ms(3600), Deadline: ms(5400)})
+	s.right(t) // the answer was on its way
+	s.h.Holdings[0].Told = append(s.h.Holdings[0].Told, history.Told{At: ms(3600), Deadline: ms(5510)})
+	s.wrong(t, "leases")
+}
+
 func TestNothingIsDoneUnderASessionThatIsOver(t *testing.T) {
 	taken := record("a.x", 20_000, 1, "late")
 	taken.Producer.Session = "s"
@@ -127,9 +140,9 @@ func TestNothingIsDoneUnderASessionThatIsOver(t *testing.T) {
 		"a change": {Kind: history.Change, Tag: "late", Edges: []api.Edge{taken}, Change: &api.ChangeRequest{
 			Session: "s", Edges: []api.EdgeChange{{Name: "a.x", TakeProducer: true}},
 		}},
-		"a lease":  {Kind: history.Acquire, Session: "s", Ask: &lease.Request{}, Grant: &lease.Grant{ID: "l2"}},
-		"its own":  {Kind: history.Sessions, Fresh: api.Strict, Sessions: []lease.SessionID{"s"}},
-		"a list":   {Kind: history.Leases, Fresh: api.Default, Leases: []lease.ID{"l"}},
+		"a lease": {Kind: history.Acquire, Session: "s", Ask: &lease.Request{}, Grant: &lease.Grant{ID: "l2"}},
+		"its own": {Kind: history.Sessions, Fresh: api.Strict, Sessions: []lease.SessionID{"s"}},
+		"a list":  {Kind: history.Leases, Fresh: api.Default, Leases: []lease.ID{"l"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := silence()

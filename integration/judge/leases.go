@@ -65,12 +65,16 @@ func departures(h *history.History) map[lease.SessionID]lease.Instant {
 }
 
 // neverEarly checks that nobody saw the session ended before a deadline that its holder was told, whenever that was: neither did
-// it end early, nor was it renewed after its end. A holder that hangs up ends it itself.
+// it end early, nor was it renewed after its end. A holder that hangs up ends it itself; if somebody else ends it, no deadline counts
+// but one that must have been asked for later.
 func neverEarly(fs *findings, held history.Holding, seen lease.Instant) {
 	if held.Closed != 0 && held.Closed <= seen {
 		return
 	}
 	for _, told := range held.Told {
+		if held.Ended != 0 && told.Deadline.Add(-held.Term) <= seen {
+			continue
+		}
 		if seen < told.Deadline {
 			fs.add("leases", "session %s on node %d was seen ended %v before the deadline that its holder was told",
 				held.Session, held.Node, told.Deadline.Sub(seen))
