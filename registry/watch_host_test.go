@@ -125,9 +125,14 @@ func watch(t *testing.T, m *registry.Registry, q api.WatchRequest) watching {
 // until waits for an event.
 func (w watching) until(t *testing.T, f func(api.Event) bool) api.Event {
 	t.Helper()
-	for {
-		if e := receive(t, w.events); f(e) {
-			return e
+	for late := time.After(patience); ; {
+		select {
+		case e := <-w.events:
+			if f(e) {
+				return e
+			}
+		case <-late:
+			t.Fatalf("no such event in %v", patience)
 		}
 	}
 }
