@@ -191,3 +191,15 @@ func TestAConflictIsNotTheOutcomeOfAnEarlierCopy(t *testing.T) {
 		})
 	}
 }
+
+// That its own clock says that the session is over tells a client nothing of a copy that is on its way: the registry may take it
+// in before it ends the session.
+func TestTheOwnClockIsNotTheOutcomeOfAnEarlierCopy(t *testing.T) {
+	own, socket := onSocket(t)
+	own.mute = true
+	own.mux.Handle("POST /v1/changes", &changes{script: []func(http.ResponseWriter){hangUp}})
+	own.mux.HandleFunc("GET /v1/edges/e/history", func(w http.ResponseWriter, _ *http.Request) { give(w, []api.Change{{Revision: 5}}) })
+	_, err := dial(t, socket).Change(t.Context(), api.ChangeRequest{Edges: []api.EdgeChange{{Name: "e", Expect: 5}}})
+	require.ErrorIs(t, err, api.ErrSessionLost)
+	require.Equal(t, api.KindUnknown, api.ErrorOf(err).Kind, "%v", err)
+}

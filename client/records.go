@@ -69,7 +69,7 @@ func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, e
 	}
 	t := tour[api.ChangeResponse]{route: c.route, hedge: true, ask: func(ctx context.Context, a *API) (api.ChangeResponse, error) {
 		if c.lostIs(r.Session) {
-			return api.ChangeResponse{}, fmt.Errorf("client: session %s: %w", r.Session, api.ErrSessionLost)
+			return api.ChangeResponse{}, fmt.Errorf("client: session %s: %w: %w", r.Session, errOwnClock, api.ErrSessionLost)
 		}
 		return a.Change(ctx, r)
 	}}

@@ -26,12 +26,17 @@ func (c *Client) settle(ctx context.Context, r api.ChangeRequest, refusal error)
 		case next.Actor == r.Session && next.Detail == r.Detail && (next.Reason == r.Reason || edge.Expect == 0):
 			return fmt.Errorf("it was carried out at revision %d, and its edges have changed since: %w: %w", next.Revision, api.ErrUnknown, refusal)
 		case edge.Expect == 0: // somebody else's edge, which may have come after ours was deleted
+		case next.Revision == 0 && errors.Is(refusal, errOwnClock): // a copy may be on its way
 		default:
 			return refusal
 		}
 	}
-	return fmt.Errorf("%w; whether an earlier copy of it was carried out cannot be told any more: %w", refusal, api.ErrUnknown)
+	return fmt.Errorf("%w; whether an earlier copy of it was carried out cannot be told: %w", refusal, api.ErrUnknown)
 }
+
+// errOwnClock says that it was this process's clock that ended a session. The registry need not have ended it yet, and may still carry
+// out what was sent before.
+var errOwnClock = errors.New("by this process's clock")
 
 // successor returns what became of an edge right after a revision, nothing if it still has it. It is not known if the history
 // does not reach back so far, or begins anew since the edge was deleted.
