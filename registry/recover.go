@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -57,14 +56,23 @@ type RecoverReport struct {
 //
 // It is safe to kill: as long as it has not returned, the node does not start, and running Recover again finishes it.
 func Recover(c RecoverConfig) (RecoverReport, error) {
-	report, err := c.recover()
-	if err != nil {
-		return RecoverReport{}, fmt.Errorf("registry: recover: %w", err)
-	}
-	return report, nil
+	return c.open((*recovery).run)
 }
 
-func (c RecoverConfig) recover() (report RecoverReport, err error) {
+// SurveyRecovery says what Recover would keep and whom it would leave out, and changes nothing of what there is: to choose between
+// survivors, and before an operator is sure. As for Recover, the node's agent must be stopped.
+func SurveyRecovery(c RecoverConfig) (RecoverReport, error) {
+	c.LogStore = LogStoreAuto // as it is: to move the log would be a change
+	return c.open((*recovery).survey)
+}
+
+// open opens what there is and has do work on it.
+func (c RecoverConfig) open(do func(*recovery) (RecoverReport, error)) (report RecoverReport, err error) {
+	defer func() {
+		if err != nil {
+			report, err = RecoverReport{}, fmt.Errorf("registry: recover: %w", err)
+		}
+	}()
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -79,7 +87,7 @@ func (c RecoverConfig) recover() (report RecoverReport, err error) {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, f.store.Close()) }()
-	return (&recovery{RecoverConfig: c, files: f}).run()
+	return do(&recovery{RecoverConfig: c, files: f})
 }
 
 // recovery is one attempt.
@@ -90,33 +98,14 @@ type recovery struct {
 }
 
 func (r *recovery) run() (RecoverReport, error) {
-	// One peer says where everybody is: Recover writes a configuration, and is not on the network.
-	_, nowhere := raft.NewInmemTransport(raft.ServerAddress(r.Address))
-	conf := Config{NodeID: r.NodeID}.withDefaults().raft()
-	conf.Logger = raftguard.Logger(r.Logger)
 	path := filepath.Join(r.DataDir, fileRecovering)
-	mark, resumed, err := readMark[recoverMark](path)
+	report, err := r.rewrite(func(s *State, mark *recoverMark) (*State, error) { return r.revive(s, mark, path) })
 	if err != nil {
-		return RecoverReport{}, err
+		return report, err
 	}
-	if !resumed {
-		if mark.Left, err = r.others(*conf, nowhere); err != nil {
-			return RecoverReport{}, err
-		}
-	}
-	r.machine = reviver{state: NewState(), revive: func(s *State) (*State, error) { return r.revive(s, &mark, path) }}
-	alone := raft.Configuration{Servers: []raft.Server{
-		{Suffrage: raft.Voter, ID: raft.ServerID(r.NodeID), Address: raft.ServerAddress(r.Address)},
-	}}
-	if err := raft.RecoverCluster(conf, &r.machine, interrupted{r.store, r.interrupt}, r.store, r.snapshots, nowhere, alone); err != nil {
-		return RecoverReport{}, errors.Join(r.machine.broken, err)
-	}
-	report, err := r.report(mark)
-	report.Resumed = resumed
 	for _, step := range []func() error{
-		func() error { return err },
 		func() error { return r.interrupt("bind") },
-		func() error { return r.Bind(mark.Cluster) },
+		func() error { return r.Bind(report.Cluster) },
 		func() error { return r.interrupt("finish") },
 		func() error { return atomicfile.Remove(filepath.Join(r.DataDir, fileRestoring)) }, // what was restored is in
 		func() error { return atomicfile.Remove(path) },
@@ -126,6 +115,79 @@ func (r *recovery) run() (RecoverReport, error) {
 		}
 	}
 	return report, nil
+}
+
+// survey goes as far as the new state, which is not written.
+func (r *recovery) survey() (RecoverReport, error) {
+	var next *State
+	report, err := r.rewrite(func(s *State, mark *recoverMark) (_ *State, err error) {
+		if next, err = recovered(s, mark); err != nil {
+			return nil, err
+		}
+		r.machine.revived = next
+		return nil, errSurveyed
+	})
+	if next == nil {
+		return report, err
+	}
+	return report, nil
+}
+
+// errSurveyed ends a survey.
+var errSurveyed = errors.New("surveyed")
+
+// rewrite replaces what is on the disk by what revive makes of it, and says what that is.
+func (r *recovery) rewrite(revive func(s *State, mark *recoverMark) (*State, error)) (report RecoverReport, err error) {
+	// One peer says where everybody is: Recover writes a configuration, and is not on the network.
+	_, nowhere := raft.NewInmemTransport(raft.ServerAddress(r.Address))
+	conf := Config{NodeID: r.NodeID}.withDefaults().raft()
+	conf.Logger = raftguard.Logger(r.Logger)
+	mark, resumed, err := readMark[recoverMark](filepath.Join(r.DataDir, fileRecovering))
+	if err != nil {
+		return report, err
+	}
+	if !resumed {
+		if mark.Left, err = r.others(*conf, nowhere); err != nil {
+			return report, err
+		}
+	}
+	if report.Index, report.Term, err = r.last(); err != nil {
+		return report, err
+	}
+	r.machine = reviver{state: NewState(), revive: func(s *State) (*State, error) { return revive(s, &mark) }}
+	alone := raft.Configuration{Servers: []raft.Server{
+		{Suffrage: raft.Voter, ID: raft.ServerID(r.NodeID), Address: raft.ServerAddress(r.Address)},
+	}}
+	err = raft.RecoverCluster(conf, &r.machine, interrupted{r.store, r.interrupt}, r.store, r.snapshots, nowhere, alone)
+	if err != nil {
+		err = errors.Join(r.machine.broken, err)
+	}
+	report.Was, report.Cluster, report.Left, report.Resumed = mark.Was, mark.Cluster, mark.Left, resumed
+	if s := r.machine.revived; s != nil {
+		report.Revision, report.Level = s.Revision(), s.Level()
+		report.Edges, report.Leases, report.Sessions, report.Nodes = s.Counts()
+	}
+	return report, err
+}
+
+// last returns the index and the term of the last entry, in the log or, if that is empty, in the newest snapshot.
+func (r *recovery) last() (index, term uint64, err error) {
+	if index, err = r.store.LastIndex(); err != nil {
+		return 0, 0, err
+	}
+	list, err := r.snapshots.List()
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(list) > 0 && list[0].Index >= index {
+		return list[0].Index, list[0].Term, nil
+	}
+	var entry raft.Log
+	if index == 0 {
+		return 0, 0, nil
+	}
+	err = r.store.GetLog(index, &entry)
+	return index, entry.Term, err
 }
 
 // others returns the group's other members, by the newest configuration on the disk.
@@ -145,6 +207,21 @@ func (r *recovery) others(conf raft.Config, nowhere raft.Transport) (left []Peer
 // revive returns the state that the new group begins with, after it has been noted for good that there will be one. Until its
 // snapshot is on the disk a next attempt comes here with the old state and does the same; afterwards, with the new one.
 func (r *recovery) revive(s *State, mark *recoverMark, path string) (*State, error) {
+	next, err := recovered(s, mark)
+	if err != nil || next == s {
+		return next, err
+	}
+	if err := r.interrupt("mark"); err != nil {
+		return nil, err
+	}
+	if err := writeMark(path, *mark); err != nil {
+		return nil, err
+	}
+	return next, r.interrupt("snapshot")
+}
+
+// recovered returns the state that comes after s, which is s itself if an earlier attempt has written it, and notes it in mark.
+func recovered(s *State, mark *recoverMark) (*State, error) {
 	switch s.Cluster() {
 	case "":
 		return nil, fmt.Errorf("this node has never heard of a cluster: nothing to recover: %w", api.ErrNotFound)
@@ -156,26 +233,7 @@ func (r *recovery) revive(s *State, mark *recoverMark, path string) (*State, err
 	}
 	next := s.Recovered()
 	mark.Was, mark.Cluster = s.Cluster(), next.Cluster()
-	if err := r.interrupt("mark"); err != nil {
-		return nil, err
-	}
-	if err := writeMark(path, *mark); err != nil {
-		return nil, err
-	}
-	return next, r.interrupt("snapshot")
-}
-
-func (r *recovery) report(mark recoverMark) (RecoverReport, error) {
-	list, err := r.snapshots.List()
-	if err != nil || len(list) == 0 {
-		return RecoverReport{}, errors.Join(errors.New("the new snapshot is not there"), err)
-	}
-	s := r.machine.revived
-	report := RecoverReport{
-		Was: mark.Was, Cluster: mark.Cluster, Index: list[0].Index, Term: list[0].Term, Revision: s.Revision(), Level: s.Level(), Left: mark.Left,
-	}
-	report.Edges, report.Leases, report.Sessions, report.Nodes = s.Counts()
-	return report, nil
+	return next, nil
 }
 
 // recoverMark stands in DataDir from before the first thing that a recovery changes until after the last.
@@ -215,63 +273,4 @@ func writeMark[M any](path string, mark M) error {
 		return err
 	}
 	return atomicfile.Write(path, append(b, '\n'))
-}
-
-// reviver is the state machine in a recovery: it goes where the disk leads, and hands out what revive makes of that.
-type reviver struct {
-	state   *State
-	revive  func(*State) (*State, error)
-	revived *State
-	broken  error
-}
-
-// Apply applies an entry. Entries that nobody knows to be committed are among them: they may have been.
-func (m *reviver) Apply(log *raft.Log) any {
-	if m.broken != nil {
-		return nil
-	}
-	c, proposed, err := decodeCommand(log.Data)
-	if err != nil {
-		m.broken = fmt.Errorf("log entry %d of term %d: %w", log.Index, log.Term, err)
-		return nil
-	}
-	m.state, _ = m.state.Step(Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c})
-	return nil
-}
-
-// Restore reads a snapshot of the old group's.
-func (m *reviver) Restore(r io.ReadCloser) error {
-	s, err := ReadState(r)
-	if err == nil {
-		m.state = s
-	}
-	return err
-}
-
-// Snapshot returns the state of the new group.
-func (m *reviver) Snapshot() (raft.FSMSnapshot, error) {
-	if m.broken != nil {
-		return nil, m.broken
-	}
-	s, err := m.revive(m.state)
-	if err != nil {
-		m.broken = err // raft passes on no more than its text
-		return nil, err
-	}
-	m.revived = s
-	return snapshot{s}, nil
-}
-
-// interrupted is the log in a recovery.
-type interrupted struct {
-	raft.LogStore
-	interrupt func(step string) error
-}
-
-// DeleteRange comes when the new snapshot is on the disk.
-func (l interrupted) DeleteRange(lowest, highest uint64) error {
-	if err := l.interrupt("log"); err != nil || lowest == 0 || highest < lowest {
-		return err // an earlier attempt may have deleted it all
-	}
-	return l.LogStore.DeleteRange(lowest, highest)
 }

@@ -79,6 +79,43 @@ func TestTheLastOneGoesOnAlone(t *testing.T) {
 	}
 }
 
+// What a recovery would keep is said before it is done, again and again, with nothing changed; also after one that was cut short.
+func TestARecoveryIsSurveyed(t *testing.T) {
+	for _, snapshotted := range []bool{false, true} {
+		c, survivor, was := lost(t, snapshotted)
+		var told string
+		config := survivor.recovery(bound(&told))
+		first, err := registry.SurveyRecovery(config)
+		require.NoError(t, err)
+		require.Equal(t, was.Cluster()+".2", first.Cluster)
+		again, err := registry.SurveyRecovery(config)
+		require.NoError(t, err)
+		require.Equal(t, first, again)
+		require.Empty(t, told)
+		require.NoFileExists(t, filepath.Join(survivor.dir, "recovering.json"))
+
+		cut := errors.New("killed")
+		_, err = registry.Recover(registry.Interrupted(config, func(step string) error {
+			if step == "log" {
+				return cut
+			}
+			return nil
+		}))
+		require.ErrorContains(t, err, "killed")
+		resumed, err := registry.SurveyRecovery(config)
+		require.NoError(t, err)
+		require.True(t, resumed.Resumed)
+		resumed.Resumed = false
+		require.Equal(t, first, resumed)
+
+		done, err := registry.Recover(config)
+		require.NoError(t, err)
+		done.Resumed = false
+		require.Equal(t, first, done)
+		requireRevived(t, c, survivor, was)
+	}
+}
+
 // A recovery is cut short at each of its steps: it is finished by the next one, and no agent starts in between. If it had not
 // begun, one does, and finds everything as it was.
 func TestRecoveryIsFinishedWhereverItWasCutShort(t *testing.T) {

@@ -298,10 +298,16 @@ func TestAMajorityIsLost(t *testing.T) {
 	require.Equal(t, exitUsage, code, "its agent runs")
 	require.Contains(t, stderr, "in use")
 	a.kill(0, syscall.SIGKILL)
-	code, stdout, stderr := command(t, "operator", "raft", "recover", "--data-dir", dir, "--bind", bind, "--yes", "--json")
+	code, stdout, stderr := command(t, "operator", "raft", "recover", "--data-dir", dir, "--bind", bind, "--json")
+	require.Equal(t, exitUsage, code, "nothing is done without --yes")
+	require.Contains(t, stderr, "nothing was changed")
+	var would, said recovered
+	require.NoError(t, json.Unmarshal([]byte(stdout), &would))
+	require.Equal(t, 1, would.Edges)
+	code, stdout, stderr = command(t, "operator", "raft", "recover", "--data-dir", dir, "--bind", bind, "--yes", "--json")
 	require.Equal(t, exitOK, code, stderr)
-	var said recovered
 	require.NoError(t, json.Unmarshal([]byte(stdout), &said))
+	require.Equal(t, would, said)
 	require.Len(t, said.Left, 2)
 	require.NotEqual(t, said.Was, said.Cluster)
 	a.start(0)

@@ -64,7 +64,7 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		{"operator raft remove-peer", `grafnode operator raft remove-peer: ID is missing`},
 		{"operator raft transfer-leader a b", `grafnode operator raft transfer-leader: "b" is one argument too many`},
 		{"operator raft recover", `grafnode operator raft recover: --data-dir and --bind are required`},
-		{"operator raft recover --data-dir D --bind 127.0.0.1", `grafnode operator raft recover: would make a cluster of its own`},
+		{"operator raft recover --data-dir D --bind 127.0.0.1", `grafnode: --data-dir: no node's data directory`},
 		{"operator raft recover --data-dir D --bind 127.0.0.1 --yes", `grafnode: --data-dir: no node's data directory`},
 		{"operator snapshot save", `grafnode operator snapshot save: FILE is missing`},
 		{"operator snapshot restore " + dir + "/none", `grafnode: open ` + dir + `/none: no such file`},

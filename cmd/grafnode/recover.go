@@ -36,15 +36,16 @@ func newRecover() *cobra.Command {
 		Use:   "recover",
 		Short: "Make a new cluster of one node's copy, when a majority is lost for good",
 		Long: `Works on the data directory of a node whose agent is stopped. The group becomes this one node, with what it has of the registry,
-under a new cluster ID. Choose the surviving node with the highest revision (grafnode status, before you stop it).
+under a new cluster ID. Run it without --yes on each survivor: it says what that one would keep, and changes nothing. Choose the one
+whose log ends in the highest term and, of those, at the highest index.
 
 What only the lost nodes had is gone. Every revision and generation jumps ahead, so that nothing they granted is granted again.
 The other nodes of the old cluster are left out for good: wipe their data directories, then start them; they join as new ones. Never
 recover two nodes of one cluster: that makes two clusters.
 
-Without --yes, says what it would do and changes nothing. It is safe to interrupt: the node does not start until recover, run
-again, has finished.`,
+It is safe to interrupt: the node does not start until recover, run again, has finished.`,
 		Example: `  systemctl stop grafnode
+  grafnode operator raft recover --data-dir /var/lib/grafnode --bind 10.0.0.1:7400
   grafnode operator raft recover --data-dir /var/lib/grafnode --bind 10.0.0.1:7400 --yes
   systemctl start grafnode`,
 		Args: exactly(),
@@ -52,23 +53,21 @@ again, has finished.`,
 			if c.DataDir == "" || c.Bind == "" {
 				return usagef("%s: --data-dir and --bind are required, as they were given to the agent (see %q)", cmd.CommandPath(), cmd.CommandPath()+" --help")
 			}
-			if !sure {
-				return usagef("%s: would make a cluster of its own of what lies in %s, at %s, and leave all other nodes out for good; "+
-					"nothing was changed: run it again with --yes", cmd.CommandPath(), c.DataDir, c.Bind)
-			}
 			c.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-			report, err := node.Recover(c)
+			do := node.Recover
+			if !sure {
+				do = node.SurveyRecovery
+			}
+			report, err := do(c)
 			if err != nil {
 				return err
 			}
-			said := recovered{
-				Was: report.Was, Cluster: report.Cluster, Index: report.Index, Term: report.Term, Revision: report.Revision,
-				Edges: report.Edges, Leases: report.Leases, Sessions: report.Sessions, Nodes: report.Nodes, Left: []locator.NodeID{}, Resumed: report.Resumed,
+			said := recoveredOf(report)
+			if err := r.show(cmd, said, "", func(w io.Writer) { recoveredDetail(w, said, sure) }); err != nil || sure {
+				return err
 			}
-			for _, peer := range report.Left {
-				said.Left = append(said.Left, peer.ID)
-			}
-			return r.show(cmd, said, "", func(w io.Writer) { recoveredDetail(w, said) })
+			return usagef("%s: nothing was changed: run it again with --yes, on the survivor whose log ends in the highest term and at the "+
+				"highest index, and on no other", cmd.CommandPath())
 		},
 	}
 	f := cmd.Flags()
@@ -80,15 +79,31 @@ again, has finished.`,
 	return cmd
 }
 
-func recoveredDetail(w io.Writer, r recovered) {
+func recoveredOf(r node.RecoverReport) recovered {
+	said := recovered{
+		Was: r.Was, Cluster: r.Cluster, Index: r.Index, Term: r.Term, Revision: r.Revision, Edges: r.Edges, Leases: r.Leases,
+		Sessions: r.Sessions, Nodes: r.Nodes, Left: []locator.NodeID{}, Resumed: r.Resumed,
+	}
+	for _, peer := range r.Left {
+		said.Left = append(said.Left, peer.ID)
+	}
+	return said
+}
+
+// recoveredDetail prints what was done or, if it was not, what would be.
+func recoveredDetail(w io.Writer, r recovered, done bool) {
+	kept, next := "kept", "start this agent; wipe the others' data directories and start them: they join as new nodes"
+	if !done {
+		kept, next = "would keep", "the same with --yes, on one survivor only"
+	}
 	left := make([]string, len(r.Left))
 	for i, id := range r.Left {
 		left[i] = string(id)
 	}
 	fmt.Fprintf(w, "cluster\t%s, before: %s\n", r.Cluster, dash(r.Was))
-	fmt.Fprintf(w, "kept\tlog up to index %d of term %d\n", r.Index, r.Term)
+	fmt.Fprintf(w, "%s\tlog up to term %d, index %d\n", kept, r.Term, r.Index)
 	fmt.Fprintf(w, "revision\t%d from now on\n", r.Revision)
 	fmt.Fprintf(w, "holds\t%d edges, %d leases, %d sessions, %d nodes\n", r.Edges, r.Leases, r.Sessions, r.Nodes)
 	fmt.Fprintf(w, "left out\t%s\n", dash(strings.Join(left, ", ")))
-	fmt.Fprintf(w, "next\tstart this agent; wipe the others' data directories and start them: they join as new nodes\n")
+	fmt.Fprintf(w, "next\t%s\n", next)
 }
