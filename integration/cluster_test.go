@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,9 +100,21 @@ func (c *cluster) newNode(i int, join []string) *node {
 	return nd
 }
 
+// ports is the next that freePort tries, so that tests that run at once get different ones.
+var ports = struct {
+	sync.Mutex
+	next int
+}{next: 17000 + int(time.Now().UnixNano()/1000%8000)}
+
 // freePort returns a port that was free on 127.0.0.1 with the one above it, below the range that the kernel hands out.
 func freePort(t *testing.T) int {
-	for port := 17000 + int(time.Now().UnixNano()/1000%8000); port < 30000; port += 2 {
+	ports.Lock()
+	defer ports.Unlock()
+	for range 6500 {
+		port := ports.next
+		if ports.next += 2; ports.next >= 30000 {
+			ports.next = 17000
+		}
 		a, errA := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		b, errB := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
 		if errA == nil {

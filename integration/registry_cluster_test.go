@@ -69,6 +69,7 @@ type ensemble struct {
 // ensembleConfig says what an ensemble is made of.
 type ensembleConfig struct {
 	nodes int
+	small bool                      // each has a small disk of its own, which can be full; needs a namespace
 	tags  string                    // build tags of the nodes
 	flags []string                  // more flags for them
 	env   []string                  // and more environment
@@ -105,6 +106,10 @@ func (e *ensemble) newMember(i int, c ensembleConfig, addresses []string) *membe
 		m.args = append(m.args, c.each(i)...)
 	}
 	m.env = append([]string{"GRAFNODE_FAULT_DISK=" + m.disk, "GRAFNODE_FAULT_DIAL=" + e.wires.dials(i)}, c.env...)
+	if c.small {
+		require.NoError(e.t, os.MkdirAll(m.data, 0o700))
+		require.NoError(e.t, syscall.Mount("grafnode-test", m.data, "tmpfs", 0, "size=64m,mode=700"))
+	}
 	if w, ok := e.wires.(*network); ok {
 		m.host = w.hosts[i]
 		m.enter(m.host)

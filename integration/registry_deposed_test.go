@@ -21,6 +21,7 @@ import (
 // term is much longer than its pause: if that were over, its allowance were, too, and even a keeper that is wrong had nothing to give.
 func TestDeposedLeaderRenewsNothing(t *testing.T) {
 	needsTime(t)
+	t.Parallel()
 	torture{nodes: 3, tags: "faults", each: patientFirst, idle: true, script: deposeFirst}.run(t)
 }
 

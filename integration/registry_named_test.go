@@ -36,6 +36,7 @@ func TestNamedFaults(t *testing.T) {
 		"etcd-9888 ten leaders in a term": {transfers, transfers},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			torture{nodes: 3, tags: "faults", plan: plan, groups: 6, think: 40 * time.Millisecond}.run(t)
 		})
 	}
@@ -75,6 +76,7 @@ func (m *member) write(ctx context.Context) (at api.Revision, err error) {
 // A leader whose disk hangs keeps its followers from electing another (hashicorp/raft#503, #666): here it gives up.
 func TestRaft503LeaderDiskHangs(t *testing.T) {
 	needsTime(t)
+	t.Parallel()
 	e := small(t)
 	leader, others := e.leads()
 	require.NoError(t, leader.sick("hang"))
@@ -90,6 +92,7 @@ func TestRaft503LeaderDiskHangs(t *testing.T) {
 // A follower whose disk hiccups never gets another entry (hashicorp/raft#612): here it catches up, and the leader stays.
 func TestRaft612FollowerDiskStalls(t *testing.T) {
 	needsTime(t)
+	t.Parallel()
 	e := small(t)
 	leader, others := e.leads()
 	before, err := leader.api.Status(t.Context())
@@ -116,6 +119,7 @@ func TestRaft612FollowerDiskStalls(t *testing.T) {
 // A transfer that a partition interrupts leaves a leader that refuses every write, for ever (hashicorp/raft#696).
 func TestRaft696TransferInterrupted(t *testing.T) {
 	needsTime(t)
+	t.Parallel()
 	e := small(t)
 	for range 3 {
 		leader, others := e.leads()
@@ -147,6 +151,7 @@ func TestRaft696TransferInterrupted(t *testing.T) {
 // A watch that goes on at a member which is behind gets what it had already, or nothing for ever (etcd#15271, #20221).
 func TestEtcd15271WatchGoesOnAtALaggard(t *testing.T) {
 	needsTime(t)
+	t.Parallel()
 	e := small(t)
 	leader, others := e.leads()
 	lag, b := others[0], newBreaker(e, nil)
@@ -209,6 +214,7 @@ func (c stage) takeOver(t *testing.T, was api.Edge) api.Edge {
 // A node that is told to bootstrap, and has state, founds another cluster when it starts alone (seaweedfs#10880).
 func TestSeaweedfs10880BootstrapFlagOnRestart(t *testing.T) {
 	needsTime(t)
+	t.Parallel()
 	e := small(t)
 	before, err := e.members[0].api.Status(t.Context())
 	require.NoError(t, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -28,10 +27,12 @@ type breaker struct {
 	drops map[[2]int]int // how many faults want a way to be closed
 
 	replacing sync.Mutex // one node at a time
+	replaced  []replacement
+	done      map[string]int // faults that did what they are for
 }
 
 func newBreaker(e *ensemble, rec *history.Recorder) *breaker {
-	return &breaker{e: e, rec: rec, drops: map[[2]int]int{}}
+	return &breaker{e: e, rec: rec, drops: map[[2]int]int{}, done: map[string]int{}}
 }
 
 // run carries out one phase after the other, and heals after each.
@@ -45,6 +46,9 @@ func (b *breaker) run(ctx context.Context, phases []nemesis.Phase) error {
 			return fmt.Errorf("phase %d, %v: %w", i+1, phase, err)
 		}
 		b.rec.Fault("healed")
+		if err := b.confirm(ctx); err != nil {
+			return fmt.Errorf("phase %d, %v: %w", i+1, phase, err)
+		}
 	}
 	return nil
 }
@@ -108,6 +112,8 @@ func (b *breaker) step(ctx context.Context, s nemesis.Step) error {
 		return errors.Join(err, hit[0].sick(""))
 	case nemesis.FailDisk:
 		return b.failDisk(ctx, hit[0])
+	case nemesis.FullDisk:
+		return b.fillDisk(ctx, s, hit[0])
 	case nemesis.Replace:
 		return b.replace(ctx, hit[0])
 	case nemesis.Transfer, nemesis.Snapshot:
@@ -169,49 +175,6 @@ func (b *breaker) restartAll(ctx context.Context, down time.Duration) error {
 		errs = append(errs, m.revive())
 	}
 	return errors.Join(errs...)
-}
-
-// failDisk fails the next write. The node must end for it, and never try again.
-func (b *breaker) failDisk(ctx context.Context, m *member) error {
-	if err := m.sick("fail"); err != nil {
-		return err
-	}
-	ended := m.ended()
-	limit, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for writes := true; writes; {
-		_, _ = m.api.PutCheckpoint(limit, "probe", api.CheckpointRequest{Epoch: 1}) // something to write
-		select {
-		case <-ended:
-			writes = false
-		case <-limit.Done(): // it may be stopped, or cut off, and write nothing
-			writes = false
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return errors.Join(m.sick(""), m.revive())
-}
-
-// replace does what operators do to a host that is to be given back: its node is removed, and another comes at its address, with
-// nothing. One that could not be removed, because of other faults, stays.
-func (b *breaker) replace(ctx context.Context, m *member) error {
-	b.replacing.Lock()
-	defer b.replacing.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	was, err := m.api.Status(ctx)
-	if err == nil {
-		err = m.api.RemoveServer(ctx, was.Node)
-	}
-	b.rec.Fault("removal of %v: %v", m, err)
-	if err != nil {
-		return nil
-	}
-	m.crash()
-	if err := os.RemoveAll(m.data); err != nil {
-		return err
-	}
-	return m.revive()
 }
 
 // operate does what operators do. It may fail: other things are broken at the same time.

@@ -49,6 +49,7 @@ func holdAlone(socket string) int {
 // open and its node well, and nothing that it sends when it wakes brings it back. Three at once, by way of three nodes.
 func TestHolderStoppedLongerThanItsLease(t *testing.T) {
 	needsTime(t)
+	t.Parallel()
 	torture{nodes: 3, tags: "faults", groups: 4, think: 30 * time.Millisecond, script: func(ctx context.Context, e *ensemble, rec *history.Recorder) error {
 		t.Run("holders", func(t *testing.T) {
 			for _, m := range e.members {

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -13,22 +12,28 @@ import (
 
 // Nodes that are wrong on purpose are found out, each by the checker whose business its bug is. What a bug breaks may need luck
 // to be seen, so there are several runs; a checker that sees nothing in all of them is blind.
+//
+// Two bugs are not among them. That a deposed leader's expiry counts cannot be had from outside: it takes an expiry that a node
+// decides on in one term and appends in a later one of its own, while all that waits at a leader is refused as soon as it is
+// deposed. That generations are used again after a restore takes a restore. Package registry/simulate has both.
 func TestPlantedBugsAreFound(t *testing.T) {
 	needsTime(t)
-	leaderAway := []nemesis.Phase{
-		{{Kind: nemesis.Stop, Nodes: []int{nemesis.Leader}, For: 4 * time.Second}, {Kind: nemesis.Cut, Nodes: []int{nemesis.Leader}, At: 4500 * time.Millisecond, For: 3 * time.Second}},
-	}
+	// A leader that believes in itself for longer than the others do is cut off, from them and not from clients.
+	leaderAway := []nemesis.Phase{{
+		{Kind: nemesis.Transfer, Nodes: []int{0}}, {Kind: nemesis.Cut, Nodes: []int{0}, At: 1500 * time.Millisecond, For: 6 * time.Second},
+	}}
 	quiet := []nemesis.Phase{{{Kind: nemesis.Snapshot, Nodes: []int{0}, At: 5 * time.Second, For: time.Second}}}
 	for bug, c := range map[string]struct {
 		run   torture
 		check string
 	}{
-		"stale-read":     {torture{plan: slices.Repeat(leaderAway, 2)}, "edges"},
+		"stale-read":     {torture{plan: leaderAway, each: patientFirst}, "edges"},
 		"missed-event":   {torture{plan: quiet}, "watches"},
 		"lost-tombstone": {torture{plan: quiet}, "records"},
 		"early-ack":      {torture{idle: true, each: patientFirst, script: deposeFirst}, "leases"},
 	} {
 		t.Run(bug, func(t *testing.T) {
+			t.Parallel()
 			run := c.run
 			run.nodes, run.tags, run.env = 3, "faults,planted", []string{"GRAFNODE_PLANT=" + bug}
 			run.groups, run.think = 4, 30*time.Millisecond

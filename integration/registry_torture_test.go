@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,11 +63,12 @@ func TestRegistryTorture(t *testing.T) {
 	for name, c := range map[string]torture{
 		"3 by proxy":      {nodes: 3, kinds: faults},
 		"5 by proxy":      {nodes: 5, kinds: withRing(faults)},
-		"3 in namespaces": {nodes: 3, kinds: faults, hub: true},
-		"5 in namespaces": {nodes: 5, kinds: withRing(faults), hub: true},
+		"3 in namespaces": {nodes: 3, kinds: append(slices.Clone(faults), nemesis.FullDisk), hub: true},
+		"5 in namespaces": {nodes: 5, kinds: append(withRing(faults), nemesis.FullDisk), hub: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.phases, c.tags, c.think = 7, "faults", 80*time.Millisecond
+			t.Parallel() // two at a time on two processors: nodes mostly wait
+			c.phases, c.tags, c.think = 5, "faults", 80*time.Millisecond
 			c.run(t)
 		})
 	}
@@ -75,6 +78,9 @@ func TestRegistryTorture(t *testing.T) {
 func (c torture) run(t *testing.T) {
 	if c.hub && inNamespace(t, c.tags) {
 		return
+	}
+	if c.hub { // what is mounted here stays here, and goes with this process
+		require.NoError(t, syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
 	}
 	r := c.drive(t)
 	if found := judge.Judge(r.history, patience); len(found) > 0 {
@@ -109,7 +115,7 @@ func (c torture) drive(t *testing.T) *result {
 	if *storeFlag != "" {
 		flags = append(flags, "--log-store", *storeFlag)
 	}
-	e := newEnsemble(t, r.dir, ensembleConfig{nodes: c.nodes, tags: c.tags, flags: flags, env: c.env, each: c.each}, w, addresses)
+	e := newEnsemble(t, r.dir, ensembleConfig{nodes: c.nodes, tags: c.tags, flags: flags, env: append(c.env, "GRAFNODE_FAULT_SNAPSHOT=256"), each: c.each, small: c.hub}, w, addresses)
 	rec := history.NewRecorder(r.seed)
 	phases := c.phases
 	if *phaseFlag > 0 {
@@ -123,8 +129,11 @@ func (c torture) drive(t *testing.T) *result {
 		if c.script != nil {
 			return c.script(ctx, e, rec)
 		}
-		return newBreaker(e, rec).run(ctx, plan)
+		b := newBreaker(e, rec)
+		defer func() { t.Log(b.done) }()
+		return b.run(ctx, plan)
 	})
+	r.snapshots(e)
 	if broke == nil {
 		broke = e.finals(t.Context(), rec)
 	}
@@ -240,6 +249,17 @@ func (m *member) final(ctx context.Context) (f history.Final, err error) {
 		}
 	}
 	return f, nil
+}
+
+// snapshots tells how many the nodes made by themselves, and how many were sent to nodes that lagged.
+func (r *result) snapshots(e *ensemble) {
+	made, sent := 0, 0
+	for _, m := range e.members {
+		log, _ := os.ReadFile(m.log)
+		made += bytes.Count(log, []byte("snapshot complete up to"))
+		sent += bytes.Count(log, []byte("installed remote snapshot"))
+	}
+	r.t.Logf("%d snapshots made, %d sent to others", made, sent)
 }
 
 // say tells how much there was to judge.

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -66,7 +67,7 @@ func (p *proxies) undrop(from, to int) error {
 // hubEnv tells a copy of the tests that it has a network namespace of its own.
 const hubEnv = "GRAFNODE_TEST_HUB"
 
-// inNamespace runs the calling test in a copy of this process that has a network namespace, and reports true in the process
+// inNamespace runs the calling test in a copy of this process that has namespaces of its own, for networks and disks, and reports true in the process
 // that only waited for it. In the copy it returns false: the test goes on there, and whatever it dials is dialled from there.
 func inNamespace(t *testing.T, tags ...string) bool {
 	t.Helper()
@@ -81,13 +82,16 @@ func inNamespace(t *testing.T, tags ...string) bool {
 	for _, tag := range tags {
 		cmd.Env = append(cmd.Env, binEnv(tag)+"="+built(t, tag))
 	}
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNET}
+	var out bytes.Buffer // others run beside it
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
 	started := make(chan error)
 	starts <- func() { started <- cmd.Start() }
 	require.NoError(t, <-started)
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	require.NoError(t, cmd.Wait(), "the test in its namespace")
+	err := cmd.Wait()
+	t.Logf("%s", bytes.TrimSpace(out.Bytes()))
+	require.NoError(t, err, "the test in its namespace")
 	return true
 }
 

@@ -20,6 +20,7 @@ const (
 	Flap       Kind = "flap"        // a cable goes in and out
 	SlowDisk   Kind = "slow-disk"   // each write takes longer
 	FailDisk   Kind = "fail-disk"   // a write fails; the node ends, and is started again
+	FullDisk   Kind = "full-disk"   // no room is left; the node may end for it, and is started again when there is some
 	Restart    Kind = "restart"     // SIGTERM, and started again
 	RestartAll Kind = "restart-all" // all nodes are killed at once and started again
 	Transfer   Kind = "transfer"    // leadership goes to another node
