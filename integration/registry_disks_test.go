@@ -45,7 +45,7 @@ func (b *breaker) replace(ctx context.Context, m *member) error {
 	defer cancel()
 	was, err := m.api.Status(ctx)
 	if err == nil {
-		err = m.api.RemoveServer(ctx, was.Node)
+		err = m.api.RemoveServer(ctx, was.Node, true)
 	}
 	b.rec.Fault("removal of %v: %v", m, err)
 	if err != nil {

@@ -275,9 +275,9 @@ func (r *result) say() {
 	for _, h := range r.history.Holdings {
 		told += len(h.Told)
 	}
-	r.t.Logf("seed %d: %d calls (%d applied, %d refused, %d unknown), %d lines of %d watch streams, %d deadlines of %d sessions",
+	r.t.Logf("seed %d: %d calls (%d applied, %d refused, %d unknown), %d lines of %d watch streams, %d deadlines of %d sessions, %d of which had to end by a bound",
 		r.seed, len(r.history.Ops), outcomes[history.Applied], outcomes[history.Refused], outcomes[history.Unknown],
-		lines, len(r.history.Streams), told, len(r.history.Holdings))
+		lines, len(r.history.Streams), told, len(r.history.Holdings), judge.Bounded(r.history))
 }
 
 // end removes what the run left, unless it is needed to find out what went wrong.

@@ -22,27 +22,55 @@ const (
 // a quarter after its leader had taken over. It is judged only where the history shows that one leader was at work at the bound
 // and behind it.
 func outlived(fs *findings, h *history.History) {
-	leaders, done, signs := reigns(h.Samples), worked(h), signsOfLife(h)
+	signs := signsOfLife(h)
+	for _, b := range bounds(h) {
+		if last := signs[b.session]; b.over < last {
+			fs.add("leases", "session %s was alive %v after its bound, although node %d led term %d and carried out changes",
+				b.session, last.Sub(b.due), b.leader.node, b.leader.term)
+		}
+	}
+}
+
+// bound is by when a session that fell silent had to be over, for one leader at least was at work.
+type bound struct {
+	session lease.SessionID
+	leader  reign
+	due     lease.Instant // the bound itself
+	over    lease.Instant // when the leader had done other work since
+}
+
+// Bounded returns how many silences there were at whose end the history shows that the session had to be over.
+func Bounded(h *history.History) int { return len(bounds(h)) }
+
+func bounds(h *history.History) (all []bound) {
+	leaders, done := reigns(h.Samples), worked(h)
 	for _, held := range h.Holdings {
 		for i, beat := range held.Beats {
 			next := forever
 			if i+1 < len(held.Beats) {
 				next = held.Beats[i+1].Sent
 			}
-			if beat.Heard == 0 || held.Term == 0 || signs[held.Session] < beat.Heard.Add(2*held.Term) || next < beat.Heard.Add(2*held.Term) {
+			if beat.Heard == 0 || held.Term == 0 || next < beat.Heard.Add(2*held.Term) {
 				continue
 			}
-			for _, r := range leaders {
-				due := max(r.heard(h, held, beat).Add(held.Term), r.after(done, r.from, enforceSteps).Add(lease.Allowance(held.Term)))
-				over := r.after(done, due.Add(enforceGrace), enforceSteps)
-				if over < next && over < signs[held.Session] {
-					fs.add("leases", "session %s on node %d was alive %v after its bound, although node %d led term %d and carried out changes",
-						held.Session, held.Node, signs[held.Session].Sub(due), r.node, r.term)
-					break
-				}
+			if b := boundOf(h, leaders, done, held, beat); b.over < next {
+				all = append(all, b)
 			}
 		}
 	}
+	return all
+}
+
+// boundOf returns the first bound that a leader had to see to if nothing was heard after a beat; over is forever if there is none.
+func boundOf(h *history.History, leaders []reign, done []history.Op, held history.Holding, beat history.Beat) bound {
+	first := bound{over: forever}
+	for _, r := range leaders {
+		due := max(r.heard(h, held, beat).Add(held.Term), r.after(done, r.from, enforceSteps).Add(lease.Allowance(held.Term)))
+		if over := r.after(done, due.Add(enforceGrace), enforceSteps); over < first.over {
+			first = bound{held.Session, r, due, over}
+		}
+	}
+	return first
 }
 
 // heard returns when the last renewal that a beat led to can have reached the leader. A node renews a silent session for two
