@@ -27,9 +27,14 @@ func (a *API) Raft(ctx context.Context, c api.Consistency) (r api.Raft, err erro
 	return r, a.call(ctx, get("/v1/operator/raft", c), &r)
 }
 
-// RemoveServer takes a member out of the Raft group: an operator's verb, for a node that is gone for good.
-func (a *API) RemoveServer(ctx context.Context, id locator.NodeID) error {
-	return a.call(ctx, request{method: http.MethodDelete, path: "/v1/operator/raft/" + url.PathEscape(string(id))}, nil)
+// RemoveServer takes a member out of the Raft group: an operator's verb, for a node that is gone for good. It is refused as
+// api.ErrConflict while the node runs, unless forced.
+func (a *API) RemoveServer(ctx context.Context, id locator.NodeID, force bool) error {
+	r := request{method: http.MethodDelete, path: "/v1/operator/raft/" + url.PathEscape(string(id))}
+	if force {
+		r.query = url.Values{"force": {"true"}}
+	}
+	return a.call(ctx, r, nil)
 }
 
 // RemoveNode forgets a node that will not come back and is no member of the Raft group any more. It is refused while leases or

@@ -241,7 +241,7 @@ func TestPlainVerbsSayWhetherTheirOutcomeIsOpen(t *testing.T) {
 		"revoke":   func() error { return a.RevokeLease(ctx, "l", "") },
 		"put":      func() error { _, err := a.PutCheckpoint(ctx, "k", api.CheckpointRequest{}); return err },
 		"blocks":   func() error { return a.WriteBlocks(ctx, "l", 1, 1, []byte("b"), 0) },
-		"remove":   func() error { return a.RemoveServer(ctx, "n") },
+		"remove":   func() error { return a.RemoveServer(ctx, "n", false) },
 		"transfer": func() error { _, err := a.TransferLeadership(ctx, api.TransferRequest{}); return err },
 	} {
 		require.ErrorIs(t, ask(), api.ErrUnknown, name)

@@ -139,7 +139,7 @@ func (r *Registry) Promote(ctx context.Context, id locator.NodeID) error {
 // new one. api.ErrNotFound if there is no such member; else as for Apply.
 func (r *Registry) RemoveServer(ctx context.Context, id locator.NodeID) error {
 	if id == r.cfg.NodeID && r.readyTerm() != 0 {
-		return fmt.Errorf("%s leads: transfer leadership first: %w", id, api.ErrConflict)
+		return api.Errorf(api.KindConflict, "node %s leads: hand leadership on first (operator raft transfer-leader)", id)
 	}
 	return r.change(ctx, verbRemove, id, func(now raft.ConfigurationFuture, timeout time.Duration) raft.IndexFuture {
 		return r.raft.RemoveServer(server(now.Configuration(), id).ID, now.Index(), timeout)
@@ -217,9 +217,9 @@ func heir(members []Member, id locator.NodeID, limit time.Duration) (Member, err
 	for _, m := range members {
 		switch {
 		case id != "" && m.ID == id && m.Leader:
-			return Member{}, fmt.Errorf("%s leads already: %w", id, api.ErrConflict)
+			return Member{}, api.Errorf(api.KindConflict, "node %s leads already", id)
 		case id != "" && m.ID == id && !m.Voter:
-			return Member{}, fmt.Errorf("%s does not vote yet: %w", id, api.ErrConflict)
+			return Member{}, api.Errorf(api.KindConflict, "node %s does not vote yet: wait until it has caught up (operator health --wait)", id)
 		case id != "" && m.ID == id:
 			return m, nil
 		case id != "" || m.Leader || !m.Voter || m.LastContact < 0 || m.LastContact > limit:

@@ -186,6 +186,7 @@ func (f fakeFounding) Promise(api.FoundRequest) error { return f.err }
 type fixture struct {
 	registry *fakeRegistry
 	group    *fakeGroup
+	gossip   fakeGossip
 	blocks   *fakeBlocks
 	server   *Server
 	url      string
@@ -204,7 +205,7 @@ func newFixture(t *testing.T) *fixture {
 	apply(t, reg, registry.InitCluster{Cluster: "c1"})
 	apply(t, reg, registry.OpenSession{Session: "s1", Stage: "parse", Node: "n1", Incarnation: 1, TTL: 10 * time.Second,
 		Token: sha256.Sum256([]byte("secret"))})
-	f := &fixture{registry: reg, group: &fakeGroup{registry: reg, saved: "snapshot of c1"}, blocks: &fakeBlocks{}}
+	f := &fixture{registry: reg, group: &fakeGroup{registry: reg, saved: "snapshot of c1"}, gossip: gossip, blocks: &fakeBlocks{}}
 	for i, m := range gossip {
 		f.group.members = append(f.group.members, registry.Member{
 			Server: registry.Server{Peer: registry.Peer{ID: m.ID, Address: m.Address}, Voter: true}, Leader: i == 0, Matched: 100,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -55,21 +56,47 @@ func (s *Server) servers(state *registry.State) ([]api.RaftServer, error) {
 	return servers, nil
 }
 
-// removeServer takes a member out of the group. It does not ask whether that leaves enough of them: an operator who removes the
-// second of three dead nodes knows why. Raft itself needs a majority of what there is to agree.
+// removeServer takes a member out of the group, which must be gone unless force is set: one that lives is taken in again at once, and
+// is more likely a slip. It does not ask whether that leaves enough of them: an operator who removes the second of three dead
+// nodes knows why. Raft itself needs a majority of what there is to agree.
 func (s *Server) removeServer(w http.ResponseWriter, r *http.Request) error {
-	if err := queryOf(r).check(); err != nil {
+	q := queryOf(r)
+	force := q.flag("force")
+	if err := q.check(); err != nil {
 		return err
 	}
-	id := r.PathValue("id")
-	if err := checkID("node ID", id); err != nil {
+	id := locator.NodeID(r.PathValue("id"))
+	if err := checkID("node ID", string(id)); err != nil {
 		return err
 	}
-	if err := s.c.Group.RemoveServer(r.Context(), locator.NodeID(id)); err != nil {
+	if why, err := s.lives(id); err != nil {
+		return err
+	} else if why != "" && !force && id != s.c.Node { // which says itself why not
+		return api.Errorf(api.KindConflict, "node %s is running (%s): stop it first, or it is taken in again; with force it is removed all the same", id, why)
+	}
+	if err := s.c.Group.RemoveServer(r.Context(), id); err != nil {
 		return err
 	}
-	s.c.Logger.Warn("an operator has removed a member of the Raft group", "node", id, "asked_from", r.RemoteAddr)
+	s.c.Logger.Warn("an operator has removed a member of the Raft group", "node", id, "force", force, "asked_from", r.RemoteAddr)
 	return s.done(w)
+}
+
+// lives returns what shows that a member is not gone; empty if nothing does.
+func (s *Server) lives(id locator.NodeID) (why string, err error) {
+	members, err := s.servers(s.c.Registry.State())
+	if err != nil {
+		return "", err
+	}
+	for _, m := range members {
+		switch {
+		case m.ID != id:
+		case m.LastContact >= 0 && m.LastContact < contactMax:
+			return fmt.Sprintf("it answered its leader %v ago", m.LastContact.Round(time.Millisecond)), nil
+		case m.Gossip == string(membership.Alive):
+			return "gossip says alive", nil
+		}
+	}
+	return "", nil
 }
 
 // transfer hands leadership on and answers when somebody else has it.

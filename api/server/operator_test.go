@@ -40,9 +40,9 @@ func TestTheRaftGroupIsShownAndChanged(t *testing.T) {
 	require.Equal(t, "n2", group.Servers[1].Name)
 	require.Equal(t, "alive", group.Servers[1].Gossip)
 
-	require.NoError(t, a.RemoveServer(t.Context(), "n3"))
-	require.EqualValues(t, "n3", f.group.removed[0])
-	require.ErrorIs(t, a.RemoveServer(t.Context(), "n1"), api.ErrConflict)
+	for _, force := range []bool{false, true} {
+		require.ErrorContains(t, a.RemoveServer(t.Context(), "n1", force), "transfer leadership first")
+	}
 
 	done, err := a.TransferLeadership(t.Context(), api.TransferRequest{To: "n1"})
 	require.NoError(t, err)
@@ -52,6 +52,25 @@ func TestTheRaftGroupIsShownAndChanged(t *testing.T) {
 	done, err = a.TransferLeadership(t.Context(), api.TransferRequest{})
 	require.NoError(t, err)
 	require.EqualValues(t, "n2", done.To)
+}
+
+// A member that runs is more likely a slip than gone: it is removed only if that is insisted on.
+func TestAMemberThatRunsIsNotRemoved(t *testing.T) {
+	f := newFixture(t)
+	a := f.operator(t)
+	second, third := &f.group.members[1], &f.group.members[2]
+	second.LastContact, third.LastContact = 20*time.Millisecond, contactMax
+	err := a.RemoveServer(t.Context(), "n2", false)
+	require.ErrorIs(t, err, api.ErrConflict)
+	require.ErrorContains(t, err, "answered its leader 20ms ago): stop it first")
+	err = a.RemoveServer(t.Context(), "n3", false)
+	require.ErrorIs(t, err, api.ErrConflict)
+	require.ErrorContains(t, err, "gossip says alive")
+	require.Empty(t, f.group.removed)
+	f.gossip[2].Health = membership.Dead
+	require.NoError(t, a.RemoveServer(t.Context(), "n3", false))
+	require.NoError(t, a.RemoveServer(t.Context(), "n2", true))
+	require.Equal(t, []locator.NodeID{"n3", "n2"}, f.group.removed)
 }
 
 // A snapshot goes through a follower both ways, as it is.

@@ -299,7 +299,7 @@ func TestAMajorityIsLost(t *testing.T) {
 	require.Contains(t, stderr, "in use")
 	a.kill(0, syscall.SIGKILL)
 	code, stdout, stderr := command(t, "operator", "raft", "recover", "--data-dir", dir, "--bind", bind, "--json")
-	require.Equal(t, exitUsage, code, "nothing is done without --yes")
+	require.Equal(t, exitFailed, code, "nothing is done without --yes")
 	require.Contains(t, stderr, "nothing was changed")
 	var would, said recovered
 	require.NoError(t, json.Unmarshal([]byte(stdout), &would))

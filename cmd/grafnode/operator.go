@@ -98,12 +98,13 @@ func progress(s api.RaftServer) string {
 
 func newRemovePeer() *cobra.Command {
 	r := &remote{}
-	return r.flags(&cobra.Command{
+	force := false
+	cmd := r.flags(&cobra.Command{
 		Use:   "remove-peer ID",
 		Short: "Remove a member that is gone for good",
 		Long: `Removes a node from the Raft group: it no longer counts towards the majority, which makes the group smaller. ID is the
-node's, or the beginning of it if no other one begins so. Stop the node first and wipe its data directory: one that runs is taken
-in again.
+node's, or the beginning of it if no other one begins so. Stop the node first and wipe its data directory: one that runs is refused
+without --force, and taken in again.
 
 A node that is merely away for a while needs nothing: it comes back by itself.`,
 		Example: `  grafnode operator raft list-peers
@@ -115,7 +116,7 @@ A node that is merely away for a while needs nothing: it comes back by itself.`,
 				if err != nil {
 					return err
 				}
-				err = a.RemoveServer(ctx, s.ID)
+				err = a.RemoveServer(ctx, s.ID, force)
 				if errors.Is(err, api.ErrUnknown) {
 					err = resolveRemoval(ctx, a, s.ID, err)
 				}
@@ -129,6 +130,8 @@ A node that is merely away for a while needs nothing: it comes back by itself.`,
 			})
 		},
 	})
+	cmd.Flags().BoolVar(&force, "force", false, "also if it runs")
+	return cmd
 }
 
 // resolveRemoval finds out what became of a removal whose answer got lost.

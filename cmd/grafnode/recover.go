@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -66,8 +67,8 @@ It is safe to interrupt: the node does not start until recover, run again, has f
 			if err := r.show(cmd, said, "", func(w io.Writer) { recoveredDetail(w, said, sure) }); err != nil || sure {
 				return err
 			}
-			return usagef("%s: nothing was changed: run it again with --yes, on the survivor whose log ends in the highest term and at the "+
-				"highest index, and on no other", cmd.CommandPath())
+			return errors.New("nothing was changed: run it again with --yes, on the survivor whose log ends in the highest term and at the " +
+				"highest index, and on no other")
 		},
 	}
 	f := cmd.Flags()
