@@ -103,19 +103,36 @@ func (r *Registry) open() (err error) {
 	if err := r.checkMarks(); err != nil {
 		return err
 	}
-	logs, err := raft.NewLogCache(512, r.store)
+	r.transport = r.openTransport()
+	log := &leaderLog{Store: r.store, storing: r.transport.Storing}
+	logs, err := raft.NewLogCache(512, log)
 	if err != nil {
 		return err
 	}
-	r.transport = r.openTransport()
 	rc := r.cfg.raft()
 	rc.NotifyCh = r.notify
 	rc.Logger = raftguard.Logger(r.log)
 	r.raft, err = raft.NewRaft(rc, r.machine, logs, r.store, r.snapshots, r.transport)
 	if err == nil {
 		r.transport.Attend(r.view)
+		log.raft.Store(r.raft)
 	}
 	return err
+}
+
+// leaderLog is the log store as raft sees it. A leader's entries are on their way to the followers while it stores them.
+type leaderLog struct {
+	*raftguard.Store
+	storing func([]*raft.Log)
+	raft    atomic.Pointer[raft.Raft] // stored by open; loaded by raft's own goroutine, which may be there before
+}
+
+// StoreLogs is called by raft's main goroutine, which is also the only one that makes a leader or a follower of this node.
+func (l *leaderLog) StoreLogs(entries []*raft.Log) error {
+	if r := l.raft.Load(); r != nil && r.State() == raft.Leader {
+		l.storing(entries)
+	}
+	return l.Store.StoreLogs(entries)
 }
 
 // Close stops taking part and waits for everything that Open or a call has started. Idempotent.

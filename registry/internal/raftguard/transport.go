@@ -29,6 +29,7 @@ type Transport struct {
 	address  raft.ServerAddress
 	layer    *layer
 	news     *herald
+	ahead    *ahead
 	pulse    *pulse
 	failover *failover
 }
@@ -50,12 +51,13 @@ func NewTransport(c TransportConfig) *Transport {
 	t.named = named{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                  t.layer,
 		Logger:                  Logger(c.Logger),
-		MaxPool:                 3,
+		MaxPool:                 6, // raft's own appends and heartbeats, ahead, herald, pulse, and one to spare
 		MaxRPCsInFlight:         1, // no pipelining, see the package comment
 		Timeout:                 5 * time.Second,
 		MsgpackUseNewTimeFormat: true,
 	})}
 	t.news = newHerald(t.named)
+	t.ahead = newAhead(t.named, t.accepted)
 	t.pulse = newPulse(c.Self, t.EncodePeer(c.Self, t.address), t.named)
 	return t
 }
@@ -78,19 +80,34 @@ func (t *Transport) SetHeartbeatHandler(func(raft.RPC)) {}
 // LocalAddr returns the address under which peers know this node.
 func (t *Transport) LocalAddr() raft.ServerAddress { return t.address }
 
-// AppendEntries sends args, and notes how far the follower's log is known to match.
+// AppendEntries sends args, unless they were sent ahead, and notes how far the follower's log is known to match.
 func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest,
 	resp *raft.AppendEntriesResponse) error {
+	if t.ahead.answer(id, args, resp) {
+		return nil
+	}
 	err := t.named.AppendEntries(id, target, args, resp)
 	if err != nil {
 		return err
 	}
-	t.news.answered(id, args, resp.Success)
 	if resp.Success {
-		t.news.matched(id, target, args)
+		t.accepted(id, target, args)
+		t.ahead.matched(id, target, args)
+	} else {
+		t.news.answered(id, args, false)
 	}
 	return nil
 }
+
+// accepted notes that a follower has accepted args.
+func (t *Transport) accepted(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest) {
+	t.news.answered(id, args, true)
+	t.news.matched(id, target, args)
+}
+
+// Storing says that this node, as the leader of their term, begins to store entries. Followers that keep up are sent them at once,
+// so that they store them at the same time. The entries must not be changed any more. It does not block.
+func (t *Transport) Storing(entries []*raft.Log) { t.ahead.storing(entries) }
 
 // Progress returns how far a follower has come. It is about the term that it names: this node may have led in others since, or
 // lead no longer.
@@ -117,10 +134,12 @@ func (t *Transport) Cut() error { return t.layer.Close() }
 // that serve connections end by themselves, since their connections are closed.
 func (t *Transport) Close() error {
 	t.news.stop()
+	t.ahead.stop()
 	t.pulse.stop()
 	t.failover.stop()
 	err := t.NetworkTransport.Close()
 	t.news.wait()
+	t.ahead.wait()
 	t.pulse.wait()
 	t.failover.wait()
 	t.CloseStreams() // what is pooled; Close leaves it open
