@@ -52,7 +52,7 @@ func TestConnectionsAreKept(t *testing.T) {
 		b, _ := io.ReadAll(r.Body)
 		switch r.URL.Query().Get("as") {
 		case "chunks":
-			_, _ = io.WriteString(w, string(b[:1]))
+			_, _ = w.Write(b[:1])
 			_ = http.NewResponseController(w).Flush()
 			_, _ = w.Write(b[1:])
 		case "refusal":

@@ -20,7 +20,6 @@ type chronicle struct {
 	t        *rapid.T
 	states   []*registry.State
 	tops     map[string]fence.Epoch // by edge
-	rings    map[string]lease.ID    // by edge and generation
 	revision api.Revision
 }
 

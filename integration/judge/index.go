@@ -160,7 +160,8 @@ func (tl *timeline) at(fs *findings, r api.Revision, g fence.Epoch, reason api.R
 	}
 	s.first = min(s.first, at)
 	// One command may end a ring's lease and a role's session: two lines of history at one revision.
-	if s.generation != g || s.reason != reason && !(byItself(s.reason) && byItself(reason)) {
+	alike := s.reason == reason || byItself(s.reason) && byItself(reason)
+	if s.generation != g || !alike {
 		fs.add("records", "edge %s at revision %d has two contents: generation %d, %s; generation %d, %s",
 			tl.name, r, s.generation, s.reason, g, reason)
 	}

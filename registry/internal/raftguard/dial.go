@@ -66,10 +66,10 @@ func (l *layer) greet(h hello, target raft.ServerAddress, timeout time.Duration)
 
 // refusal logs that a peer must not be talked to, and returns it as an error. The peer has done the same.
 func (l *layer) refusal(answer hello, id raft.ServerID, target raft.ServerAddress) error {
-	switch {
-	case answer.kind == isAnotherServer:
+	switch answer.kind {
+	case isAnotherServer:
 		return fmt.Errorf("%s is %s, not %s: %w", target, answer.from, id, ErrAnotherServer)
-	case answer.kind == isAnotherCluster:
+	case isAnotherCluster:
 		l.Logger.Warn("raft connection refused: the peer belongs to another cluster",
 			"peer", id, "address", target, "cluster", l.Cluster(), "peer_cluster", answer.cluster)
 		return fmt.Errorf("%s is of cluster %s, this node of %s: %w", target, answer.cluster, l.Cluster(), ErrAnotherCluster)
