@@ -118,6 +118,7 @@ func (c Config) raft() *raft.Config {
 	rc.BatchApplyCh = true
 	rc.TrailingLogs, rc.SnapshotThreshold = c.TrailingLogs, c.SnapshotThreshold
 	rc.SnapshotInterval = time.Minute
+	often(rc)
 	rc.NoLegacyTelemetry = true
 	rc.ShutdownOnRemove = true
 	return rc
