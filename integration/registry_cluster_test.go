@@ -129,7 +129,7 @@ const tryFor = 1500 * time.Millisecond
 func (m *member) crash() {
 	m.busy.Lock()
 	defer m.busy.Unlock()
-	m.process.kill()
+	m.kill()
 }
 
 // revive starts the node again if it has ended.
