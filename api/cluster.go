@@ -8,9 +8,9 @@ import (
 	"github.com/grafnode/grafnode/locator"
 )
 
-// Headers of every response and, the last two, of requests.
+// Headers of every response and, the first and the last two, of requests.
 const (
-	HeaderCluster  = "Grafnode-Cluster"  // cluster ID
+	HeaderCluster  = "Grafnode-Cluster"  // cluster ID; of requests: refused as KindCluster by a node of another
 	HeaderRevision = "Grafnode-Revision" // registry state that the answer reflects
 	HeaderLeader   = "Grafnode-Leader"   // leader's address, if known
 	HeaderSession  = "Grafnode-Session"  // requests: which session asks

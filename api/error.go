@@ -23,16 +23,17 @@ const (
 	KindSession     Kind = "session-lost" // the session has ended
 	KindExpired     Kind = "lease-expired"
 	KindRevoked     Kind = "lease-revoked"
-	KindNoRoom      Kind = "no-room"     // no healthy node has room for the arena
-	KindNoQuorum    Kind = "no-quorum"   // no leader or no majority: not applied
-	KindUnknown     Kind = "unknown"     // may have been applied: read again before anything else
-	KindTooLarge    Kind = "too-large"   // over a documented limit
-	KindUnavailable Kind = "unavailable" // this node cannot answer now; another may
-	KindOverloaded  Kind = "overloaded"  // the leader has as much to do as it takes on: not applied; wait, then ask again
-	KindGap         Kind = "gap"         // a watch of every change would have had to leave some out; says where to go on
-	KindUnsupported Kind = "unsupported" // not on this platform or build
-	KindCorrupt     Kind = "corrupt"     // stored data failed its check
-	KindInternal    Kind = "internal"    // a bug; the node's log says more
+	KindNoRoom      Kind = "no-room"       // no healthy node has room for the arena
+	KindNoQuorum    Kind = "no-quorum"     // no leader or no majority: not applied
+	KindUnknown     Kind = "unknown"       // may have been applied: read again before anything else
+	KindTooLarge    Kind = "too-large"     // over a documented limit
+	KindUnavailable Kind = "unavailable"   // this node cannot answer now; another may
+	KindOverloaded  Kind = "overloaded"    // the leader has as much to do as it takes on: not applied; wait, then ask again
+	KindGap         Kind = "gap"           // a watch of every change would have had to leave some out; says where to go on
+	KindCluster     Kind = "other-cluster" // the node is of another cluster than the request is for: not done
+	KindUnsupported Kind = "unsupported"   // not on this platform or build
+	KindCorrupt     Kind = "corrupt"       // stored data failed its check
+	KindInternal    Kind = "internal"      // a bug; the node's log says more
 )
 
 // The sentinels without a home elsewhere.
@@ -49,6 +50,7 @@ var (
 	ErrUnavailable = errors.New("node unavailable")
 	ErrOverloaded  = errors.New("overloaded: not applied")
 	ErrGap         = errors.New("watch has a gap")
+	ErrCluster     = errors.New("another cluster")
 	ErrCorrupt     = errors.New("stored data is corrupt")
 	ErrInternal    = errors.New("internal error")
 )
@@ -77,6 +79,7 @@ var kinds = []kindInfo{
 	{KindCorrupt, ErrCorrupt, http.StatusInternalServerError, false},
 	{KindUnsupported, fabric.ErrUnsupported, http.StatusNotImplemented, false},
 	{KindInvalid, ErrInvalid, http.StatusBadRequest, false},
+	{KindCluster, ErrCluster, http.StatusMisdirectedRequest, false},
 	{KindGap, ErrGap, http.StatusGone, false},
 	{KindOverloaded, ErrOverloaded, http.StatusTooManyRequests, true},
 	{KindNoQuorum, ErrNoQuorum, http.StatusServiceUnavailable, true},

@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/detour"
 	"github.com/grafnode/grafnode/lease"
 )
@@ -27,6 +29,9 @@ type APIConfig struct {
 	Timeout time.Duration // of one request; streams: until the answer begins. Zero: TryTimeoutDefault
 	// Credentials returns the session that requests are made for and its secret; nil, or an empty session: none.
 	Credentials func() (session lease.SessionID, token string)
+	// Cluster returns the ID of the cluster that the node must be of: of another it refuses (api.ErrCluster), and has done nothing.
+	// Empty: any. Nil: the one that its first answer names, for as long as the API is used.
+	Cluster func() string
 	// Leader, unless nil, is called with the leader's address as the node's answers give it. It must not block.
 	Leader func(address string)
 }
@@ -40,8 +45,11 @@ type API struct {
 	timeout time.Duration
 	creds   func() (lease.SessionID, string)
 	leader  func(string)
-	wire    *wire        // small requests and answers
-	http    *http.Client // streams, and what is large
+	cluster func() string
+	stays   bool                   // told is the first that was heard, not the last
+	told    atomic.Pointer[string] // the cluster's ID as the node's answers give it; nil: there was none yet
+	wire    *wire                  // small requests and answers
+	http    *http.Client           // streams, and what is large
 }
 
 // NewAPI returns the API of the node at target: "host:port", or the path of its Unix socket. It connects to nothing yet.
@@ -64,9 +72,10 @@ func NewAPI(target string, c APIConfig) (*API, error) {
 	dial := func(ctx context.Context) (net.Conn, error) {
 		return dialer.DialContext(ctx, network, detour.To(address))
 	}
-	return &API{
-		target: target, base: "http://" + host, timeout: c.Timeout, creds: c.Credentials, leader: c.Leader,
-		wire: &wire{dial: dial, host: host},
+	a := &API{
+		target: target, base: "http://" + host, timeout: c.Timeout, creds: c.Credentials, leader: c.Leader, cluster: c.Cluster,
+		stays: c.Cluster == nil,
+		wire:  &wire{dial: dial, host: host},
 		http: &http.Client{
 			// No proxy from the environment: these are the cluster's own machines.
 			Transport: &http.Transport{
@@ -77,7 +86,32 @@ func NewAPI(target string, c APIConfig) (*API, error) {
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}
+	if a.stays {
+		a.cluster = a.heardOf
+	}
+	return a, nil
+}
+
+// heardOf returns the ID of the cluster that the node is of by its own word; empty if it has not said so yet.
+func (a *API) heardOf() string {
+	if id := a.told.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
+
+// heard notes what the head of an answer says. A refusal to mix clusters may be another node's word, passed on.
+func (a *API) heard(status int, h http.Header) {
+	if status == http.StatusMisdirectedRequest {
+		return
+	}
+	if leader := h.Get(api.HeaderLeader); leader != "" && a.leader != nil {
+		a.leader(leader)
+	}
+	if id, was := h.Get(api.HeaderCluster), a.heardOf(); id != "" && id != was && (was == "" || !a.stays) {
+		a.told.Store(&id)
+	}
 }
 
 // splitTarget tells a socket's path from a host and port.

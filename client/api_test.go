@@ -93,6 +93,37 @@ func TestRequestsAsTheServerWantsThem(t *testing.T) {
 	}, got)
 }
 
+// An API stays with the cluster that it was first answered by, whoever has the address later.
+func TestAnAPIStaysWithItsCluster(t *testing.T) {
+	cluster := "c1"
+	var asked []string
+	a := apiOf(t, func(w http.ResponseWriter, r *http.Request) {
+		want := r.Header.Get(api.HeaderCluster)
+		asked = append(asked, want)
+		w.Header().Set(api.HeaderCluster, cluster)
+		if want != "" && want != cluster {
+			refuse(w, api.KindCluster)
+			return
+		}
+		io.WriteString(w, "{}")
+	})
+	ctx := t.Context()
+	_, err := a.Status(ctx)
+	require.NoError(t, err)
+	_, err = a.Change(ctx, api.ChangeRequest{})
+	require.NoError(t, err)
+	cluster = "c2"
+	for range 2 {
+		_, err = a.Change(ctx, api.ChangeRequest{})
+		require.ErrorIs(t, err, api.ErrCluster)
+		require.NotErrorIs(t, err, api.ErrUnknown, "nothing was done")
+	}
+	for _, err := range a.Watch(ctx, api.WatchRequest{}) {
+		require.ErrorIs(t, err, api.ErrCluster)
+	}
+	require.Equal(t, []string{"", "c1", "c1", "c1", "c1"}, asked)
+}
+
 func TestUnixTargets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)

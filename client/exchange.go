@@ -58,9 +58,7 @@ func (a *API) exchange(ctx context.Context, r request) ([]byte, error) {
 	if err != nil {
 		return nil, a.broken(ctx, r, err)
 	}
-	if leader := got.header.Get(api.HeaderLeader); leader != "" && a.leader != nil {
-		a.leader(leader)
-	}
+	a.heard(got.status, got.header)
 	switch {
 	case got.status/100 != 2:
 		return nil, a.refusal(r, got)
@@ -99,6 +97,7 @@ func (a *API) send(ctx context.Context, r request) (*http.Response, error) {
 	if err != nil {
 		return nil, a.broken(ctx, r, err)
 	}
+	a.heard(resp.StatusCode, resp.Header)
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
@@ -145,6 +144,9 @@ func (a *API) header(r request, body []byte) (fields [][2]string) {
 		fields = append(fields, [2]string{"Content-Type", "application/json"})
 	case body != nil || r.stream != nil:
 		fields = append(fields, [2]string{"Content-Type", "application/octet-stream"})
+	}
+	if cluster := a.cluster(); cluster != "" {
+		fields = append(fields, [2]string{api.HeaderCluster, cluster})
 	}
 	if session, token := a.creds(); session != "" {
 		fields = append(fields, [2]string{api.HeaderSession, string(session)}, [2]string{api.HeaderToken, token})

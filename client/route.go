@@ -39,10 +39,14 @@ type route struct {
 func newRoute(socket string, c APIConfig) (*route, error) {
 	r := &route{others: map[string]*API{}, apart: map[string]*API{}, resting: map[*API]rest{}}
 	c.Leader = r.heard
+	c.Cluster = func() string { return "" } // whatever the own node is of, this process is
 	var err error
+	if r.own, err = NewAPI("unix:"+socket, c); err != nil {
+		return nil, err
+	}
+	c.Cluster = r.own.heardOf
 	r.config = c
-	r.own, err = NewAPI("unix:"+socket, c)
-	return r, err
+	return r, nil
 }
 
 // heard notes which node leads.
@@ -80,10 +84,8 @@ func (r *route) learn(addresses []string) {
 // did not answer lately.
 func (r *route) order() []*API { return r.ordered(false) }
 
-// leaderFirst is order for what only the leader can answer: it is asked itself, rather than by way of a node that would pass
-// the question on.
-func (r *route) leaderFirst() []*API { return r.ordered(true) }
-
+// ordered is order or, for what only the leader can answer, with the leader first: it is asked itself, rather than by way of
+// a node that would pass the question on.
 func (r *route) ordered(leaderFirst bool) []*API {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,7 +114,7 @@ func (r *route) ordered(leaderFirst bool) []*API {
 func (r *route) report(node *API, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrUnknown) {
+	if errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrUnknown) || errors.Is(err, api.ErrCluster) {
 		span := min(max(2*r.resting[node].span, penaltyMin), penaltyMax)
 		r.resting[node] = rest{time.Now().Add(span), span}
 	} else {
@@ -152,7 +154,7 @@ func (r *route) close() {
 // elsewhere reports whether another node, or the same one later, may answer where this one gave err, and the request
 // certainly was not carried out.
 func elsewhere(err error) bool {
-	return errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrNoQuorum)
+	return errors.Is(err, api.ErrUnavailable) || errors.Is(err, api.ErrNoQuorum) || errors.Is(err, api.ErrCluster)
 }
 
 // again reports whether the same request may be carried out later, and certainly was not yet. Where the leader has too much to do it

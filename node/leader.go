@@ -32,7 +32,7 @@ func (l *leaderLine) line() (*client.API, error) {
 	if l.api != nil && l.api.Target() == leader.Address {
 		return l.api, nil
 	}
-	next, err := client.NewAPI(leader.Address, client.APIConfig{})
+	next, err := client.NewAPI(leader.Address, client.APIConfig{Cluster: func() string { return l.registry.State().Cluster() }})
 	if err != nil {
 		return nil, fmt.Errorf("leader %s: %w", leader.ID, err)
 	}

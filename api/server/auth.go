@@ -36,6 +36,17 @@ func (s *Server) authorise(r *http.Request) (registry.Session, error) {
 	return session, nil
 }
 
+// meant refuses a request that names another cluster than this node's. An address may have come to be another's, or the cluster was
+// recovered without whoever asks: two clusters must not mix. Nodes always say it, clients once they have had an answer.
+func (s *Server) meant(r *http.Request, state *registry.State) error {
+	is, want := state.Cluster(), r.Header.Get(api.HeaderCluster)
+	if is == "" || want == "" || is == want {
+		return nil
+	}
+	return api.Errorf(api.KindCluster, "node %s is of cluster %s, the request is for %q: is this the right address? A cluster that was "+
+		"recovered has another ID, and whoever was left behind must be wiped", s.c.Node, is, want)
+}
+
 // catchUp makes this node's state as fresh as a default read.
 func (s *Server) catchUp(ctx context.Context) error {
 	return s.c.Registry.Read(ctx, api.Default)

@@ -23,6 +23,7 @@ const headerForwarded = "Grafnode-Forwarded"
 // forwarder passes requests on to the leader.
 type forwarder struct {
 	self      string
+	cluster   func() string // this node's; empty: not known yet
 	transport *http.Transport
 	proxy     httputil.ReverseProxy
 	patient   *http.Transport // for what may take long after all of it was sent
@@ -34,8 +35,8 @@ type leaderKey struct{}
 // restorePatience bounds the time that the leader takes for a snapshot once it has all of it.
 const restorePatience = 5 * time.Minute
 
-func newForwarder(self string, log *slog.Logger, dial func(ctx context.Context, network, address string) (net.Conn, error)) *forwarder {
-	f := &forwarder{self: self}
+func newForwarder(self string, cluster func() string, log *slog.Logger, dial func(ctx context.Context, network, address string) (net.Conn, error)) *forwarder {
+	f := &forwarder{self: self, cluster: cluster}
 	f.transport = &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return dial(ctx, network, detour.To(address))
@@ -57,7 +58,15 @@ func (f *forwarder) rewrite(r *httputil.ProxyRequest) {
 	leader, _ := r.In.Context().Value(leaderKey{}).(string)
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", leader
 	r.Out.Host = leader
-	r.Out.Header.Set(headerForwarded, f.self)
+	f.sign(r.Out)
+}
+
+// sign says on a request who passes it on, and for which cluster.
+func (f *forwarder) sign(r *http.Request) {
+	r.Header.Set(headerForwarded, f.self)
+	if cluster := f.cluster(); cluster != "" {
+		r.Header.Set(api.HeaderCluster, cluster)
+	}
 }
 
 // forward has the leader at address answer r.
@@ -100,16 +109,21 @@ func (f *forwarder) get(ctx context.Context, address, path string, out any) erro
 	if err != nil {
 		return err
 	}
-	r.Header.Set(headerForwarded, f.self)
+	f.sign(r)
 	resp, err := f.transport.RoundTrip(r)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("HTTP status %d", resp.StatusCode)
+	body := json.NewDecoder(io.LimitReader(resp.Body, bodyMax))
+	if resp.StatusCode == http.StatusOK {
+		return body.Decode(out)
 	}
-	return json.NewDecoder(io.LimitReader(resp.Body, bodyMax)).Decode(out)
+	refused := new(api.Error)
+	if body.Decode(refused) == nil && refused.Kind != "" {
+		return refused
+	}
+	return fmt.Errorf("HTTP status %d", resp.StatusCode)
 }
 
 func (f *forwarder) close() {

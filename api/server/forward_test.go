@@ -13,6 +13,37 @@ import (
 	"github.com/grafnode/grafnode/registry"
 )
 
+// Requests for another cluster are refused by whoever gets them, and what a node passes on says for which it is.
+func TestClustersDoNotMix(t *testing.T) {
+	leader, follower := newFixture(t), newFixture(t)
+	follower.follow(leader.url)
+	for name, f := range map[string]*fixture{"leader": leader, "follower": follower} {
+		for _, ask := range [][2]string{
+			{"GET", "/v1/edges"}, {"GET", "/v1/edges?consistency=stale"}, {"POST", "/v1/changes"}, {"POST", "/v1/nodes"}, {"POST", "/v1/renew"},
+			{"GET", "/v1/watch"}, {"GET", "/v1/status"}, {"POST", "/v1/internal/sessions"}, {"PUT", "/v1/operator/snapshot"},
+		} {
+			status, header, body := f.ask(t, ask[0], ask[1], "{}", api.HeaderCluster, "c1.2")
+			require.Equal(t, http.StatusMisdirectedRequest, status, "%s %v", name, ask)
+			require.Equal(t, "c1", header.Get(api.HeaderCluster))
+			require.Contains(t, body, `"other-cluster"`)
+			require.Contains(t, body, "is of cluster c1, the request is for")
+		}
+		status, _, body := f.ask(t, "GET", "/v1/edges", "", api.HeaderCluster, "c1")
+		require.Equal(t, http.StatusOK, status, body)
+	}
+	// The address of the leader is another cluster's by now.
+	other := newFixture(t)
+	other.registry.state = registry.NewState()
+	apply(t, other.registry, registry.InitCluster{Cluster: "c9"})
+	follower.follow(other.url)
+	status, _, body := follower.ask(t, "POST", "/v1/edges/e/relocate", "{}")
+	require.Equal(t, http.StatusMisdirectedRequest, status)
+	require.Contains(t, body, "is of cluster c9")
+	h := get[api.Health](t, follower, "/v1/operator/health")
+	require.False(t, h.Healthy)
+	require.Contains(t, strings.Join(h.Problems, "\n"), "is of cluster c9")
+}
+
 // follow makes f a follower of the leader at url.
 func (f *fixture) follow(url string) {
 	f.registry.leads = false

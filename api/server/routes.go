@@ -96,8 +96,12 @@ func (s *Server) wrap(route string, h handler) http.Handler {
 
 func (s *Server) withHeaders(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.setHeaders(w, s.c.Registry.State())
-		err := h(w, r)
+		state := s.c.Registry.State()
+		s.setHeaders(w, state)
+		err := s.meant(r, state)
+		if err == nil {
+			err = h(w, r)
+		}
 		if err == nil {
 			return
 		}

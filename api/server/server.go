@@ -128,7 +128,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		c:         c,
-		forwarder: newForwarder(string(c.Node), c.Logger, c.Dial),
+		forwarder: newForwarder(string(c.Node), func() string { return c.Registry.State().Cluster() }, c.Logger, c.Dial),
 		mux:       http.NewServeMux(),
 		started:   time.Now(),
 		patience:  bodyPatience,
