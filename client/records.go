@@ -12,10 +12,15 @@ import (
 // Edge returns an edge's record as of now or later; api.ErrNotFound if there is none, api.ErrUnavailable or
 // api.ErrNoQuorum if no node could say.
 func (c *Client) Edge(ctx context.Context, name string) (api.Edge, error) {
+	return c.Read(ctx, name, api.Default)
+}
+
+// Read is Edge with another freshness. Stale is the own node's word, or another's if that is away.
+func (c *Client) Read(ctx context.Context, name string, fresh api.Consistency) (api.Edge, error) {
 	ctx, cancel := c.until(ctx)
 	defer cancel()
-	t := tour[api.Edge]{route: c.route, hedge: true, ask: func(ctx context.Context, a *API) (api.Edge, error) {
-		return a.Edge(ctx, name, api.Default)
+	t := tour[api.Edge]{route: c.route, hedge: true, near: fresh == api.Stale, ask: func(ctx context.Context, a *API) (api.Edge, error) {
+		return a.Edge(ctx, name, fresh)
 	}}
 	e, err := t.several(ctx)
 	if err == nil {

@@ -20,6 +20,7 @@ const hedgeAfter = 500 * time.Millisecond
 type tour[T any] struct {
 	route *route
 	hedge bool
+	near  bool // any node can answer; otherwise only the leader, by whatever way
 	ask   func(context.Context, *API) (T, error)
 
 	answers chan answer[T]
@@ -41,6 +42,9 @@ func (t *tour[T]) once(ctx context.Context) (T, error) {
 	defer running.Wait()
 	defer cancel()
 	nodes := t.route.leaderFirst()
+	if t.near {
+		nodes = t.route.order()
+	}
 	t.answers, t.asking, t.failure = make(chan answer[T], len(nodes)), map[*API]struct{}{}, nil
 	for ctx.Err() == nil && len(nodes) > 0 {
 		node := nodes[0]

@@ -51,12 +51,7 @@ func (t *target) Client(ctx context.Context, node, name string) (load.Client, er
 		return nil, err
 	}
 	t.later(cl.Close)
-	direct, err := client.NewAPI(node, client.APIConfig{})
-	if err != nil {
-		return nil, err
-	}
-	t.later(direct.Close)
-	c := &stage{cl: cl, api: direct, edge: name}
+	c := &stage{cl: cl, edge: name}
 	return c, c.change(ctx, api.ReasonTakeover, api.EdgeChange{
 		Name: name, TakeProducer: true, ProducerStage: "bench", Codec: "bench", Capacity: fabric.CapacityMin,
 	})
@@ -87,7 +82,6 @@ func (t *target) Watch(ctx context.Context, node, name string, ready func(), see
 // stage is one client and its edge, of which it is the producer.
 type stage struct {
 	cl       *client.Client
-	api      *client.API
 	edge     string
 	revision api.Revision
 }
@@ -116,7 +110,7 @@ func (s *stage) Read(ctx context.Context) error {
 }
 
 func (s *stage) Strict(ctx context.Context) error {
-	_, err := s.api.Edge(ctx, s.edge, api.Strict)
+	_, err := s.cl.Read(ctx, s.edge, api.Strict)
 	return err
 }
 
