@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -28,6 +29,7 @@ type holder struct {
 
 	conn   *fdconn.Conn
 	frames chan api.SessionMessage // closed when the line is
+	cut    atomic.Int64            // when receive closed the line because its context ended; zero: it did not
 	seq    uint64
 	held   history.Holding
 	token  string
@@ -100,7 +102,10 @@ func (h *holder) connect(ctx context.Context, hello api.Hello) error {
 func (h *holder) receive(ctx context.Context, conn *fdconn.Conn, frames chan<- api.SessionMessage) {
 	defer close(frames)
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		h.cut.Store(int64(boottime.Now())) // before anybody can see it
+		conn.Close()
+	})
 	defer stop()
 	for {
 		var m api.SessionMessage
@@ -266,6 +271,9 @@ func (h *holder) close() {
 
 func (h *holder) hangUp() {
 	h.held.Closed = boottime.Now()
+	if at := lease.Instant(h.cut.Load()); at != 0 {
+		h.held.Closed = min(h.held.Closed, at)
+	}
 	h.conn.Close()
 	for range h.frames { // until its reader has ended
 	}

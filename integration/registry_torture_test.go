@@ -111,7 +111,7 @@ func (c torture) drive(t *testing.T) *result {
 	require.NoError(t, err)
 	t.Cleanup(r.end) // before the nodes are: runs after they are dead
 	w, addresses := c.wires(t)
-	flags := []string{"--log-level", "info"}
+	flags := []string{"--log-level", "debug"}
 	if *storeFlag != "" {
 		flags = append(flags, "--log-store", *storeFlag)
 	}
@@ -257,7 +257,7 @@ func (r *result) snapshots(e *ensemble) {
 	for _, m := range e.members {
 		log, _ := os.ReadFile(m.log)
 		made += bytes.Count(log, []byte("snapshot complete up to"))
-		sent += bytes.Count(log, []byte("installed remote snapshot"))
+		sent += bytes.Count(log, []byte("Installed remote snapshot"))
 	}
 	r.t.Logf("%d snapshots made, %d sent to others", made, sent)
 }
