@@ -84,8 +84,10 @@ func (r *route) learn(addresses []string) {
 // did not answer lately.
 func (r *route) order() []*API { return r.ordered(false) }
 
-// ordered is order or, for what only the leader can answer, with the leader first: it is asked itself, rather than by way of
-// a node that would pass the question on.
+// leaderFirst is order for what only the leader can answer: it is asked itself, rather than by way of a node that would pass
+// the question on.
+func (r *route) leaderFirst() []*API { return r.ordered(true) }
+
 func (r *route) ordered(leaderFirst bool) []*API {
 	r.mu.Lock()
 	defer r.mu.Unlock()

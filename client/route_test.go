@@ -71,16 +71,16 @@ func TestTheLeaderIsAskedFirst(t *testing.T) {
 	require.NoError(t, err)
 	defer r.close()
 	r.learn([]string{"10.0.0.1:7400", "10.0.0.2:7400"})
-	require.Same(t, r.own, r.ordered(true)[0], "nobody has said who leads")
+	require.Same(t, r.own, r.leaderFirst()[0], "nobody has said who leads")
 	r.own.leader("10.0.0.2:7400")
 	leader := r.others["10.0.0.2:7400"]
-	require.Same(t, leader, r.ordered(true)[0])
-	require.Same(t, r.own, r.ordered(true)[1])
-	require.Len(t, r.ordered(true), 3)
+	require.Same(t, leader, r.leaderFirst()[0])
+	require.Same(t, r.own, r.leaderFirst()[1])
+	require.Len(t, r.leaderFirst(), 3)
 	require.Same(t, r.own, r.order()[0], "whoever can answer")
 	r.report(leader, api.ErrUnavailable)
-	require.Same(t, r.own, r.ordered(true)[0])
-	require.Same(t, leader, r.ordered(true)[2])
+	require.Same(t, r.own, r.leaderFirst()[0])
+	require.Same(t, leader, r.leaderFirst()[2])
 	leader.leader("10.0.0.9:7400") // not one that we know: our own
-	require.Same(t, r.own, r.ordered(true)[0])
+	require.Same(t, r.own, r.leaderFirst()[0])
 }
