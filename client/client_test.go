@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,6 +125,35 @@ func TestOtherNodesAnswer(t *testing.T) {
 	require.Equal(t, e.Locator, l)
 	_, err = c.Locator(t.Context(), "f")
 	require.Error(t, err, "nothing is made up")
+}
+
+// Leadership is handed on while requests come: none of them fails for it.
+func TestAHandoverIsWaitedFor(t *testing.T) {
+	own, socket := onSocket(t)
+	var asked atomic.Int32
+	noLeader := func(w http.ResponseWriter) bool {
+		if asked.Add(1)%6 == 0 {
+			return false
+		}
+		refuse(w, api.KindNoQuorum)
+		return true
+	}
+	own.mux.HandleFunc("GET /v1/edges/e", func(w http.ResponseWriter, _ *http.Request) {
+		if !noLeader(w) {
+			give(w, record("e", 4, 9))
+		}
+	})
+	own.mux.HandleFunc("POST /v1/checkpoints/k", func(w http.ResponseWriter, _ *http.Request) {
+		if !noLeader(w) {
+			give(w, api.Checkpoint{Key: "k", Epoch: 1})
+		}
+	})
+	c := dial(t, socket)
+	_, err := c.Edge(t.Context(), "e")
+	require.NoError(t, err)
+	_, err = c.UpdateCheckpoint(t.Context(), "k", api.CheckpointRequest{Epoch: 1})
+	require.NoError(t, err)
+	require.EqualValues(t, 12, asked.Load())
 }
 
 func TestRefusalsKeepTheirKind(t *testing.T) {

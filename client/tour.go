@@ -124,15 +124,16 @@ func (t *tour[T]) final(ctx context.Context, a answer[T]) bool {
 	return true
 }
 
-// rounds is how many times a request goes round all nodes before it is said that none can answer.
-const rounds = 2
+// handover is how long a request goes round all nodes before it is said that none can answer: leadership takes less to be handed on,
+// as when a node is stopped for an upgrade, and most of the time less to go from one that has died to another.
+const handover = time.Second
 
-// several asks round a few times. An unknown outcome is not asked again.
+// several asks round for a while. An unknown outcome is not asked again.
 func (t *tour[T]) several(ctx context.Context) (T, error) {
-	wait := new(backoff)
-	for i := 1; ; i++ {
+	began, wait := time.Now(), new(backoff)
+	for {
 		value, err := t.once(ctx)
-		if i == rounds || !again(err) {
+		if !again(err) || time.Since(began) > handover {
 			return value, err
 		}
 		if cause := wait.sleep(ctx); cause != nil {
