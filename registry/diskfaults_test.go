@@ -26,6 +26,7 @@ func TestALeaderWhoseDiskHangsStopsLeading(t *testing.T) {
 			cfg.DiskStall = time.Second
 		}
 	})
+	t.Cleanup(func() { say("") }) // before the members are closed, which wait for their disks
 	c.apply(registry.Nothing{})
 	n0 := c.members[0]
 	for c.leader() != n0 {
@@ -39,9 +40,7 @@ func TestALeaderWhoseDiskHangsStopsLeading(t *testing.T) {
 		proposed <- err
 	}()
 	require.ErrorContains(t, receive(t, n0.fatal), "takes longer than 1s")
-	for _, m := range c.members[1:] {
-		require.Eventually(t, func() bool { return m.Stats().Failover.Lost > 0 || m.Stats().State == "candidate" }, patience, time.Millisecond)
-	}
+	// The followers' disks hang too: they have this disk, and more patience with it.
 	say("")
 	next := c.successor(n0)
 	require.NoError(t, applyTo(c, next))
