@@ -91,6 +91,10 @@ func (c *Client) shares(e api.Edge) (*session, *line) {
 
 // remote says how to attach to e's ring over TCP. The own node is reached that way too where there is no shared memory.
 func (c *Client) remote(e api.Edge) (tcp.Attach, error) {
+	if e.Locator.Arena == "" {
+		return tcp.Attach{}, fmt.Errorf("client: edge %s has no ring at generation %d: the registry was restored or recovered: %w",
+			e.Name, e.Generation, fabric.ErrDisconnected)
+	}
 	session, token := c.credentials()
 	if session == "" {
 		return tcp.Attach{}, fmt.Errorf("client: attach edge %s: %w", e.Name, api.ErrSessionLost)
