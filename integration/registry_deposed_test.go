@@ -28,7 +28,7 @@ func TestDeposedLeaderRenewsNothing(t *testing.T) {
 // patientFirst is flags by which the first node waits longer than the others for followers that do not answer.
 func patientFirst(number int) []string {
 	if number == 0 {
-		return []string{"--raft-heartbeat", "6s"}
+		return []string{"--raft-heartbeat", "8s"}
 	}
 	return []string{"--raft-heartbeat", "2s"}
 }
@@ -102,7 +102,7 @@ func hold(ctx context.Context, t *testing.T, m *member, rec *history.Recorder, t
 	h, err := newHolder(m, rec, 0)
 	require.NoError(t, err)
 	h.term = term
-	require.NoError(t, h.open(ctx))
+	require.NoError(t, await(ctx, "a session", h.open)) // its node may still be learning who leads
 	heard, a := make(chan struct{}, 1), attended{h, make(chan struct{})}
 	go func() {
 		defer close(a.done)

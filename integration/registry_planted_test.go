@@ -20,7 +20,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	needsTime(t)
 	// A leader that believes in itself for longer than the others do is cut off, from them and not from clients.
 	leaderAway := []nemesis.Phase{{
-		{Kind: nemesis.Transfer, Nodes: []int{0}}, {Kind: nemesis.Cut, Nodes: []int{0}, At: 1500 * time.Millisecond, For: 6 * time.Second},
+		{Kind: nemesis.Transfer, Nodes: []int{0}}, {Kind: nemesis.Cut, Nodes: []int{0}, At: 1500 * time.Millisecond, For: 8 * time.Second},
 	}}
 	quiet := []nemesis.Phase{{{Kind: nemesis.Snapshot, Nodes: []int{0}, At: 5 * time.Second, For: time.Second}}}
 	for bug, c := range map[string]struct {
