@@ -54,21 +54,7 @@ It is safe to interrupt: the node does not start until recover, run again, has f
 			if c.DataDir == "" || c.Bind == "" {
 				return usagef("%s: --data-dir and --bind are required, as they were given to the agent (see %q)", cmd.CommandPath(), cmd.CommandPath()+" --help")
 			}
-			c.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-			do := node.Recover
-			if !sure {
-				do = node.SurveyRecovery
-			}
-			report, err := do(c)
-			if err != nil {
-				return err
-			}
-			said := recoveredOf(report)
-			if err := r.show(cmd, said, "", func(w io.Writer) { recoveredDetail(w, said, sure) }); err != nil || sure {
-				return err
-			}
-			return errors.New("nothing was changed: run it again with --yes, on the survivor whose log ends in the highest term and at the " +
-				"highest index, and on no other")
+			return recoverRegistry(cmd, r, c, sure)
 		},
 	}
 	f := cmd.Flags()
@@ -78,6 +64,25 @@ It is safe to interrupt: the node does not start until recover, run again, has f
 	f.BoolVar(&sure, "yes", false, "do it")
 	f.BoolVar(&r.json, "json", false, "print JSON")
 	return cmd
+}
+
+// recoverRegistry does it, if the user is sure, or says what it would do.
+func recoverRegistry(cmd *cobra.Command, r *remote, c node.Config, sure bool) error {
+	c.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	do := node.Recover
+	if !sure {
+		do = node.SurveyRecovery
+	}
+	report, err := do(c)
+	if err != nil {
+		return err
+	}
+	said := recoveredOf(report)
+	if err := r.show(cmd, said, "", func(w io.Writer) { recoveredDetail(w, said, sure) }); err != nil || sure {
+		return err
+	}
+	return errors.New("nothing was changed: run it again with --yes, on the survivor whose log ends in the highest term and at the " +
+		"highest index, and on no other")
 }
 
 func recoveredOf(r node.RecoverReport) recovered {
