@@ -80,21 +80,7 @@ func (n *Node) openRegistry() (err error) {
 	if err != nil {
 		return err
 	}
-	changes := server.NewChanges(n.metrics)
-	n.registry.OnApply(func(index, term uint64, c registry.Command, r registry.Result) {
-		n.keeper.Applied(leaselog.Applied(index, term, c, r))
-		timed.told.move(index)
-		changes.Applied(c, r)
-		n.wake(c)
-	})
-	n.registry.OnRestore(func(s *registry.State) {
-		timed.told.move(s.Index())
-		select {
-		case n.restored <- struct{}{}:
-		default:
-		}
-		n.wake(nil)
-	})
+	n.hear(timed)
 	n.leader = &leaderLine{registry: n.registry}
 	n.opened(n.leader.close)
 	n.opened(n.keeper.Close) // after the registry, which calls it
@@ -112,6 +98,25 @@ func (n *Node) openRegistry() (err error) {
 	}
 	n.promises = &promises{self: n.dir.id, expect: n.cfg.BootstrapExpect, path: n.dir.file(fileFounder), taken: n.registry.HasState}
 	return nil
+}
+
+// hear has all who go by the registry's state told of what it applies.
+func (n *Node) hear(timed *leaseTime) {
+	changes := server.NewChanges(n.metrics)
+	n.registry.OnApply(func(index, term uint64, c registry.Command, r registry.Result) {
+		n.keeper.Applied(leaselog.Applied(index, term, c, r))
+		timed.told.move(index)
+		changes.Applied(c, r)
+		n.wake(c)
+	})
+	n.registry.OnRestore(func(s *registry.State) {
+		timed.told.move(s.Index())
+		select {
+		case n.restored <- struct{}{}:
+		default:
+		}
+		n.wake(nil)
+	})
 }
 
 func (n *Node) openGossip() (err error) {
