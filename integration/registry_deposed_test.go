@@ -49,8 +49,13 @@ func deposeFirst(ctx context.Context, e *ensemble, rec *history.Recorder) error 
 	defer stop()
 	long, _ := hold(holding, t, first, rec, time.Minute)
 	short, shortHeard := hold(holding, t, first, rec, holderTerm)
-	<-shortHeard
-	<-shortHeard
+	for range 2 {
+		select {
+		case <-shortHeard:
+		case <-short.done:
+			require.Fail(t, "the session ended")
+		}
+	}
 
 	b := newBreaker(e, rec)
 	ways := b.ways(nemesis.Cut, []*member{first})
@@ -102,7 +107,7 @@ func hold(ctx context.Context, t *testing.T, m *member, rec *history.Recorder, t
 	h, err := newHolder(m, rec, 0)
 	require.NoError(t, err)
 	h.term = term
-	require.NoError(t, await(ctx, "a session", h.open)) // its node may still be learning who leads
+	require.NoError(t, await(ctx, "a session", func(context.Context) error { return h.open(ctx) })) // its node may still be learning who leads
 	heard, a := make(chan struct{}, 1), attended{h, make(chan struct{})}
 	go func() {
 		defer close(a.done)
