@@ -38,7 +38,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 			run := c.run
 			run.nodes, run.tags, run.env = 3, "faults,planted", []string{"GRAFNODE_PLANT=" + bug}
 			run.groups, run.think = cmp.Or(run.groups, 4), 30*time.Millisecond
-			for range 5 {
+			for range 8 {
 				for _, f := range judge.Judge(run.drive(t).history, patience) {
 					if f.Check == c.check {
 						t.Log(f)
@@ -46,7 +46,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 					}
 				}
 			}
-			require.Fail(t, "five runs of wrong nodes, and "+c.check+" found nothing")
+			require.Fail(t, "eight runs of wrong nodes, and "+c.check+" found nothing")
 		})
 	}
 }
