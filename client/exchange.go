@@ -39,10 +39,18 @@ func (a *API) within(ctx context.Context, r request, out any) error {
 	if err != nil || out == nil {
 		return err
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	if err := read(body, out); err != nil {
 		return fmt.Errorf("%s: answer to %s %s: %w: %w", a.target, r.method, r.path, api.ErrCorrupt, err)
 	}
 	return nil
+}
+
+// read decodes an answer. What knows its own form is not looked through twice before it is asked.
+func read(body []byte, out any) error {
+	if form, ok := out.(json.Unmarshaler); ok {
+		return form.UnmarshalJSON(bytes.TrimSpace(body))
+	}
+	return json.Unmarshal(body, out)
 }
 
 // exchange sends r and returns the answer's body.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/netip"
-	"strconv"
 
 	"github.com/grafnode/grafnode/fence"
 )
@@ -189,31 +188,6 @@ func (l Locator) MarshalJSON() ([]byte, error) {
 		l.Bytes, l.checksum()})
 }
 
-// appendPlain appends what json.Marshal would write, if no text in it needs an escape. Every record that a node sends has a locator,
-// and through package json it was most of the cost of writing one.
-func (l Locator) appendPlain(b []byte) ([]byte, bool) {
-	for _, s := range []string{string(l.Node), l.Zone, l.Address, string(l.Arena)} {
-		for _, c := range []byte(s) {
-			if c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-				return nil, false
-			}
-		}
-	}
-	text := func(name, s string) { b = append(append(append(append(b, name...), '"'), s...), '"') }
-	number := func(name string, n uint64) { b = strconv.AppendUint(append(b, name...), n, 10) }
-	number(`{"version":`, Version)
-	text(`,"kind":`, l.Kind.String())
-	text(`,"node":`, string(l.Node))
-	text(`,"zone":`, l.Zone)
-	text(`,"address":`, l.Address)
-	text(`,"arena":`, string(l.Arena))
-	number(`,"generation":`, uint64(l.Generation))
-	number(`,"offset":`, l.Offset)
-	number(`,"bytes":`, l.Bytes)
-	text(`,"checksum":`, l.checksum())
-	return append(b, '}'), true
-}
-
 // UnmarshalJSON reads the JSON form and verifies its checksum.
 func (l *Locator) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
@@ -221,8 +195,11 @@ func (l *Locator) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	var w wire
-	if err := json.Unmarshal(b, &w); err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	if !w.parsePlain(b) {
+		w = wire{}
+		if err := json.Unmarshal(b, &w); err != nil {
+			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
 	}
 	if w.Version != Version {
 		return fmt.Errorf("version %d, this side knows %d: %w", w.Version, Version, ErrVersion)
