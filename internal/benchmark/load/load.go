@@ -125,7 +125,7 @@ func many(ctx context.Context, target Target, t Task, op func(context.Context, C
 	}
 	var measuring, over atomic.Bool // stored by this goroutine, loaded by the clients
 	samples := make([][]time.Duration, len(clients))
-	done := make(chan error, 1)
+	done, some, first := make(chan error, 1), make(chan struct{}), sync.Once{}
 	go func() {
 		done <- each(len(clients), func(i int) error {
 			for !over.Load() {
@@ -137,6 +137,7 @@ func many(ctx context.Context, target Target, t Task, op func(context.Context, C
 				}
 				if counts && !over.Load() {
 					samples[i] = append(samples[i], time.Since(began))
+					first.Do(func() { close(some) })
 				}
 			}
 			return nil
@@ -146,6 +147,12 @@ func many(ctx context.Context, target Target, t Task, op func(context.Context, C
 	measuring.Store(true)
 	began := time.Now()
 	pause(ctx, t.For)
+	select { // a starved machine may not have done a single one by then
+	case <-some:
+	case <-ctx.Done():
+	case err := <-done:
+		done <- err
+	}
 	over.Store(true)
 	took := time.Since(began)
 	if err := <-done; err != nil {
@@ -190,7 +197,7 @@ func watch(ctx context.Context, target Target, t Task) (Result, error) {
 	}
 	var samples []time.Duration
 	start := time.Now()
-	for time.Since(start) < t.Warm+t.For {
+	for len(samples) == 0 || time.Since(start) < t.Warm+t.For {
 		took, err := told(ctx, writer, seen, ended)
 		if err != nil {
 			return Result{}, err
