@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 	"time"
@@ -40,11 +41,17 @@ func TestEdgesAreReadAsTheyAreWritten(t *testing.T) {
 		edges := rapid.SliceOfN(rapid.Custom(drawEdge), 1, 3).Draw(t, "edges")
 		b, err := json.Marshal(ChangeResponse{Revision: 9, Edges: edges})
 		require.NoError(t, err)
+		written, err := ChangeResponse{Revision: 9, Edges: edges}.AppendJSON([]byte("before "))
+		require.NoError(t, err)
+		require.Equal(t, "before "+string(b), string(written))
 		var got ChangeResponse
 		require.NoError(t, got.UnmarshalJSON(b))
 		for i, e := range edges {
 			one, err := json.Marshal(e)
 			require.NoError(t, err)
+			written, err := e.AppendJSON(nil)
+			require.NoError(t, err)
+			require.Equal(t, string(one), string(written))
 			var want slowEdge
 			require.NoError(t, json.Unmarshal(one, &want))
 			require.Equal(t, Edge(want), got.Edges[i])
@@ -87,6 +94,38 @@ func FuzzPlainEdge(f *testing.F) {
 			var slow slowEdge
 			require.NoError(t, json.Unmarshal(b, &slow))
 			require.Equal(t, Edge(slow), quick)
+		}
+	})
+}
+
+func TestRequestsOfOurClientsAreReadTheQuickWay(t *testing.T) {
+	r := ChangeRequest{OpID: "o", Session: "s", Reason: ReasonTakeover, Detail: "because", Edges: []EdgeChange{
+		{Name: "a", Expect: 7, TakeProducer: true, TakeConsumer: true, Codec: "c", Capacity: 65536, AvoidNodes: []locator.NodeID{"n", "m"},
+			ProducerStage: "p", ConsumerStage: "q"},
+		{Name: "b"},
+	}}
+	for _, r := range []ChangeRequest{r, {OpID: "o", Edges: []EdgeChange{{}}}} {
+		b, err := json.Marshal(r)
+		require.NoError(t, err)
+		var got ChangeRequest
+		require.True(t, got.ReadPlain(b))
+		require.Equal(t, r, got)
+	}
+	var got ChangeRequest
+	require.False(t, got.ReadPlain([]byte(`{"op_id":"o","session":"s","reason":"r","edges":[],"x":1}`)))
+	require.Zero(t, got)
+}
+
+// What the quick way takes, the strict way takes, and reads the same from it.
+func FuzzPlainChange(f *testing.F) {
+	f.Add([]byte(`{"op_id":"o","session":"s","reason":"r","edges":[{"name":"a","expect":1,"capacity":2,"avoid_nodes":["n"]},{"name":"b","expect":0}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var quick, slow ChangeRequest
+		if quick.ReadPlain(b) {
+			d := json.NewDecoder(bytes.NewReader(b))
+			d.DisallowUnknownFields()
+			require.NoError(t, d.Decode(&slow))
+			require.Equal(t, slow, quick)
 		}
 	})
 }

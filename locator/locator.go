@@ -178,14 +178,20 @@ func (l Locator) checksum() string {
 
 // MarshalJSON returns the JSON form; a zero locator is null.
 func (l Locator) MarshalJSON() ([]byte, error) {
+	return l.AppendJSON(make([]byte, 0, 320))
+}
+
+// AppendJSON appends what MarshalJSON returns.
+func (l Locator) AppendJSON(b []byte) ([]byte, error) {
 	if l.IsZero() {
-		return []byte("null"), nil
+		return append(b, "null"...), nil
 	}
-	if b, ok := l.appendPlain(make([]byte, 0, 320)); ok {
-		return b, nil
+	if plain, ok := l.appendPlain(b); ok {
+		return plain, nil
 	}
-	return json.Marshal(wire{Version, l.Kind.String(), l.Node, l.Zone, l.Address, l.Arena, l.Generation, l.Offset,
+	slow, err := json.Marshal(wire{Version, l.Kind.String(), l.Node, l.Zone, l.Address, l.Arena, l.Generation, l.Offset,
 		l.Bytes, l.checksum()})
+	return append(b, slow...), err
 }
 
 // UnmarshalJSON reads the JSON form and verifies its checksum.
