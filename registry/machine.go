@@ -23,7 +23,6 @@ type machine struct {
 
 	state    *State
 	index    uint64    // last applied, also of entries without a command
-	term     uint64    // of that entry
 	broken   error     // set once an entry could not be applied; nothing is applied afterwards
 	restored time.Time // last snapshot from the leader, with nothing applied since
 }
@@ -35,17 +34,19 @@ func (m *machine) Apply(log *raft.Log) any { return m.ApplyBatch([]*raft.Log{log
 func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
 	entries := make([]Entry, len(logs))
+	if last := logs[len(logs)-1]; m.broken == nil {
+		m.told(last.Index, last.Term) // committed is what followers wait for; they apply while this node does
+	}
 	for i, log := range logs {
 		if log.Type == raft.LogCommand {
 			answers[i] = m.step(log, &entries[i])
 		}
 		if m.broken == nil {
-			m.index, m.term = log.Index, log.Term
+			m.index = log.Index
 			m.restored = time.Time{}
 		}
 	}
 	m.hub.publish(m.state, m.index)
-	m.told(m.index, m.term)
 	for i, e := range entries {
 		if e.Command != nil {
 			m.applied(e.Index, e.Term, e.Command, answers[i].(Result))

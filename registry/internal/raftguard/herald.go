@@ -18,7 +18,7 @@ type herald struct {
 	send func(raft.ServerID, raft.ServerAddress, *raft.AppendEntriesRequest, *raft.AppendEntriesResponse) error
 
 	mu      sync.Mutex
-	index   uint64 // last applied here
+	index   uint64 // last committed that is known here
 	term    uint64 // of the entry at index
 	peers   map[raft.ServerID]*follower
 	stopped bool

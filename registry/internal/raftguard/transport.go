@@ -113,7 +113,7 @@ func (t *Transport) Storing(entries []*raft.Log) { t.ahead.storing(entries) }
 // lead no longer.
 func (t *Transport) Progress(id raft.ServerID) Progress { return t.news.progress(id) }
 
-// Committed says that this node has applied the entry at index, which was logged in term. If this node leads in that term, the
+// Committed says that the entry at index, which was logged in term, is committed as this node knows. If this node leads in that term, the
 // followers that have the entry are told at once. It never blocks.
 func (t *Transport) Committed(index, term uint64) { t.news.committed(index, term) }
 
