@@ -39,6 +39,10 @@ func (r *Registry) openTransport() *raftguard.Transport {
 	return raftguard.NewTransport(raftguard.TransportConfig{
 		Layer: r.cfg.Layer, Self: raft.ServerID(r.cfg.NodeID), Address: r.cfg.Address, Cluster: r.cluster, Strict: r.strict,
 		Heartbeat: r.cfg.Heartbeat, Logger: r.log,
+		Has: func(index, term uint64) bool {
+			var entry raft.Log
+			return r.store.GetLog(index, &entry) == nil && entry.Term == term
+		},
 	})
 }
 

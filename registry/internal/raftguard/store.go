@@ -124,7 +124,11 @@ func (s *Store) Verify(index uint64) error {
 	if err != nil {
 		return err
 	}
-	for i := max(first, index+1); i <= last; i++ {
+	from := max(first, 1)
+	if index > 0 {
+		from = index + 1 // a log that does not go on from its snapshot is no better than one with a hole
+	}
+	for i := from; i <= last; i++ {
 		if _, err := readEntry(s.logs, i); errors.Is(err, raft.ErrLogNotFound) {
 			return s.damaged(fmt.Errorf("entry %d is missing, the log is from %d to %d: %w", i, first, last, ErrCorrupt))
 		} else if err != nil {

@@ -18,6 +18,8 @@ type TransportConfig struct {
 	// Strict reports that a peer must say its cluster to be heard. Otherwise one that has none yet is heard, and so is one of version
 	// 0.1.0, which says none.
 	Strict func() bool
+	// Has reports whether this node's log has the entry at index, of that term. Nil: it is not asked.
+	Has func(index, term uint64) bool
 	// Heartbeat is how long Raft waits for a leader that is silent.
 	Heartbeat time.Duration
 	Logger    *slog.Logger
@@ -32,6 +34,7 @@ type Transport struct {
 	ahead    *ahead
 	pulse    *pulse
 	failover *failover
+	sieve    *sieve
 }
 
 // NewTransport starts a transport.
@@ -56,6 +59,7 @@ func NewTransport(c TransportConfig) *Transport {
 		Timeout:                 5 * time.Second,
 		MsgpackUseNewTimeFormat: true,
 	})}
+	t.sieve = newSieve(t.named.Consumer(), c.Has)
 	t.news = newHerald(t.named)
 	t.ahead = newAhead(t.named, t.accepted)
 	t.pulse = newPulse(c.Self, t.EncodePeer(c.Self, t.address), t.named)
@@ -80,11 +84,16 @@ func (t *Transport) SetHeartbeatHandler(func(raft.RPC)) {}
 // LocalAddr returns the address under which peers know this node.
 func (t *Transport) LocalAddr() raft.ServerAddress { return t.address }
 
-// AppendEntries sends args, unless they were sent ahead, and notes how far the follower's log is known to match.
+// AppendEntries sends args, unless they were sent ahead or the follower has them, and notes how far the follower's log is known to match.
 func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest,
 	resp *raft.AppendEntriesResponse) error {
 	if t.ahead.answer(id, args, resp) {
 		return nil
+	}
+	if last, _ := end(args); len(args.Entries) > 0 {
+		if asked, err := t.has(id, target, args.Term, last, resp); asked {
+			return err
+		}
 	}
 	err := t.named.AppendEntries(id, target, args, resp)
 	if err != nil {
@@ -142,6 +151,7 @@ func (t *Transport) Close() error {
 	t.ahead.wait()
 	t.pulse.wait()
 	t.failover.wait()
+	t.sieve.close()
 	t.CloseStreams() // what is pooled; Close leaves it open
 	return err
 }
