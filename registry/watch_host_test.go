@@ -99,7 +99,7 @@ type watching struct {
 	end    chan error
 }
 
-func watch(t *testing.T, m *registry.Registry, q api.WatchRequest) watching {
+func watch(t testing.TB, m *registry.Registry, q api.WatchRequest) watching {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := watching{make(chan api.Event, 1000), make(chan error, 1)}
 	var reading sync.WaitGroup
@@ -131,6 +131,8 @@ func (w watching) until(t *testing.T, f func(api.Event) bool) api.Event {
 			if f(e) {
 				return e
 			}
+		case err := <-w.end:
+			t.Fatalf("the watch ended before such an event: %v", err)
 		case <-late:
 			t.Fatalf("no such event in %v", patience)
 		}
@@ -187,9 +189,28 @@ func TestAWatchDoesNotOutliveItsNodesCluster(t *testing.T) {
 						}
 						continue
 					}
-					streams[m].until(t, at(second))
+					c.sees(m, streams[m], first.Revision, second)
 				}
 			})
+		}
+	}
+}
+
+// sees waits for a revision. An election that takes long ends the watches of those who take part in it too, as it should: they
+// are resumed from the last revision seen, as a client does.
+func (c *cluster) sees(m *member, w watching, last, want api.Revision) {
+	c.t.Helper()
+	for late := time.After(patience); last != want; {
+		select {
+		case e := <-w.events:
+			if e.Type == api.EventChange {
+				last = e.Revision
+			}
+		case err := <-w.end:
+			require.ErrorIs(c.t, err, api.ErrNoQuorum)
+			w = watch(c.t, m.Registry, api.WatchRequest{Mode: api.WatchAll, From: last})
+		case <-late:
+			c.t.Fatalf("revision %d is not seen in %v: the last is %d", want, patience, last)
 		}
 	}
 }

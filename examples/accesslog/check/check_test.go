@@ -3,9 +3,11 @@ package check_test
 import (
 	"context"
 	"database/sql"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -93,4 +95,30 @@ func TestCompareCannotRead(t *testing.T) {
 	_, err = check.Compare(context.Background(), strings.NewReader(input),
 		store(t, `ALTER TABLE requests DROP COLUMN day`))
 	require.ErrorContains(t, err, "day")
+}
+
+// A store whose log is being mended, or that another process holds for itself, is waited for.
+func TestCompareWaitsForALock(t *testing.T) {
+	path := store(t, row1)
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String())
+	require.NoError(t, err)
+	defer db.Close()
+	holder, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer holder.Close()
+	_, err = holder.ExecContext(t.Context(), "BEGIN EXCLUSIVE")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		_, err := check.Compare(t.Context(), strings.NewReader(""), path)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("not waited for: %v", err)
+	case <-time.After(200 * time.Millisecond): // long enough for one who does not wait to have failed
+	}
+	_, err = holder.ExecContext(t.Context(), "ROLLBACK")
+	require.NoError(t, err)
+	require.NoError(t, <-done)
 }

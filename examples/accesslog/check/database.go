@@ -35,12 +35,15 @@ const (
 	selectDeadLetters = `SELECT line, CAST(reason AS TEXT), CAST(raw AS TEXT) FROM dead_letters ORDER BY line`
 )
 
+// A reader of a write-ahead log still waits: for the one who mends the log of a process that was killed.
+const busyMillis = "30000"
+
 func open(ctx context.Context, path string) (*database, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	uri := url.URL{Scheme: "file", Path: abs, RawQuery: "mode=ro"}
+	uri := url.URL{Scheme: "file", Path: abs, RawQuery: "mode=ro&_pragma=busy_timeout(" + busyMillis + ")"}
 	db, err := sql.Open("sqlite", uri.String())
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
