@@ -10,6 +10,8 @@ import (
 const (
 	// aloneShare: a node that has found nobody yet looks that much more often.
 	aloneShare = 10
+	// aloneRounds is after how many rounds alone a node says so: the first of several that start together is alone for a while.
+	aloneRounds = 5
 	// announceEvery bounds how often this node says something new of itself: free memory changes with every lease.
 	announceEvery = time.Second
 	// announceWait is how long to wait for an announcement to be on its way. Gossip carries it on by itself.
@@ -21,35 +23,41 @@ const (
 func (g *Gossip) rejoinLoop() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for rounds := 0; ; {
 		select {
 		case <-g.looping.Done():
 			return
 		case <-timer.C:
 		}
 		every := g.cfg.Timing.RejoinEvery
-		if g.rejoin() {
+		if alone, err := g.rejoin(); !alone {
+			rounds = 0
+		} else {
 			every /= aloneShare
+			if rounds++; rounds == aloneRounds {
+				g.cfg.Logger.Warn("no other node is found: are these the gossip addresses of nodes that are up?", "gossip", g.cfg.Join, "error", err)
+			}
 		}
 		timer.Reset(every/2 + rand.N(every)) // spread, so that a thousand nodes do not ask one seed at once
 	}
 }
 
-// rejoin asks each missing node once, and reports whether this one is still alone.
-func (g *Gossip) rejoin() (alone bool) {
+// rejoin asks each missing node once. It reports whether this one is still alone, and the last failure.
+func (g *Gossip) rejoin() (alone bool, failure error) {
 	list := g.opened()
 	addresses, _ := g.cache.missing(g.cfg.Join, g.cfg.Timing.Forget)
 	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
 	for _, address := range addresses {
 		if g.looping.Err() != nil {
-			return false
+			return false, nil
 		}
 		if _, err := list.Join([]string{address}); err != nil {
 			g.cfg.Logger.Debug("not found", "gossip", address, "error", err)
+			failure = err
 		}
 	}
 	_, alone = g.cache.missing(nil, g.cfg.Timing.Forget)
-	return alone && len(addresses) > 0
+	return alone && len(addresses) > 0, failure
 }
 
 // opened returns memberlist; loops run only after Open has set it.
