@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/grafnode/grafnode/api"
+	steps "github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -103,20 +104,13 @@ func (c *Client) live(ctx context.Context) (*session, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	for wait := new(backoff); ; {
-		if s := c.alive(); s != nil {
-			return s, nil
-		}
+	if s := c.alive(); s != nil {
+		return s, nil
+	}
+	for {
 		s, err := c.open(ctx)
-		if err == nil {
-			return s, nil
-		}
-		// A session of an unknown outcome that nobody uses ends by itself.
-		if !elsewhere(err) && !errors.Is(err, api.ErrUnknown) {
-			return nil, err
-		}
-		if cause := wait.sleep(ctx); cause != nil {
-			return nil, fmt.Errorf("client: open session: %w; last: %w", cause, err)
+		if !errors.Is(err, steps.ErrDeadline) { // welcomed too late to be of use
+			return s, err
 		}
 	}
 }
@@ -149,20 +143,31 @@ func (c *Client) credentials() (lease.SessionID, string) {
 
 // open opens a new session.
 func (c *Client) open(ctx context.Context) (*session, error) {
-	l, w, err := c.connect(ctx, api.Hello{})
-	if err != nil {
-		return nil, err
-	}
-	s := newSession(w, c.config.TTL, l, c.config.Now)
-	c.mu.Lock()
-	c.current = s
-	c.mu.Unlock()
-	if !c.start(func() { s.watchDeadline(c.ctx) }) || !c.start(func() { c.tend(s, l) }) {
-		s.end()
+	s := newSession(c)
+	if !c.start(s.attend) {
 		return nil, ErrClosed
 	}
-	c.log.Info("session opened", "session", s.id, "node", s.node, "good_for", s.left())
-	return s, nil
+	select {
+	case <-s.opened:
+		c.mu.Lock()
+		c.current = s
+		c.mu.Unlock()
+		if c.ctx.Err() != nil { // else Close has seen it
+			s.end()
+			return nil, ErrClosed
+		}
+		c.log.Info("session opened", "session", s.id, "node", s.node, "good_for", s.left())
+		return s, nil
+	case <-s.lost:
+		return nil, s.why()
+	case <-ctx.Done():
+		last := s.why()
+		s.end()
+		if last == nil {
+			return nil, fmt.Errorf("client: open session: %w", context.Cause(ctx))
+		}
+		return nil, fmt.Errorf("client: open session: %w; last: %w", context.Cause(ctx), last)
+	}
 }
 
 // start runs f and has Close wait for it, unless the client is closed.

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -8,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/grafnode/grafnode/api"
+	steps "github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -22,19 +24,35 @@ func (c *bubbleClock) now() lease.Instant {
 	return lease.Instant(time.Hour + time.Since(c.began) + time.Duration(c.suspended.Load()))
 }
 
-func testSession(c *bubbleClock, ttl time.Duration) *session {
-	return newSession(&api.Welcome{Session: "s", Deadline: c.now().Add(ttl)}, ttl, nil, c.now)
+// testSession is an open session that is attended to, and whose node says nothing any more.
+func testSession(t *testing.T, c *bubbleClock, ttl time.Duration) *session {
+	cl := &Client{config: Config{TTL: ttl, Now: c.now}, log: slog.New(slog.DiscardHandler), lines: map[*line]struct{}{}}
+	cl.ctx, cl.stop = context.WithCancelCause(context.Background())
+	s := newSession(cl)
+	s.step(func(m *steps.Machine, now lease.Instant) steps.Effects {
+		e := m.Tick(now)
+		return m.Welcomed(e.Hello, "s", now.Add(ttl), now)
+	})
+	cl.start(s.attend)
+	t.Cleanup(func() {
+		cl.stop(ErrClosed)
+		cl.running.Wait()
+	})
+	return s
+}
+
+func (s *session) good(d lease.Instant) {
+	s.step(func(m *steps.Machine, now lease.Instant) steps.Effects { return m.Good(d, now) })
 }
 
 // Nobody says anything any more: the holder learns of the end from its own clock, at the deadline and not before.
 func TestASessionIsLostAtItsDeadlineWithoutAWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &bubbleClock{began: time.Now()}
-		s := testSession(clock, 2*time.Second)
-		go s.watchDeadline(t.Context())
+		s := testSession(t, clock, 2*time.Second)
 
 		time.Sleep(time.Second)
-		s.extend(clock.now().Add(2 * time.Second)) // the last word
+		s.good(clock.now().Add(2 * time.Second)) // the last word
 		time.Sleep(2*time.Second - time.Nanosecond)
 		synctest.Wait()
 		select {
@@ -44,8 +62,8 @@ func TestASessionIsLostAtItsDeadlineWithoutAWord(t *testing.T) {
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		require.True(t, s.over())
 		<-s.lost
+		require.True(t, s.over())
 	})
 }
 
@@ -54,12 +72,11 @@ func TestASessionIsLostAtItsDeadlineWithoutAWord(t *testing.T) {
 func TestASuspendedHolderWakesUpWithoutItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &bubbleClock{began: time.Now()}
-		s := testSession(clock, 10*time.Second)
-		go s.watchDeadline(t.Context())
+		s := testSession(t, clock, 10*time.Second)
 		synctest.Wait()
 		clock.suspended.Store(int64(11 * time.Second))
 
-		s.extend(clock.now().Add(10 * time.Second)) // answered before, read after
+		s.good(clock.now().Add(10 * time.Second)) // answered before, read after
 		require.True(t, s.over())
 		<-s.lost
 	})
@@ -69,8 +86,7 @@ func TestASuspendedHolderWakesUpWithoutItsSession(t *testing.T) {
 func TestASuspendedHolderIsToldSoonAfterItWakesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &bubbleClock{began: time.Now()}
-		s := testSession(clock, 10*time.Second)
-		go s.watchDeadline(t.Context())
+		s := testSession(t, clock, 10*time.Second)
 		synctest.Wait()
 		clock.suspended.Store(int64(time.Hour))
 		time.Sleep(time.Second)

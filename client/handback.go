@@ -23,6 +23,49 @@ type ring struct {
 	side handBacker // nil until the other side is mapped too: there is nothing to hand back before
 }
 
+// keep notes a ring that is mapped here.
+func (s *session) keep(r *ring) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rings[r] = struct{}{}
+}
+
+// bind notes that both sides of a ring are mapped: its node, restarted, can have it back.
+func (s *session) bind(r *ring, side handBacker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.side = side
+}
+
+// forget notes that a ring is no longer mapped here, and tells the node.
+func (s *session) forget(r *ring) {
+	s.mu.Lock()
+	_, known := s.rings[r]
+	delete(s.rings, r)
+	l := s.line
+	s.mu.Unlock()
+	if known && l != nil {
+		// A broken line needs no word: the node knows that it hears nothing of this session any more.
+		_ = l.post(api.SessionMessage{Detach: &api.Detach{Arena: r.name.Arena, Role: r.name.Role}})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hangUp()
+}
+
+// bound returns the rings that are worth handing back.
+func (s *session) bound() []*ring {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rings []*ring
+	for r := range s.rings {
+		if r.side != nil {
+			rings = append(rings, r)
+		}
+	}
+	return rings
+}
+
 // handBackAll gives a restarted node the memory of the rings that lie on it and are mapped here. A ring that the node does
 // not take is sealed by it, or ends at its deadline; either way its edge gets another.
 func (c *Client) handBackAll(s *session, l *line) {
@@ -41,7 +84,7 @@ func (c *Client) handBack(s *session, l *line, r *ring) error {
 		return err // closed meanwhile
 	}
 	defer parts.Close()
-	ctx, cancel := context.WithTimeoutCause(c.ctx, lease.RenewEvery(s.ttl), errSlow)
+	ctx, cancel := context.WithTimeoutCause(c.ctx, lease.RenewEvery(c.config.TTL), errSlow)
 	defer cancel()
 	name := r.name
 	answer, err := l.call(ctx, api.SessionMessage{HandBack: &name}, parts.List()...)

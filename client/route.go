@@ -170,7 +170,7 @@ type backoff struct{ next time.Duration }
 // sleep waits for the next retry, or returns ctx's cause.
 func (b *backoff) sleep(ctx context.Context) error {
 	b.next = min(max(2*b.next, 10*time.Millisecond), 500*time.Millisecond)
-	timer := time.NewTimer(b.next + rand.N(b.next/2))
+	timer := time.NewTimer(b.next + jitter(b.next/2))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -179,3 +179,6 @@ func (b *backoff) sleep(ctx context.Context) error {
 		return nil
 	}
 }
+
+// jitter returns a random duration below d.
+func jitter(d time.Duration) time.Duration { return rand.N(d) }

@@ -1,10 +1,10 @@
 // Package simulate runs a whole cluster's registry in one goroutine, from one seed, in made-up time, and judges it.
 //
-// What is simulated is the production code where it is pure: registry.State.Step, snapshots, leasebroker.Keeper, the commands
-// between them. Around it stand models: Raft with exactly Raft's guarantees (one leader a term, elected by a majority with no
+// What is simulated is the production code where it is pure: registry.State.Step, snapshots, leasebroker.Keeper, watchstream, the
+// session of package client, the commands between them. Around it stand models: Raft with exactly Raft's guarantees (one leader a term, elected by a majority with no
 // newer log; uncommitted tails may be lost, committed entries never; leaders that do not know that they are deposed; followers
 // that lag, snapshots in place of entries), nodes that serve requests and renew what lies on them, and stage programs with
-// sessions, deadlines, reads of every kind and writes of unknown outcome, which act as package client does.
+// reads of every kind and writes of unknown outcome, which act as package client does.
 //
 // The world loses, repeats, reorders and delays messages, cuts links in one direction or both, stops processes and whole
 // machines, kills and restarts them, loses what was not yet on disk, restores old snapshots over a living cluster and recovers

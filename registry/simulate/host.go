@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/registry"
@@ -13,15 +14,15 @@ import (
 // host is a node's end of its stages' lines, and of the leases that lie on it. It acts as node and node/host do.
 type host struct {
 	incarnation uint64 // zero: not registered yet
+	wires       []*wire
 	guests      []*guest
 	deadlines   map[lease.ID]lease.Instant // of what lies here, by its renewals
 	dropped     map[lease.ID]bool          // nobody uses it any more: not renewed
 }
 
-// guest is a stage's line.
+// guest is a stage whose hello was welcome.
 type guest struct {
-	stage    *stage
-	life     uint32
+	wire     *wire
 	id       lease.SessionID
 	ttl      time.Duration
 	beat     lease.Instant
@@ -87,8 +88,7 @@ func (n *node) lose(g *guest) {
 		return
 	}
 	g.lost = true
-	s := g.stage
-	n.w.send(n.m, &s.process, "session lost", 0, func() { s.ended(g.id) })
+	g.wire.tell("session lost", (*session.Machine).Ended)
 }
 
 // renewSoon sends batched renewals, in turns, for as long as the node lives.
@@ -148,28 +148,34 @@ func (n *node) renewed(asked lease.Instant, keys []leasebroker.Key, granted map[
 		for _, g := range n.guests {
 			if g.id == key.Session && deadline > g.deadline {
 				g.deadline = deadline
-				s := g.stage
-				n.w.send(n.m, &s.process, "deadline", 0, func() { s.extend(g.id, deadline) })
+				g.wire.good(deadline)
 			}
 		}
 	}
 }
 
 // hello opens a session for a stage, or takes up an old one that began with an earlier life of this node.
-func (n *node) hello(s *stage, old lease.SessionID, ttl time.Duration, welcome func(lease.SessionID, lease.Instant, error)) {
-	if n.incarnation == 0 {
-		welcome("", 0, errAway)
+func (n *node) hello(on *wire, old lease.SessionID, ttl time.Duration) {
+	refuse := func(why error) {
+		n.w.send(n.m, &on.stage.process, "refused", n.who, func() { on.refused(why) })
+		on.closed = true
+	}
+	if on.closed {
 		return
 	}
-	g := &guest{stage: s, life: s.life, id: old, ttl: ttl, beat: n.m.now()}
+	if n.incarnation == 0 {
+		refuse(errAway)
+		return
+	}
+	g := &guest{wire: on, id: old, ttl: ttl, beat: n.m.now()}
 	var c registry.Command
 	if old == "" {
 		g.id, g.deadline = lease.SessionID(n.w.id("s")), lease.HolderDeadline(n.m.now(), ttl)
-		c = registry.OpenSession{Session: g.id, Stage: s.name, Node: n.id, Incarnation: n.incarnation, TTL: ttl}
+		c = registry.OpenSession{Session: g.id, Stage: on.stage.name, Node: n.id, Incarnation: n.incarnation, TTL: ttl}
 	} else {
 		for _, other := range n.guests {
 			if other.id == old { // its line to this life was closed
-				welcome("", 0, api.ErrSessionLost)
+				refuse(api.ErrSessionLost)
 				return
 			}
 		}
@@ -181,42 +187,41 @@ func (n *node) hello(s *stage, old lease.SessionID, ttl time.Duration, welcome f
 			if old == "" {
 				n.endSession(g.id)
 			}
-			welcome("", 0, a.err)
-		case !s.up || s.life != g.life:
+			refuse(a.err)
+		case on.closed:
 			n.endSession(g.id)
 		default:
-			n.guests = append(slices.DeleteFunc(n.guests, func(g *guest) bool { return g.lost && g.stage == s && g.id != old }), g)
-			welcome(g.id, g.deadline, nil)
+			n.guests = append(slices.DeleteFunc(n.guests, func(o *guest) bool { return o.lost && o.wire.stage == on.stage && o.id != old }), g)
+			deadline := g.deadline
+			on.tell("welcome", func(m *session.Machine, now lease.Instant) session.Effects {
+				return m.Welcomed(on.number, g.id, deadline, now)
+			})
 		}
 	})
 }
 
-// beaten takes a stage's beat.
-func (n *node) beaten(id lease.SessionID) (lease.Instant, bool) {
-	for _, g := range n.guests {
-		if g.id == id && !g.lost {
-			g.beat = n.m.now()
-			return g.deadline, true
-		}
-	}
-	return 0, false
+// good tells a stage how long its session is good.
+func (c *wire) good(d lease.Instant) {
+	c.tell("good", func(m *session.Machine, now lease.Instant) session.Effects { return m.Good(d, now) })
 }
 
-// depart sees off a session whose line was closed.
-func (n *node) depart(id lease.SessionID) {
+// beaten takes a stage's beat.
+func (n *node) beaten(on *wire) {
 	for _, g := range n.guests {
-		if g.id == id && !g.lost {
+		if g.wire == on && !g.lost {
+			g.beat = n.m.now()
+			on.good(g.deadline)
+		}
+	}
+}
+
+// departed sees off the session whose line was closed.
+func (n *node) departed(on *wire) {
+	n.wires = slices.DeleteFunc(n.wires, func(c *wire) bool { return c == on })
+	for _, g := range n.guests {
+		if g.wire == on && !g.lost {
 			g.lost = true
 			n.endSession(g.id)
-		}
-	}
-}
-
-// departed sees off all sessions of a stage.
-func (n *node) departed(s *stage) {
-	for _, g := range n.guests {
-		if g.stage == s {
-			n.depart(g.id)
 		}
 	}
 }
@@ -229,12 +234,4 @@ func (n *node) endSession(id lease.SessionID) {
 			n.after(again, "end session again", 0, func() { n.endSession(id) })
 		}
 	})
-}
-
-// hangUpAll breaks the lines: the node is gone.
-func (n *node) hangUpAll() {
-	for _, g := range n.guests {
-		s := g.stage
-		n.w.send(n.m, &s.process, "line broken", n.who, s.hungUp)
-	}
 }

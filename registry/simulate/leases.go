@@ -119,8 +119,8 @@ func (j *judge) acked(by *node, key leasebroker.Key, asked, lasts time.Duration)
 
 // promised notes the first deadline that a stage is told.
 func (j *judge) promised(s *stage) {
-	if k := j.terms.keys[leasebroker.Key{Session: s.session}]; k != nil {
-		k.furthest = max(k.furthest, j.w.now+s.m.clock.lasts(s.deadline.Sub(s.m.now())))
+	if k := j.terms.keys[leasebroker.Key{Session: s.session()}]; k != nil {
+		k.furthest = max(k.furthest, j.w.now+s.m.clock.lasts(s.me.Deadline().Sub(s.m.now())))
 	}
 }
 

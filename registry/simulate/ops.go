@@ -105,7 +105,7 @@ func (s *stage) answered(o *op, a answer) {
 	case !undecided(a.err):
 		s.finish(o, a)
 	case o.open > 0:
-	case o.session != "" && s.session != o.session, o.tries >= triesMax, o.doubt && !o.repeat:
+	case o.session != "" && s.session() != o.session, o.tries >= triesMax, o.doubt && !o.repeat:
 		s.w.Stats.Unknown++
 		s.doing = nil
 		delete(s.known, o.edge) // it is read before it is written again
@@ -123,8 +123,6 @@ func (s *stage) finish(o *op, a answer) {
 	s.doing = nil
 	s.w.judge.answered(o, a)
 	switch {
-	case errors.Is(a.err, api.ErrSessionLost):
-		s.ended(o.session)
 	case a.err != nil:
 		delete(s.known, o.edge)
 	case o.mode != "":
@@ -134,7 +132,7 @@ func (s *stage) finish(o *op, a answer) {
 			s.known[r.Name] = r.Revision
 		}
 		for _, l := range a.result.Leases {
-			if l.Edge == "" && l.Session == s.session {
+			if l.Edge == "" && l.Session == s.session() {
 				s.leases = append(s.leases, l.ID)
 			}
 		}
@@ -165,7 +163,7 @@ func (s *stage) opChange(edge string) *op {
 		return nil
 	}
 	c := registry.ChangeEdges{
-		Op: s.w.id("op"), Session: s.session, Reason: api.ReasonTakeover, TTL: s.w.between(ttlMin, ttlMax),
+		Op: s.w.id("op"), Session: s.session(), Reason: api.ReasonTakeover, TTL: s.w.between(ttlMin, ttlMax),
 	}
 	names := []string{edge}
 	for s.w.chance(250) && len(names) < 4 {
@@ -181,7 +179,7 @@ func (s *stage) opChange(edge string) *op {
 			ProducerStage: s.name, ConsumerStage: s.name, Capacity: 4096,
 		})
 	}
-	return &op{what: "change", edge: edge, id: c.Op, session: s.session, repeat: true, serve: func(n *node, reply func(answer)) {
+	return &op{what: "change", edge: edge, id: c.Op, session: s.session(), repeat: true, serve: func(n *node, reply func(answer)) {
 		n.forward("forwarded change", func(l *node, reply func(answer)) { l.change(c, reply) }, reply)
 	}}
 }
@@ -220,16 +218,16 @@ func (s *stage) opLease() *op {
 	if len(s.leases) > 0 && s.w.chance(300) {
 		id := s.leases[len(s.leases)-1]
 		s.leases = s.leases[:len(s.leases)-1]
-		return s.write("release", "", s.session, registry.ReleaseLease{Lease: id, Session: s.session})
+		return s.write("release", "", s.session(), registry.ReleaseLease{Lease: id, Session: s.session()})
 	}
 	c := registry.GrantLease{
 		Lease: lease.ID(s.w.id("l")), Kind: lease.KindMemory, Node: s.w.nodes[s.w.rng.IntN(len(s.w.nodes))].id,
-		Session: s.session, Bytes: 4096, TTL: s.w.between(ttlMin, ttlMax),
+		Session: s.session(), Bytes: 4096, TTL: s.w.between(ttlMin, ttlMax),
 	}
 	if s.w.chance(500) {
 		c.Kind, c.Name = lease.KindBlock, fmt.Sprintf("region%d", s.w.rng.IntN(3))
 	}
-	return s.write("grant", "", s.session, c)
+	return s.write("grant", "", s.session(), c)
 }
 
 // opRevoke is an operator's: the lease of an edge's ring, as a node near by knows it.

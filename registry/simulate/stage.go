@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -14,20 +15,21 @@ const (
 	ttlMax = 3 * lease.TTLMin
 )
 
-// stage is a stage program: one session after the other, and one request after the other. It acts as package client does.
+// stage is a stage program: one session after the other, and one request after the other. Its sessions are package client's; what
+// it asks for it asks for as package client does.
 type stage struct {
 	process
 	name string
 	node *node // its own
 
-	session  lease.SessionID // empty: none
-	ttl      time.Duration
-	deadline lease.Instant
-	line     bool
-	known    map[string]api.Revision // the newest of each edge that it has seen
-	leases   []lease.ID
-	doing    *op
-	watch    *watch // some stages have one
+	me     *session.Machine        // the newest session
+	ttl    time.Duration           // its term
+	alarm  uint64                  // of its one timer
+	wire   *wire                   // its newest
+	known  map[string]api.Revision // the newest of each edge that it has seen
+	leases []lease.ID
+	doing  *op
+	watch  *watch // some stages have one
 }
 
 func newStage(w *World, m *machine, number int) *stage {
@@ -39,155 +41,94 @@ func newStage(w *World, m *machine, number int) *stage {
 func (s *stage) start() {
 	s.life++
 	s.up, s.asleep = true, 0
-	s.session, s.line, s.doing = "", false, nil
+	s.wire, s.doing = nil, nil
 	s.known, s.leases = map[string]api.Revision{}, nil
-	s.connect("")
+	s.open()
 	s.after(s.w.between(0, time.Second), "begin", 0, s.next)
 	if s.watch = nil; s.who%2 == 0 {
 		s.look(0)
 	}
 }
 
+// kill ends the process. Its wire is closed by the system.
 func (s *stage) kill() {
-	s.hangUp()
+	if s.wire != nil {
+		s.wire.hangUp()
+	}
 	s.up, s.doing = false, nil
 }
 
-// hangUp closes the line, which to the node is the end of the process.
-func (s *stage) hangUp() {
-	if n, id := s.node, s.session; s.line {
-		s.w.send(s.m, &n.process, "line closed", s.who, func() { n.depart(id) })
-	}
-	s.line = false
+// open begins a session.
+func (s *stage) open() {
+	s.ttl, s.leases = s.w.between(ttlMin, ttlMax), nil
+	s.me = session.New(session.Config{TTL: s.ttl, Jitter: func(d time.Duration) time.Duration { return s.w.between(0, d) }})
+	s.step((*session.Machine).Tick)
 }
 
-// over reports whether the session has ended, and ends it if its deadline has passed: timers are late on a machine that was
-// suspended, so whoever relies on a session asks the clock.
+// over reports whether there is no session to rely on.
 func (s *stage) over() bool {
-	if s.session != "" && s.m.now() >= s.deadline {
-		s.ended(s.session)
-	}
-	return s.session == ""
+	is, e := s.me.Over(s.m.now())
+	s.perform(e)
+	return is || s.me.ID() == ""
 }
 
-// ended ends the session, and opens another.
-func (s *stage) ended(id lease.SessionID) {
-	if s.session != id || id == "" {
-		return
+// session returns the present session; empty: none.
+func (s *stage) session() lease.SessionID {
+	if s.me.Cause() != nil {
+		return ""
 	}
-	s.w.Stats.SessionsLost++
-	s.hangUp()
-	s.session, s.leases = "", nil
-	s.after(s.w.between(0, 500*time.Millisecond), "open again", 0, func() { s.connect("") })
+	return s.me.ID()
 }
 
-// extend moves the deadline. Once passed it stays passed.
-func (s *stage) extend(id lease.SessionID, d lease.Instant) {
-	if s.session == id && !s.over() {
-		s.deadline = max(s.deadline, d)
-	}
-}
-
-// hungUp says that the own node is away.
-func (s *stage) hungUp() {
-	s.line = false
-	if !s.over() {
-		s.connect(s.session)
-	}
-}
-
-// connect says hello to the own node, with the old session or for a new one.
-func (s *stage) connect(old lease.SessionID) {
-	retry := func() {
-		s.after(s.w.between(10*time.Millisecond, 500*time.Millisecond), "connect again", 0, func() {
-			if s.session == old && !s.line {
-				s.over()
-				s.connect(s.session)
-			}
-		})
-	}
-	if s.session != old || s.line {
-		return
-	}
-	if !s.node.awake() {
-		retry()
-		return
-	}
-	ttl, life, answered := s.w.between(ttlMin, ttlMax), s.node.life, false
-	if old != "" {
-		ttl = s.ttl
-	}
-	n := s.node
-	s.w.send(s.m, &n.process, "hello", s.who, func() {
-		n.hello(s, old, ttl, func(id lease.SessionID, d lease.Instant, err error) {
-			n.w.send(n.m, &s.process, "welcome", n.who, func() {
-				answered = true
-				s.welcome(old, id, ttl, d, err, retry)
-			})
-		})
-	})
-	s.after(15*time.Second, "hello timeout", 0, func() {
-		if !answered && n.life == life {
-			s.w.send(s.m, &n.process, "line closed", s.who, func() { n.departed(s) }) // looks like the end of the process
-			retry()
-		}
-	})
-	s.after(time.Second, "line?", 0, func() {
-		if !answered && n.life != life {
-			retry()
-		}
-	})
-}
-
-func (s *stage) welcome(old, id lease.SessionID, ttl time.Duration, d lease.Instant, err error, retry func()) {
-	switch {
-	case s.session != old || s.line:
-	case err != nil:
-		if !undecided(err) {
-			s.ended(old)
-		}
-		retry()
-	case old == "" && s.m.now() >= d:
-		n := s.node
-		s.w.send(s.m, &n.process, "line closed", s.who, func() { n.depart(id) })
-		retry()
-	default:
-		s.line = true
-		if old == "" {
-			s.session, s.ttl, s.deadline = id, ttl, d
-			s.w.Stats.Sessions++
-			s.w.judge.promised(s)
-			s.watchDeadline(id)
-			s.beat(id)
-			return
-		}
+// step runs one step of the session and does what it asks for.
+func (s *stage) step(f func(m *session.Machine, now lease.Instant) session.Effects) {
+	before, old := s.me.Line(), s.me.ID()
+	e := f(s.me, s.m.now())
+	switch up := s.me.Line() != 0 && s.me.Line() != before; {
+	case up && old == "":
+		s.w.Stats.Sessions++
+		s.w.judge.promised(s)
+	case up:
 		s.w.Stats.Adopted++
-		s.extend(id, d)
+	}
+	s.perform(e)
+	s.arm()
+}
+
+// perform does what the session asks for, as package client does.
+func (s *stage) perform(e session.Effects) {
+	if e.HangUp != 0 && s.wire.number == e.HangUp {
+		s.wire.hangUp()
+	}
+	if e.Hello != 0 {
+		s.connect(e.Hello)
+	}
+	if c := s.wire; e.Beat != 0 {
+		s.w.send(s.m, &s.node.process, "beat", s.who, func() { s.node.beaten(c) })
+	}
+	if e.Over != nil {
+		s.w.Stats.SessionsLost++
+		s.after(s.w.between(0, 500*time.Millisecond), "open again", 0, s.open)
 	}
 }
 
-// watchDeadline ends the session at its deadline, even if no packet ever comes again.
-func (s *stage) watchDeadline(id lease.SessionID) {
-	s.after(min(max(s.deadline.Sub(s.m.now()), 0), s.ttl/4)+time.Microsecond, "deadline?", 0, func() {
-		if s.session == id && !s.over() {
-			s.watchDeadline(id)
-		}
-	})
-}
-
-func (s *stage) beat(id lease.SessionID) {
-	n := s.node
-	if s.session != id {
+// arm sets the session's one timer. Whoever is stopped hears it late.
+func (s *stage) arm() {
+	s.alarm++
+	alarm, life := s.alarm, s.life
+	next, live := s.me.Next()
+	if !live {
 		return
 	}
-	if s.line {
-		s.w.send(s.m, &n.process, "beat", s.who, func() {
-			if d, ok := n.beaten(id); ok {
-				n.w.send(n.m, &s.process, "beat answered", 0, func() { s.extend(id, d) })
-			}
-		})
-	}
-	s.after(lease.RenewEvery(s.ttl), "beat", 0, func() { s.beat(id) })
+	s.w.plan(max(0, next.Sub(s.m.now()))+10*time.Microsecond, func() {
+		if s.alarm == alarm { // an alarm that was set anew is no step
+			s.arrive(life, "session", 0, func() {
+				if s.alarm == alarm {
+					s.step((*session.Machine).Tick)
+				}
+			})
+		}
+	})
 }
 
 // undecided reports whether a request may be sent again: it certainly was not carried out, or nobody knows.
