@@ -98,12 +98,17 @@ type Producer interface {
 	// the caller until Commit or Abort, and must not be used afterwards. One claim may be open at a time. Never blocks:
 	// ErrFull if there is no room now, ErrTooLarge if there can never be.
 	Claim(n int) ([]byte, error)
-	// Commit makes the claimed bytes the next record. It becomes visible to the consumer at the next Flush, or earlier.
+	// Commit makes the claimed bytes the next record. It becomes visible to the consumer at the next Flush, or earlier: a ring
+	// has no clock, so whoever commits owes a Flush (or a Batch its End) within the time that it promises to others.
 	Commit() error
 	// Abort gives the claim back as if it had never been.
 	Abort()
 	// Flush publishes what is committed and wakes a waiting consumer.
 	Flush() error
+	// Begin lends the ring's end to a Batch, for records at the price of writing them. The side's memory stays while it is
+	// open, whoever calls Close. Until Batch.End, Claim, Commit and Begin fail; the other calls go on. One goroutine at a time
+	// may be in the Batch's calls and the Producer's together, with the exceptions above.
+	Begin() (*Batch, error)
 
 	// Resume returns the consumer's resume note, and false while there is none. The slice belongs to the caller.
 	Resume() (note []byte, ok bool, err error)
@@ -112,8 +117,11 @@ type Producer interface {
 	Stable() (note []byte, ok bool, err error)
 
 	// Wait blocks until room, a note or a loss that the other calls have not reported yet may be there to report; it may also
-	// return early for no reason. It returns nil then, and ctx's cause if ctx ends first. An idle Wait uses no CPU.
+	// return early for no reason. It returns nil then, and ctx's cause if ctx ends first. What it costs meanwhile is the Mode's
+	// to say: an idle Wait uses no CPU, but in LowLatency.
 	Wait(ctx context.Context) error
+	// SetMode says how this side's waits wait from now on. Balanced until then. Any goroutine.
+	SetMode(m Mode)
 
 	// Close detaches. What is flushed stays readable. Idempotent, safe to call beside any other call, which then
 	// returns ErrClosed.
@@ -131,12 +139,22 @@ type Consumer interface {
 	// Next returns the next record, or ErrEmpty. Never blocks. The slice is read-only and valid until Ack covers the record
 	// or the Consumer is closed.
 	Next() ([]byte, error)
+	// Drain calls f with the next records, one after the other, at most limit of them, until there are no more or f returns an
+	// error. It returns how many f took: those count as returned by Next, and the one that f refused is still the next. The
+	// error is f's, or, if there was no record, what Next would say. Never blocks but for f. The slice is read-only and must not
+	// be used after f has returned, even though the record keeps its space until Ack: built with the tag fabricdebug it is
+	// overwritten then. f must not call this Consumer, but for Close.
+	Drain(limit int, f func(record []byte) error) (int, error)
 	// Ack tells the producer that the first n records of this ring are done with, which frees their space, and sets
 	// the stable note (nil leaves it), at most NoteBytesMax bytes, copied. n never falls and never passes what Next returned.
+	// The producer sees a note at once. Space it may see later, but not later than when an eighth of the ring is due, when Next
+	// or Drain find no record, or when this side waits.
 	Ack(n uint64, stable []byte) error
 
 	// Wait blocks until Next may have something new to say. See Producer.Wait.
 	Wait(ctx context.Context) error
+	// SetMode is Producer.SetMode.
+	SetMode(m Mode)
 	// Close detaches. Idempotent, safe to call beside any other call, which then returns ErrClosed.
 	Close() error
 }

@@ -70,6 +70,14 @@ func (p *producer) Commit() error {
 	return p.Producer.Commit()
 }
 
+func (p *producer) Begin() (*fabric.Batch, error) {
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	b := fabric.MakeBatch(p)
+	return &b, nil
+}
+
 func (p *producer) Flush() error {
 	if err := p.err(); err != nil {
 		return err
@@ -110,6 +118,13 @@ func (c *consumer) Next() ([]byte, error) {
 		return nil, err
 	}
 	return c.Consumer.Next()
+}
+
+func (c *consumer) Drain(limit int, f func([]byte) error) (int, error) {
+	if err := c.err(); err != nil {
+		return 0, err
+	}
+	return c.Consumer.Drain(limit, f)
 }
 
 func (c *consumer) Ack(n uint64, stable []byte) error {

@@ -30,6 +30,7 @@ type producer struct {
 	short     atomic.Uint64 // the credit that the last Claim lacked, or zero: stored by Claim, loaded by Wait and ask
 	lossKnown atomic.Bool   // a call has returned the loss: stored there, loaded by Wait
 	closed    atomic.Bool   // stored by Close, loaded by all calls
+	batch     fabric.Batch
 	closing   sync.Once
 	closeErr  error
 	news      chan struct{} // wakes Wait; of capacity one
@@ -56,6 +57,7 @@ func newProducer(l *link, capacity int) *producer {
 		out: newOutbox(l), claimed: none,
 		news: make(chan struct{}, 1), lack: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	p.batch = fabric.MakeBatch(batchWriter{p})
 	p.credit.Store(uint64(capacity)) // the ring is new and empty
 	l.tasks.Go(l.beat)
 	l.tasks.Go(func() { l.receive(p.handle) })
@@ -118,6 +120,33 @@ func (p *producer) Flush() error {
 	}
 	return p.checked(p.out.flush())
 }
+
+// Begin implements fabric.Producer.
+func (p *producer) Begin() (*fabric.Batch, error) {
+	switch err := p.check(); {
+	case err != nil:
+		return nil, err
+	case p.claimed != none:
+		return nil, errClaimed
+	}
+	return &p.batch, nil
+}
+
+// batchWriter is the producer as a Batch needs it: what it commits is sent when there is no more room.
+type batchWriter struct{ *producer }
+
+func (w batchWriter) Claim(n int) ([]byte, error) {
+	b, err := w.producer.Claim(n)
+	if errors.Is(err, fabric.ErrFull) {
+		if err := w.Flush(); err != nil {
+			return nil, err
+		}
+	}
+	return b, err
+}
+
+// SetMode implements fabric.Producer. Who waits for a network sleeps.
+func (p *producer) SetMode(fabric.Mode) {}
 
 // Resume implements fabric.Producer.
 func (p *producer) Resume() ([]byte, bool, error) {

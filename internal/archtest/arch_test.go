@@ -28,10 +28,10 @@ var allowed = map[string][]string{
 
 	"fabric":              {},
 	"fabric/fabrictest":   {"fabric", "internal/..."},
-	"fabric/internal/...": {"fabric", "internal/..."},
+	"fabric/internal/...": {"fabric", "fabric/internal/...", "internal/..."},
 	"fabric/shm":          {"fabric", "fabric/internal/...", "internal/..."},
 	"fabric/inproc":       {"fabric", "fabric/internal/...", "internal/..."},
-	"fabric/tcp":          {"fabric", "api", "internal/..."},
+	"fabric/tcp":          {"fabric", "fabric/internal/borrow", "api", "internal/..."},
 	"fabric/rdma":         {"fabric", "internal/..."},
 	"api":                 {"fabric"},
 	"handoff":             {},

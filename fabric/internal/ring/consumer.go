@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/internal/borrow"
 )
 
 // Consumer implements fabric.Consumer.
@@ -34,7 +35,7 @@ type source struct {
 
 // NewConsumer returns the consumer's side. words is fresh memory that nobody else writes.
 func NewConsumer(setup Setup, words *ConsumerWords) *Consumer {
-	c := &Consumer{words: words, seed: seed(uint64(setup.Config.Generation))}
+	c := &Consumer{words: words, seed: fabric.Seed(uint64(setup.Config.Generation))}
 	c.init(setup, &words.Waiting, c.hasNews)
 	return c
 }
@@ -101,11 +102,34 @@ func (c *Consumer) Next() ([]byte, error) {
 		}
 	}
 	n := uint64(c.lengths.at(c.read.count))
-	at := c.place(c.read.at) + headerBytes
-	c.read.at += sizeOf(int(n))
+	at := c.place(c.read.at) + fabric.HeaderBytes
+	c.read.at += fabric.RecordBytes(int(n))
 	c.read.count++
 	data := c.peer.Load().data
 	return data[at : at+n : at+n], nil
+}
+
+// Drain is fabric's Drain.
+func (c *Consumer) Drain(limit int, f func(record []byte) error) (int, error) {
+	if !c.enter() { // for as long as f has the memory in its hands
+		return 0, fabric.ErrClosed
+	}
+	defer c.exit()
+	for n := range limit {
+		before := c.read
+		record, err := c.Next()
+		if err != nil && n > 0 {
+			return n, nil
+		}
+		if err == nil {
+			err = borrow.Lend(record, f)
+		}
+		if err != nil {
+			c.read = before
+			return n, err
+		}
+	}
+	return limit, nil
 }
 
 // place is where in the data a cursor points.
@@ -132,8 +156,8 @@ func (c *Consumer) look() error {
 	for i := 0; i < lookAhead && c.found.at < c.tail; i++ {
 		head := binary.LittleEndian.Uint64(data[c.place(c.found.at):]) // once: it may change under a hostile producer's hand
 		n := uint32(head)
-		size := sizeOf(int(n))
-		if head != header(c.seed, c.found.at, n) || int(n) > fabric.RecordMax(c.setup.Config.Capacity) || size > c.tail-c.found.at {
+		size := fabric.RecordBytes(int(n))
+		if head != fabric.Header(c.seed, c.found.at, n) || int(n) > fabric.RecordMax(c.setup.Config.Capacity) || size > c.tail-c.found.at {
 			if i > 0 {
 				return nil // the intact ones first
 			}
@@ -174,7 +198,7 @@ func (c *Consumer) refresh() error {
 		return nil
 	}
 	tail := peer.words.Tail.Load()
-	if tail < c.tail || tail-c.acked.at > uint64(c.setup.Config.Capacity) || tail%headerBytes != 0 {
+	if tail < c.tail || tail-c.acked.at > uint64(c.setup.Config.Capacity) || tail%fabric.HeaderBytes != 0 {
 		return c.damaged("the producer's cursor is %d after %d, with %d bytes acked and a ring of %d", tail, c.tail, c.acked.at, c.setup.Config.Capacity)
 	}
 	c.tail = tail
@@ -206,7 +230,7 @@ func (c *Consumer) Ack(n uint64, stable []byte) error {
 	}
 	if n > c.acked.count {
 		for ; c.acked.count < n; c.acked.count++ {
-			c.acked.at += sizeOf(int(c.lengths.pop()))
+			c.acked.at += fabric.RecordBytes(int(c.lengths.pop()))
 		}
 		c.words.Count.Store(c.acked.count)
 		c.words.Acked.Store(c.acked.at)

@@ -12,19 +12,17 @@ import (
 // Producer implements fabric.Producer.
 type Producer struct {
 	side
-	words *ProducerWords // ours
-	data  []byte         // ours; longer than the capacity, see DataBytes
-	seed  uint32
+	words *ProducerWords                // ours
 	peer  atomic.Pointer[ConsumerWords] // stored by BindProducer; nil until the consumer is there
 
 	// The calls' own. Cursors count bytes since the ring began.
-	tail      uint64 // end of what is committed
-	published uint64 // what words.Tail says
-	acked     uint64 // copy of the peer's cursor, checked
-	count     uint64 // records committed
-	claimed   int    // bytes claimed, or none
-	full      bool   // the last claim found no room: wanted is set
-	resume    []byte // once read
+	batch     fabric.Batch // its Run is where we stand, whether or not it is lent
+	lent      bool         // by Begin
+	published uint64       // what words.Tail says
+	acked     uint64       // copy of the peer's cursor, checked
+	claimed   int          // bytes claimed by Claim, or none
+	full      bool         // the last claim found no room: wanted is set
+	resume    []byte       // once read
 
 	// Stored by the calls, loaded by a wait beside them.
 	wanted     atomic.Uint64 // how far the peer must have acked for the last claim; zero: it got its room
@@ -34,9 +32,18 @@ type Producer struct {
 
 const none = -1
 
-// NewProducer returns the producer's side. words and data are fresh memory that nobody else writes.
+// NewProducer returns the producer's side. words and data are fresh memory that nobody else writes; data is longer than the
+// capacity, see DataBytes.
 func NewProducer(setup Setup, words *ProducerWords, data []byte) *Producer {
-	p := &Producer{words: words, data: data, seed: seed(uint64(setup.Config.Generation)), claimed: none}
+	p := &Producer{words: words, claimed: none}
+	p.batch = fabric.MakeBatch((*writer)(p))
+	p.batch.Run = fabric.Run{
+		Data: data,
+		Mask: uint64(setup.Config.Capacity - 1),
+		Seed: fabric.Seed(uint64(setup.Config.Generation)),
+		Max:  uint64(fabric.RecordMax(setup.Config.Capacity)),
+		Due:  fabric.PublishBytes,
+	}
 	p.init(setup, &words.Waiting, p.hasNews)
 	return p
 }
@@ -59,59 +66,123 @@ func (p *Producer) hasNews() bool {
 		peer.Resume.Load() != 0 && !p.resumeSeen.Load()
 }
 
+// Begin is fabric's Begin.
+func (p *Producer) Begin() (*fabric.Batch, error) {
+	if err := p.begin(); err != nil {
+		return nil, err
+	}
+	if err := p.free(); err != nil {
+		p.exit()
+		return nil, err
+	}
+	p.lent = true
+	p.batch.Limit = p.acked + uint64(p.setup.Config.Capacity)
+	return &p.batch, nil
+}
+
+// free reports whether another claim or batch stands in the way of one.
+func (p *Producer) free() error {
+	switch {
+	case p.lent:
+		return errBatchOpen
+	case p.claimed != none:
+		return errClaimOpen
+	}
+	return nil
+}
+
+// writer is the producer as its Batch sees it. The Batch's use of the memory is Begin's.
+type writer Producer
+
+// Claim looks for room, and lets the Batch go on in it.
+func (w *writer) Claim(n int) ([]byte, error) {
+	p := (*Producer)(w)
+	if !p.lent {
+		return nil, errBatchOver
+	}
+	if l := p.lost.Load(); l != nil {
+		return nil, l.err
+	}
+	if err := p.ensure(n); err != nil {
+		return nil, err
+	}
+	p.batch.Limit = p.acked + uint64(p.setup.Config.Capacity)
+	return p.batch.Claim(n)
+}
+
+func (w *writer) Commit() error { return errNoClaim }
+
+func (w *writer) Abort() {}
+
+func (w *writer) Flush() error { return (*Producer)(w).Flush() }
+
+// End gives the ring back to the other calls.
+func (w *writer) End() error {
+	p := (*Producer)(w)
+	if !p.lent {
+		return errBatchOver
+	}
+	p.lent = false
+	p.batch.Limit = p.batch.At
+	err := p.Flush()
+	p.exit()
+	return err
+}
+
 // Claim is fabric's Claim. An open claim keeps the memory in use, so that a Close beside it takes nothing away.
 func (p *Producer) Claim(n int) ([]byte, error) {
 	if err := p.begin(); err != nil {
 		return nil, err
 	}
-	b, err := p.claim(n)
+	err := p.free()
+	if err == nil {
+		err = p.ensure(n)
+	}
 	if err != nil {
 		p.exit()
+		return nil, err
 	}
-	return b, err
+	p.claimed = n
+	run := &p.batch.Run
+	at := run.At&run.Mask + fabric.HeaderBytes
+	return run.Data[at : at+uint64(n) : at+uint64(n)], nil
 }
 
-func (p *Producer) claim(n int) ([]byte, error) {
+// ensure makes sure that the next record may have n bytes.
+func (p *Producer) ensure(n int) error {
 	switch {
-	case p.claimed != none:
-		return nil, errClaimOpen
 	case n < 0:
-		return nil, fmt.Errorf("ring: claim of %d bytes", n)
-	case n > fabric.RecordMax(p.setup.Config.Capacity):
-		return nil, fmt.Errorf("%d bytes, at most %d: %w", n, fabric.RecordMax(p.setup.Config.Capacity), fabric.ErrTooLarge)
+		return fmt.Errorf("ring: claim of %d bytes", n)
+	case uint64(n) > p.batch.Max:
+		return fmt.Errorf("%d bytes, at most %d: %w", n, p.batch.Max, fabric.ErrTooLarge)
 	case p.setup.Control.Sealed.Load() != uint32(open):
-		return nil, p.verdict(p.clock.passed)
+		return p.verdict(p.clock.passed)
 	}
-	if end := p.tail + sizeOf(n); end > p.acked+uint64(p.setup.Config.Capacity) {
+	if end := p.batch.At + fabric.RecordBytes(n); end > p.acked+uint64(p.setup.Config.Capacity) {
 		if err := p.makeRoom(end); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if p.full {
 		p.full = false
 		p.wanted.Store(0)
 	}
-	p.claimed = n
-	at := p.place(p.tail) + headerBytes
-	return p.data[at : at+uint64(n) : at+uint64(n)], nil
+	return nil
 }
 
-// place is where in the data a cursor points.
-func (p *Producer) place(cursor uint64) uint64 { return cursor & uint64(p.setup.Config.Capacity-1) }
-
 // makeRoom looks whether the ring may go on to end. If not it publishes what there is, because acks can only follow what was
-// seen, and notes for Wait what it lacks.
+// seen, and notes for Wait what it lacks: before it looks again, so that an ack that comes meanwhile is seen here or there.
 func (p *Producer) makeRoom(end uint64) error {
-	if err := p.refresh(); err != nil {
+	wanted := end - min(end, uint64(p.setup.Config.Capacity))
+	if err := p.refresh(); err != nil || p.acked >= wanted {
 		return err
 	}
-	wanted := end - min(end, uint64(p.setup.Config.Capacity))
-	if p.acked >= wanted {
-		return nil
+	if err := p.publish(); err != nil {
+		return err
 	}
 	p.full = true
 	p.wanted.Store(wanted)
-	if err := p.publish(); err != nil {
+	if err := p.refresh(); err != nil || p.acked >= wanted {
 		return err
 	}
 	return fabric.ErrFull
@@ -124,15 +195,14 @@ func (p *Producer) refresh() error {
 		return nil
 	}
 	acked := peer.Acked.Load()
-	if acked < p.acked || acked > p.published || acked%headerBytes != 0 {
+	if acked < p.acked || acked > p.published || acked%fabric.HeaderBytes != 0 {
 		return p.corrupt("the consumer's cursor is %d after %d, with %d bytes published", acked, p.acked, p.published)
 	}
 	p.acked = acked
 	return nil
 }
 
-// Commit is fabric's Commit. It publishes by itself once an eighth of the ring has been committed, so that the two sides
-// work at the same time.
+// Commit is fabric's Commit.
 func (p *Producer) Commit() error {
 	if p.claimed == none {
 		if p.isClosed() {
@@ -149,10 +219,12 @@ func (p *Producer) Commit() error {
 	case l != nil:
 		return l.err
 	}
-	binary.LittleEndian.PutUint64(p.data[p.place(p.tail):], header(p.seed, p.tail, uint32(n)))
-	p.tail += sizeOf(n)
-	p.count++
-	if p.tail-p.published >= uint64(p.setup.Config.Capacity)/8 {
+	run := &p.batch.Run
+	binary.LittleEndian.PutUint64(run.Data[run.At&run.Mask:], fabric.Header(run.Seed, run.At, uint32(n)))
+	run.At += fabric.RecordBytes(n)
+	run.Limit = run.At
+	run.Count++
+	if run.At >= run.Due {
 		return p.publish()
 	}
 	return nil
@@ -180,12 +252,14 @@ func (p *Producer) publish() error {
 	if err := p.verdict(p.clock.passed); err != nil {
 		return err
 	}
-	if p.published == p.tail {
+	run := &p.batch.Run
+	if p.published == run.At {
 		return nil
 	}
-	p.published = p.tail
-	p.words.Count.Store(p.count)
-	p.words.Tail.Store(p.tail)
+	p.published = run.At
+	run.Due = run.At + fabric.PublishBytes
+	p.words.Count.Store(run.Count)
+	p.words.Tail.Store(run.At)
 	p.wakeConsumer()
 	return nil
 }

@@ -140,9 +140,9 @@ func TestCommitPublishesByItself(t *testing.T) {
 			break
 		}
 		require.NoError(t, p.Commit())
-		require.Less(t, p.tail-r.producer.Tail.Load(), uint64(r.config.Capacity)/8)
+		require.Less(t, p.batch.At-r.producer.Tail.Load(), uint64(fabric.PublishBytes))
 	}
-	require.Equal(t, p.tail, r.producer.Tail.Load(), "a full ring shows all there is")
+	require.Equal(t, p.batch.At, r.producer.Tail.Load(), "a full ring shows all there is")
 }
 
 // FuzzNext reads a ring that anybody may have written.
@@ -157,8 +157,8 @@ func FuzzNext(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
-	f.Add(p.tail, r.data[:p.tail])
-	f.Add(uint64(8), binary.LittleEndian.AppendUint64(nil, header(seed(7), 0, 1<<31)))
+	f.Add(p.batch.At, r.data[:p.batch.At])
+	f.Add(uint64(8), binary.LittleEndian.AppendUint64(nil, fabric.Header(fabric.Seed(7), 0, 1<<31)))
 	f.Add(uint64(1<<63), []byte("garbage"))
 	f.Fuzz(func(t *testing.T, tail uint64, content []byte) {
 		r := newParts()
@@ -173,7 +173,7 @@ func FuzzNext(f *testing.F) {
 				require.True(t, errors.Is(err, fabric.ErrEmpty) || errors.Is(err, fabric.ErrCorrupt), "%v", err)
 				return
 			}
-			total += len(b) + headerBytes
+			total += len(b) + fabric.HeaderBytes
 			require.LessOrEqual(t, total, r.config.Capacity)
 			require.LessOrEqual(t, len(b), fabric.RecordMax(r.config.Capacity))
 		}

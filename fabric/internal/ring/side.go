@@ -30,6 +30,7 @@ type side struct {
 	lost    atomic.Pointer[loss] // the first loss that this side noticed
 	waiting *atomic.Uint64       // in this side's words; partner: the other side's wakePeer
 	news    func() bool          // whether the other calls may have something new to say
+	mode    atomic.Uint32        // a fabric.Mode
 	wakened uint64               // the peer's waiting word when it was last signalled
 
 	clock deadlineClock // of the calls; a wait reads the clock itself
@@ -54,6 +55,9 @@ func (s *side) init(setup Setup, waiting *atomic.Uint64, news func() bool) {
 	s.turn = make(chan struct{}, 1)
 	s.ready = s.awake
 }
+
+// SetMode is fabric's SetMode.
+func (s *side) SetMode(m fabric.Mode) { s.mode.Store(uint32(m)) }
 
 // Generation returns the ring's generation.
 func (s *side) Generation() fence.Epoch { return s.setup.Config.Generation }
@@ -247,6 +251,8 @@ func (s *side) spin() bool {
 
 var (
 	errClaimOpen  = errors.New("ring: a claim is open; commit or abort it first")
+	errBatchOpen  = errors.New("ring: a batch is open; end it first")
+	errBatchOver  = errors.New("ring: the batch has ended")
 	errNoClaim    = errors.New("ring: nothing is claimed")
 	errResumeOnce = errors.New("ring: the resume note is written once")
 )

@@ -96,22 +96,6 @@ func (v Verdict) err() error {
 	return fmt.Errorf("%w: the owner's sealed word is %d", fabric.ErrCorrupt, uint32(v))
 }
 
-// A record in the data: a header of 8 bytes, the payload, padding to a multiple of 8. The header is the payload's length
-// (low half) and a mark that depends on length, place and generation, so that stray bytes are not taken for a record.
-const headerBytes = 8
-
-// sizeOf is what a record of n bytes takes.
-func sizeOf(n int) uint64 { return (uint64(n) + headerBytes + 7) &^ 7 }
-
-// seed starts the marks of one generation.
-func seed(generation uint64) uint32 { return uint32(generation^generation>>32) * 0x85EBCA6B }
-
-// header is the header of a record of n bytes at the byte position at.
-func header(seed uint32, at uint64, n uint32) uint64 {
-	mark := (uint32(at>>3)^n*0xC2B2AE35)*0x9E3779B1 ^ seed
-	return uint64(mark)<<32 | uint64(n)
-}
-
 // DataBytes is how long the data must be for a ring on memory that cannot be mapped twice: the largest record may begin at
 // the last place of the ring, and runs on behind it.
 func DataBytes(capacity int) int {

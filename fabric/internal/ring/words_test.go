@@ -36,13 +36,13 @@ func TestLayout(t *testing.T) {
 
 func TestRecordSizes(t *testing.T) {
 	for n := range 100 {
-		size := sizeOf(n)
+		size := fabric.RecordBytes(n)
 		require.Zero(t, size%8)
-		require.GreaterOrEqual(t, size, uint64(n+headerBytes))
+		require.GreaterOrEqual(t, size, uint64(n+fabric.HeaderBytes))
 		require.LessOrEqual(t, size, uint64(n+fabric.RecordOverhead))
 	}
 	for capacity := fabric.CapacityMin; capacity <= fabric.CapacityMax; capacity *= 2 {
-		largest := sizeOf(fabric.RecordMax(capacity))
+		largest := fabric.RecordBytes(fabric.RecordMax(capacity))
 		require.LessOrEqual(t, 4*largest, uint64(capacity))
 		require.LessOrEqual(t, uint64(capacity-8)+largest, uint64(DataBytes(capacity)), "a record that begins last")
 	}
@@ -53,7 +53,7 @@ func TestHeaderDependsOnPlaceLengthAndGeneration(t *testing.T) {
 	for generation := range uint64(4) {
 		for at := uint64(0); at < 64*8; at += 8 {
 			for n := range uint32(64) {
-				h := header(seed(generation), at, n)
+				h := fabric.Header(fabric.Seed(generation), at, n)
 				require.Equal(t, n, uint32(h))
 				require.False(t, seen[h])
 				seen[h] = true

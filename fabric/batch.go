@@ -1,0 +1,107 @@
+package fabric
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// Batch is a run of records that a producer writes under one look at the ring: a claim and a commit cost writing the record,
+// and no call through an interface. Producer.Begin lends it, until its End. One goroutine at a time.
+//
+// What is committed becomes visible at Flush, at End, when a claim finds no room, and by itself after PublishBytes. Across hosts all
+// of these may wait for the network to take it.
+type Batch struct {
+	Run
+	writer Writer
+	open   int // bytes claimed, or none
+}
+
+// PublishBytes is how much a producer commits at most before it publishes by itself. Less would cost more for each record, more
+// would make the two sides take turns.
+const PublishBytes = 4 << 10
+
+// Run is the memory that a fabric lends to its Batch, and how far the Batch has come in it. Only fabrics touch it. Cursors
+// count bytes since the ring began; the record that begins at cursor c lies in Data from c&Mask on, without a break.
+type Run struct {
+	Data  []byte
+	Mask  uint64
+	Seed  uint32 // of the marks, see Header
+	At    uint64 // end of what is committed
+	Count uint64 // records committed
+	Limit uint64 // how far the Batch may go without asking; not below At
+	Max   uint64 // the longest record, bytes
+	Due   uint64 // the cursor from which on a commit publishes
+}
+
+// Writer is what a Batch turns to for all that its Run does not cover: a fabric's producer.
+type Writer interface {
+	Claim(n int) ([]byte, error)
+	Commit() error
+	Abort()
+	Flush() error
+}
+
+// Ender is a Writer that wants to know of a Batch's end. It flushes.
+type Ender interface{ End() error }
+
+const none = -1
+
+// MakeBatch returns a Batch whose run is empty: until a fabric sets one, each record is a call of w.
+func MakeBatch(w Writer) Batch { return Batch{writer: w, open: none} }
+
+var errBatchOpen = errors.New("fabric: a claim is open in the batch; commit or abort it first")
+
+// Claim reserves n contiguous bytes for the next record. See Producer.Claim.
+func (b *Batch) Claim(n int) ([]byte, error) {
+	if uint64(n) > b.Max || RecordBytes(n) > b.Limit-b.At || b.open != none {
+		return b.ask(n)
+	}
+	b.open = n
+	at := b.At&b.Mask + HeaderBytes
+	return b.Data[at : at+uint64(n) : at+uint64(n)], nil
+}
+
+// ask is Claim for what the run does not cover. The writer may make it longer.
+func (b *Batch) ask(n int) ([]byte, error) {
+	if b.open != none {
+		return nil, errBatchOpen
+	}
+	return b.writer.Claim(n)
+}
+
+// Commit makes the claimed bytes the next record. See Producer.Commit.
+func (b *Batch) Commit() error {
+	n := b.open
+	if n == none {
+		return b.writer.Commit()
+	}
+	b.open = none
+	binary.LittleEndian.PutUint64(b.Data[b.At&b.Mask:], Header(b.Seed, b.At, uint32(n)))
+	b.At += RecordBytes(n)
+	b.Count++
+	if b.At < b.Due {
+		return nil
+	}
+	return b.writer.Flush()
+}
+
+// Abort gives the open claim back, if there is one.
+func (b *Batch) Abort() {
+	if b.open == none {
+		b.writer.Abort()
+	}
+	b.open = none
+}
+
+// Flush publishes what is committed and wakes a waiting consumer.
+func (b *Batch) Flush() error { return b.writer.Flush() }
+
+// End aborts an open claim, publishes what is committed and gives the ring back to the producer's other calls. The Batch, and what
+// was claimed from it, must not be used afterwards.
+func (b *Batch) End() error {
+	b.Abort()
+	if e, ok := b.writer.(Ender); ok {
+		return e.End()
+	}
+	return b.writer.Flush()
+}
