@@ -17,6 +17,7 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/node/blocks"
+	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/host"
 	"github.com/grafnode/grafnode/registry"
 	"github.com/grafnode/grafnode/transport"
@@ -44,7 +45,7 @@ type Node struct {
 	serving  atomic.Pointer[serving] // nil until the node is registered; stored once, by register
 
 	advertised membership.Self // what gossip was last told; tend's own, as the next two
-	probation  probation       // of members without a vote
+	rules      group.Rules     // by which it looks after the Raft group
 	say        saying
 	draining   atomic.Bool
 	fatal      chan error    // capacity 1

@@ -8,6 +8,7 @@ import (
 
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
+	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
 )
@@ -81,7 +82,14 @@ func (n *Node) lookAfter(ctx context.Context) {
 		if err != nil {
 			return // closing
 		}
-		step, what := n.nextStep(v)
+		next, why := n.rules.Next(v, registry.Level, time.Now())
+		if next.Promote == "" {
+			n.say.once("not taken in", why.Join)
+		}
+		if next.Promote == "" && v.Level < registry.Level {
+			n.say.once("level of the state stays as it is", why.Level)
+		}
+		step, what := n.step(next)
 		if step == nil {
 			return
 		}
@@ -95,38 +103,32 @@ func (n *Node) lookAfter(ctx context.Context) {
 		n.log.Info("the group was changed", "change", what)
 	}
 	if !n.registry.IsLeader() {
-		n.probation = probation{} // what was seen in another term proves nothing
+		n.rules = group.Rules{} // what was seen in another term proves nothing
 	}
 }
 
-func (n *Node) view() (groupView, error) {
-	group, err := n.registry.Members()
+func (n *Node) view() (group.View, error) {
+	members, err := n.registry.Members()
 	s := n.registry.State()
-	return groupView{cluster: s.Cluster(), level: s.Level(), group: group, gossip: n.gossip.Members()}, err
+	return group.View{Cluster: s.Cluster(), Level: s.Level(), Group: members, Gossip: n.gossip.Members()}, err
 }
 
-// nextStep returns the next change of the group, nil if there is none.
-func (n *Node) nextStep(v groupView) (step func(context.Context) error, what string) {
-	if id := n.probation.passed(v, time.Now()); id != "" {
-		return func(ctx context.Context) error { return n.registry.Promote(ctx, id) }, fmt.Sprintf("node %s votes", id)
-	}
-	peer, gone, refused := v.join()
-	n.say.once("not taken in", refused)
-	if peer.ID != "" {
-		return func(ctx context.Context) error { return n.takeIn(ctx, peer, gone) },
-			fmt.Sprintf("node %s at %s is taken in", peer.ID, peer.Address)
-	}
-	level, behind := v.upgrade(registry.Level)
-	if v.level < registry.Level {
-		n.say.once("level of the state stays as it is", behind)
-	}
-	if level > v.level {
+// step returns how to make a change of the group, nil if there is none to make.
+func (n *Node) step(next group.Step) (make func(context.Context) error, what string) {
+	switch {
+	case next.Promote != "":
+		return func(ctx context.Context) error { return n.registry.Promote(ctx, next.Promote) }, fmt.Sprintf("node %s votes", next.Promote)
+	case next.TakeIn.ID != "":
+		return func(ctx context.Context) error { return n.takeIn(ctx, next.TakeIn, next.Gone) },
+			fmt.Sprintf("node %s at %s is taken in", next.TakeIn.ID, next.TakeIn.Address)
+	case next.Level != 0:
 		return func(ctx context.Context) error {
-			_, err := n.registry.Apply(ctx, registry.Upgrade{Level: level})
+			_, err := n.registry.Apply(ctx, registry.Upgrade{Level: next.Level})
 			return err
-		}, fmt.Sprintf("the state goes from level %d to %d", v.level, level)
+		}, fmt.Sprintf("the state goes from level %d to %d", n.registry.State().Level(), next.Level)
+	default:
+		return nil, ""
 	}
-	return nil, ""
 }
 
 func (n *Node) takeIn(ctx context.Context, peer registry.Peer, gone locator.NodeID) error {

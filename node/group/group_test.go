@@ -1,4 +1,4 @@
-package node
+package group
 
 import (
 	"testing"
@@ -51,7 +51,7 @@ func TestWhoIsTakenIn(t *testing.T) {
 		"of another cluster":      {with(fresh, func(m *membership.Member) { m.Cluster = "c2" }), false, ""},
 		"state of unknown origin": {with(fresh, func(m *membership.Member) { m.HasState = true }), false, ""},
 	} {
-		v := groupView{cluster: "c1", level: 2, group: []registry.Member{voter("a")}, gossip: []membership.Member{tc.member, here("a")}}
+		v := View{Cluster: "c1", Level: 2, Group: []registry.Member{voter("a")}, Gossip: []membership.Member{tc.member, here("a")}}
 		peer, _, refused := v.join()
 		require.Equal(t, tc.want, peer.ID != "", name)
 		if tc.want {
@@ -65,17 +65,17 @@ func TestWhoIsTakenIn(t *testing.T) {
 }
 
 func TestAddressesAreFollowedOneAtATime(t *testing.T) {
-	v := groupView{cluster: "c1", group: []registry.Member{voter("a"), voter("b")}}
+	v := View{Cluster: "c1", Group: []registry.Member{voter("a"), voter("b")}}
 	moved, d := here("b"), here("d")
 	moved.Address = "b:2"
-	v.gossip = []membership.Member{d, moved, here("a")}
+	v.Gossip = []membership.Member{d, moved, here("a")}
 	peer, gone, _ := v.join()
 	require.Equal(t, registry.Peer{ID: "b", Address: "b:2"}, peer)
 	require.Empty(t, gone)
-	v.group[1].Address = "b:2"
+	v.Group[1].Address = "b:2"
 	peer, _, _ = v.join()
 	require.Equal(t, locator.NodeID("d"), peer.ID)
-	v.group = append(v.group, joiner(voter("d")))
+	v.Group = append(v.Group, joiner(voter("d")))
 	peer, _, _ = v.join()
 	require.Empty(t, peer, "a member without a vote is in")
 }
@@ -106,7 +106,7 @@ func TestAWipedNodeReplacesItsPredecessor(t *testing.T) {
 		"one waits and is dead": {[]registry.Member{a, b, c, joiner(voter("d"))}, []membership.Member{health("d", membership.Dead)}, ""},
 		"had no vote itself":    {[]registry.Member{a, joiner(b), silent(c)}, nil, ""},
 	} {
-		v := groupView{cluster: "c1", level: 2, group: tc.group, gossip: append(tc.gossip, here("a"), wiped)}
+		v := View{Cluster: "c1", Level: 2, Group: tc.group, Gossip: append(tc.gossip, here("a"), wiped)}
 		peer, gone, refused := v.join()
 		if tc.why != "" {
 			require.Empty(t, peer, name)
@@ -120,7 +120,7 @@ func TestAWipedNodeReplacesItsPredecessor(t *testing.T) {
 }
 
 func TestTheLevelRisesWhenAllKnowIt(t *testing.T) {
-	v := groupView{group: []registry.Member{voter("a"), voter("b"), joiner(voter("c"))}}
+	v := View{Group: []registry.Member{voter("a"), voter("b"), joiner(voter("c"))}}
 	knows := func(id string, level uint64, h membership.Health) membership.Member {
 		return with(here(id), func(m *membership.Member) { m.Level, m.Health = level, h })
 	}
@@ -138,7 +138,7 @@ func TestTheLevelRisesWhenAllKnowIt(t *testing.T) {
 		"somebody outside is old":  {[]membership.Member{knows("a", 3, "alive"), knows("b", 3, "alive"), knows("c", 3, "alive"), knows("d", 1, "alive")}, 3, 0},
 		"a suspect is still heard": {[]membership.Member{knows("a", 3, "alive"), knows("b", 3, "suspect"), knows("c", 3, "alive")}, 3, 0},
 	} {
-		v.gossip = tc.gossip
+		v.Gossip = tc.gossip
 		level, behind := v.upgrade(3)
 		require.Equal(t, tc.level, level, name)
 		require.Len(t, behind, tc.behind, name)
@@ -147,19 +147,19 @@ func TestTheLevelRisesWhenAllKnowIt(t *testing.T) {
 
 func TestAMemberVotesWhenItHasKeptUp(t *testing.T) {
 	began := time.Unix(1000, 0)
-	v := groupView{group: []registry.Member{voter("a"), joiner(voter("b"))}, gossip: []membership.Member{here("a"), here("b")}}
-	leader, b := &v.group[0], &v.group[1]
-	at := func(p *probation, seconds float64, last, matched uint64) locator.NodeID {
+	v := View{Group: []registry.Member{voter("a"), joiner(voter("b"))}, Gossip: []membership.Member{here("a"), here("b")}}
+	leader, b := &v.Group[0], &v.Group[1]
+	at := func(p *Rules, seconds float64, last, matched uint64) locator.NodeID {
 		leader.Matched, b.Matched = last, matched
 		return p.passed(v, began.Add(time.Duration(seconds*float64(time.Second))))
 	}
-	var p probation
+	var p Rules
 	for s := range 3 {
 		require.Empty(t, at(&p, float64(s), 1000, 936))
 	}
 	require.Equal(t, locator.NodeID("b"), at(&p, 3, 1000, 936))
 
-	p = probation{} // a busy leader: what it had a second ago is there
+	p = Rules{} // a busy leader: what it had a second ago is there
 	for s := range 3 {
 		require.Empty(t, at(&p, float64(s), uint64(1000+500*s), uint64(max(1000, 500+500*s))))
 	}
@@ -170,30 +170,20 @@ func TestAMemberVotesWhenItHasKeptUp(t *testing.T) {
 		"knows nothing": func() { b.Matched = 0 },
 		"silent":        func() { b.LastContact = contactMax + 1 },
 		"not heard of":  func() { b.LastContact = -1 },
-		"suspect":       func() { v.gossip[1].Health = membership.Suspect },
+		"suspect":       func() { v.Gossip[1].Health = membership.Suspect },
 	} {
-		p = probation{}
+		p = Rules{}
 		require.Empty(t, at(&p, 0, 1000, 1000), name)
 		require.Empty(t, at(&p, 2, 1000, 1000), name)
 		breaks()
 		require.Empty(t, p.passed(v, began.Add(5*time.Second/2)), name)
-		b.LastContact, v.gossip[1] = 0, here("b")
+		b.LastContact, v.Gossip[1] = 0, here("b")
 		require.Empty(t, at(&p, 4, 1000, 1000), "%s: its time begins anew", name)
 		require.Equal(t, locator.NodeID("b"), at(&p, 7, 1000, 1000), name)
 	}
 }
 
-func TestForeignersAreNamed(t *testing.T) {
-	problems := foreigners([]membership.Member{{ID: "b", Address: "b:1", Cluster: "c2"}})
-	require.Len(t, problems, 1)
-	require.Contains(t, problems[0], "node b (b:1)")
-	require.Contains(t, problems[0], "c2")
-}
-
-func TestATooOldNodeIsTold(t *testing.T) {
-	holds := func(level uint64) membership.Member {
-		return membership.Member{ID: "a", Health: membership.Alive, Needs: level}
-	}
-	require.Empty(t, tooNew(2, []membership.Member{holds(1), holds(2)}))
-	require.Len(t, tooNew(2, []membership.Member{holds(2), holds(3)}), 1)
+func with(m membership.Member, change func(*membership.Member)) membership.Member {
+	change(&m)
+	return m
 }
