@@ -59,6 +59,9 @@ func (t *tour[T]) once(ctx context.Context) (T, error) {
 			return a.value, a.err
 		}
 	}
+	if a, final := t.wait(ctx, false); final { // the time is over: what is on its way may have been carried out
+		return a.value, a.err
+	}
 	var none T
 	if t.failure == nil {
 		t.failure = context.Cause(ctx)
