@@ -38,11 +38,7 @@ func (r *Registry) strict() bool {
 func (r *Registry) openTransport() *raftguard.Transport {
 	return raftguard.NewTransport(raftguard.TransportConfig{
 		Layer: r.cfg.Layer, Self: raft.ServerID(r.cfg.NodeID), Address: r.cfg.Address, Cluster: r.cluster, Strict: r.strict,
-		Heartbeat: r.cfg.Heartbeat, Logger: r.log,
-		Has: func(index, term uint64) bool {
-			var entry raft.Log
-			return r.store.GetLog(index, &entry) == nil && entry.Term == term
-		},
+		Heartbeat: r.cfg.Heartbeat, Log: r.store, Logger: r.log,
 	})
 }
 

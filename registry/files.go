@@ -33,22 +33,9 @@ func openFiles(dataDir, logStore string, stall time.Duration, fatal func(error),
 	if err != nil {
 		return files{}, err
 	}
-	if f.snapshots, err = raft.NewFileSnapshotStoreWithLogger(dir, 2, raftguard.Logger(logger)); err == nil {
-		err = f.verify()
-	}
-	if err != nil {
+	f.snapshots = f.store.Snapshots()
+	if err := f.store.Verify(); err != nil {
 		return files{}, errors.Join(err, f.store.Close())
 	}
 	return f, nil
-}
-
-// verify reads the log as far as it is not in a snapshot.
-func (f files) verify() error {
-	after := uint64(0)
-	if snapshots, err := f.snapshots.List(); err != nil {
-		return err
-	} else if len(snapshots) > 0 {
-		after = snapshots[0].Index
-	}
-	return f.store.Verify(after)
 }

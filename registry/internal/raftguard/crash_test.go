@@ -177,7 +177,7 @@ func TestKilledWhileWriting(t *testing.T) {
 			for range 8 {
 				acked := killedChild(t, dir, kind)
 				s := reopen(t, dir, KindAuto)
-				require.NoError(t, s.Verify(0))
+				require.NoError(t, s.Verify())
 				last, err := s.LastIndex()
 				require.NoError(t, err)
 				require.GreaterOrEqual(t, last+23, acked)

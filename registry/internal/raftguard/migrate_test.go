@@ -61,7 +61,8 @@ func copyDir(t testing.TB, from string) string {
 func TestTheLogMovesBetweenKinds(t *testing.T) {
 	dir := t.TempDir()
 	s := reopen(t, dir, KindBolt)
-	require.NoError(t, s.StoreLogs(run(11, 1000)))
+	require.NoError(t, s.StoreLogs(run(1, 1000)))
+	require.NoError(t, s.DeleteRange(1, 10))
 	require.NoError(t, s.SetUint64([]byte("CurrentTerm"), 9))
 	last := uint64(1000)
 	for i, kind := range []Kind{KindWAL, KindWAL, KindBolt, KindBolt, KindWAL, KindAuto, KindBolt} {
@@ -87,7 +88,8 @@ func TestAMoveMayBeCutOffAnywhere(t *testing.T) {
 		}
 		dir := t.TempDir()
 		s := reopen(t, dir, from)
-		require.NoError(t, s.StoreLogs(run(5, 700)))
+		require.NoError(t, s.StoreLogs(run(1, 700)))
+		require.NoError(t, s.DeleteRange(1, 4))
 		require.NoError(t, s.Close())
 		for _, image := range movedImages(t, dir, to) {
 			for _, next := range []Kind{KindAuto, from, to} {

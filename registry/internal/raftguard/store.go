@@ -32,13 +32,15 @@ type StoreConfig struct {
 	Logger *slog.Logger // nil: slog.Default()
 }
 
-// Store is Raft's log and its vote. Every write is on the disk when it returns, every entry that is read is what was written, and
+// Store is Raft's log, its snapshots and its vote. Every write is on the disk when it returns, every entry that is read is what was written, and
 // the first failure is the last thing that happens.
 type Store struct {
 	watchdog
 	kind   Kind
 	stable *raftboltdb.BoltStore
 	logs   logStore // stable, or the WAL
+
+	snapshots *raft.FileSnapshotStore
 }
 
 type logStore interface {
@@ -66,10 +68,18 @@ func OpenStore(c StoreConfig) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, bolt.Close())
 	}
-	return &Store{
-		watchdog: watchdog{path: c.Dir, stall: c.Stall, fatal: c.Fatal}, kind: kind, stable: bolt, logs: logs,
-	}, nil
+	s := &Store{watchdog: watchdog{path: c.Dir, stall: c.Stall, fatal: c.Fatal}, kind: kind, stable: bolt, logs: logs}
+	if s.snapshots, err = raft.NewFileSnapshotStoreWithLogger(c.Dir, snapshotsKept, Logger(c.Logger)); err == nil {
+		err = s.dropCovered()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
+
+// snapshotsKept is how many snapshots there are on the disk: an older one, should the newest be damaged.
+const snapshotsKept = 2
 
 // Kind returns how the log is stored.
 func (s *Store) Kind() Kind { return s.kind }
@@ -89,8 +99,11 @@ func (s *Store) IsMonotonic() bool { return true }
 // StoreLog stores one entry.
 func (s *Store) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
 
-// StoreLogs stores entries, all or none.
+// StoreLogs stores entries, all or none. Entries that would leave a gap end the process.
 func (s *Store) StoreLogs(logs []*raft.Log) error {
+	if err := s.joins(logs); err != nil {
+		return s.fail(err)
+	}
 	return s.write("storing log entries", func() error { return s.logs.StoreLogs(sealed(logs)) })
 }
 
@@ -114,13 +127,9 @@ func (s *Store) damaged(err error) error {
 		"new node", s.path, err)
 }
 
-// Verify reads the entries above index, as raft does when it starts, and reports the first that is missing or damaged.
-func (s *Store) Verify(index uint64) error {
-	first, err := s.logs.FirstIndex()
-	if err != nil {
-		return err
-	}
-	last, err := s.logs.LastIndex()
+// verifyLog reads the entries above index, all that there are and those up to must.
+func (s *Store) verifyLog(index, must uint64) error {
+	first, last, err := s.bounds()
 	if err != nil {
 		return err
 	}
@@ -128,7 +137,7 @@ func (s *Store) Verify(index uint64) error {
 	if index > 0 {
 		from = index + 1 // a log that does not go on from its snapshot is no better than one with a hole
 	}
-	for i := from; i <= last; i++ {
+	for i := from; i <= max(last, must); i++ {
 		if _, err := readEntry(s.logs, i); errors.Is(err, raft.ErrLogNotFound) {
 			return s.damaged(fmt.Errorf("entry %d is missing, the log is from %d to %d: %w", i, first, last, ErrCorrupt))
 		} else if err != nil {
@@ -144,8 +153,12 @@ func (s *Store) FirstIndex() (uint64, error) { return s.logs.FirstIndex() }
 // LastIndex returns the last entry's index, zero if there is none.
 func (s *Store) LastIndex() (uint64, error) { return s.logs.LastIndex() }
 
-// DeleteRange deletes the entries from lowest to highest.
+// DeleteRange deletes the entries from lowest to highest. To delete what follows on the newest snapshot, together with its
+// last entry, ends the process.
 func (s *Store) DeleteRange(lowest, highest uint64) error {
+	if err := s.keeps(lowest, highest); err != nil {
+		return s.fail(err)
+	}
 	return s.write("deleting log entries", func() error { return s.logs.DeleteRange(lowest, highest) })
 }
 

@@ -50,7 +50,7 @@ func TestStoreReturnsWhatWasStored(t *testing.T) {
 				got.AppendedAt = time.Time{}
 				require.Equal(t, *want, got)
 			}
-			require.NoError(t, s.Verify(0))
+			require.NoError(t, s.Verify())
 			require.NoError(t, s.Close())
 			s, _ = open(t, dir, raftguard.KindAuto)
 			require.Equal(t, kind, s.Kind())
@@ -87,7 +87,7 @@ func TestStoreCutsAsRaftDoes(t *testing.T) {
 				b, err := s.LastIndex()
 				require.NoError(t, err)
 				require.Equal(t, [2]uint64{first, last}, [2]uint64{a, b})
-				require.NoError(t, s.Verify(0))
+				require.NoError(t, s.Verify())
 				require.Equal(t, raft.ErrLogNotFound, s.GetLog(last+1, new(raft.Log)))
 				if first > 0 {
 					require.Equal(t, raft.ErrLogNotFound, s.GetLog(first-1, new(raft.Log)))
@@ -104,6 +104,7 @@ func TestStoreCutsAsRaftDoes(t *testing.T) {
 		holds(1501, 4010)
 		require.NoError(t, s.DeleteRange(1501, 4010))
 		holds(0, 0)
+		snapshotAt(t, s, 9000, 3)
 		require.NoError(t, s.StoreLogs([]*raft.Log{entry(9001), entry(9002)}))
 		holds(9001, 9002)
 	})
@@ -126,7 +127,7 @@ func TestDamagedEntriesEndTheProcess(t *testing.T) {
 				tamper(t, dir, kind, damage)
 
 				s, fatal := open(t, dir, kind)
-				err := s.Verify(0)
+				err := s.Verify()
 				require.ErrorIs(t, err, raftguard.ErrCorrupt)
 				require.ErrorContains(t, err, "log entry 1 ")
 				require.ErrorContains(t, err, "wipe its data directory")

@@ -18,8 +18,7 @@ type TransportConfig struct {
 	// Strict reports that a peer must say its cluster to be heard. Otherwise one that has none yet is heard, and so is one of version
 	// 0.1.0, which says none.
 	Strict func() bool
-	// Has reports whether this node's log has the entry at index, of that term. Nil: it is not asked.
-	Has func(index, term uint64) bool
+	Log    Held // this node's; nil: it is not asked
 	// Heartbeat is how long Raft waits for a leader that is silent.
 	Heartbeat time.Duration
 	Logger    *slog.Logger
@@ -59,7 +58,7 @@ func NewTransport(c TransportConfig) *Transport {
 		Timeout:                 5 * time.Second,
 		MsgpackUseNewTimeFormat: true,
 	})}
-	t.sieve = newSieve(t.named.Consumer(), c.Has)
+	t.sieve = newSieve(t.named.Consumer(), c.Log)
 	t.news = newHerald(t.named)
 	t.ahead = newAhead(t.named, t.accepted)
 	t.pulse = newPulse(c.Self, t.EncodePeer(c.Self, t.address), t.named)
