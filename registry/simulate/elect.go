@@ -19,20 +19,24 @@ func (n *node) patience() {
 // campaign asks all who can be reached for their votes, in one instant. Forced, those who hear a leader vote too, as they do when
 // leadership is handed over.
 func (n *node) campaign(forced bool) {
-	if n.leads || !n.voter || !n.awake() {
+	if n.leads || !n.votes() || !n.awake() {
 		return
 	}
 	votes := map[*node]bool{}
 	term := n.term
-	for _, v := range n.w.nodes {
+	for _, s := range n.group.servers {
+		v := n.w.has(s)
+		if v == nil || !s.voter {
+			continue
+		}
 		reached := v == n || v.awake() && n.w.net.open(n.m.id, v.m.id) && n.w.net.open(v.m.id, n.m.id)
 		content := v != n && (v.leads || v.w.now-v.contact < electionMin)
-		if reached && v.upToDate(&n.raft) && (forced || !content) {
+		if reached && v.upToDate(&n.raft) && v.knows(n) && (forced || !content) {
 			votes[v] = true
 			term = max(term, v.term)
 		}
 	}
-	if !n.w.majority(func(v *node) bool { return votes[v] }) {
+	if !n.majority(func(v *node) bool { return votes[v] }) {
 		return
 	}
 	for _, v := range n.w.nodes {
@@ -44,6 +48,19 @@ func (n *node) campaign(forced bool) {
 	n.lead()
 }
 
+// knows reports whether a candidate counts, as far as this node knows. One that was never in a group believes anybody.
+func (n *node) knows(candidate *node) bool {
+	s, in := n.group.find(candidate.id)
+	return len(n.group.servers) == 0 || in && s.voter
+}
+
+// found gives a new cluster its identity.
+func (n *node) found() {
+	if n.state.Cluster() == "" {
+		n.propose(registry.InitCluster{Cluster: n.w.id("c")}, func(registry.Result, outcome) {})
+	}
+}
+
 // lead begins a term: a barrier behind which all earlier entries are committed.
 func (n *node) lead() {
 	n.w.Stats.Elections++
@@ -51,9 +68,9 @@ func (n *node) lead() {
 	size := len(n.w.nodes)
 	n.next, n.match = make([]uint64, size), make([]uint64, size)
 	n.busy, n.heard = make([]time.Duration, size), make([]time.Duration, size)
-	n.disk = n.last()
+	n.disk, n.since = n.last(), n.w.now
 	for i := range n.next {
-		n.next[i], n.heard[i] = n.last()+1, n.w.now
+		n.next[i] = n.last() + 1
 	}
 	n.match[n.m.id] = n.disk
 	term := n.term
@@ -61,6 +78,7 @@ func (n *node) lead() {
 		if o == applied && n.leads && n.term == term {
 			n.ready = term
 			n.tellKeeper(term)
+			n.found()
 		}
 	})
 	n.beat(term)
@@ -85,7 +103,7 @@ func (n *node) mind(term uint64) {
 		if !n.leads || n.term != term {
 			return
 		}
-		if !n.w.majority(func(v *node) bool { return v == n || n.w.now-n.heard[v.m.id] < leaseTimeout }) {
+		if !n.majority(func(v *node) bool { return v == n || n.w.now-max(n.heard[v.m.id], n.since) < leaseTimeout }) {
 			n.stepDown()
 			return
 		}

@@ -36,9 +36,9 @@ func (n *node) take(a appended) {
 	if n.follow(a.from, a.term) {
 		ok, has = n.merge(a)
 	}
-	term, me := n.term, n.m.id
+	term, id := n.term, n.id
 	l := n.w.nodes[a.from]
-	n.w.send(n.m, &l.process, "appended", has, func() { l.acked(me, a.term, term, ok, has) })
+	n.w.send(n.m, &l.process, "appended", has, func() { l.acked(n, id, a.term, term, ok, has) })
 }
 
 // merge puts entries into the log: ok, and up to where it is now the leader's; or how far it may go back.
@@ -58,6 +58,7 @@ func (n *node) merge(a appended) (bool, uint64) {
 			return false, n.commit
 		}
 		n.log = append(n.log[:e.index-n.first:e.index-n.first], a.entries[i:]...)
+		n.regroupFrom(e.index)
 		break
 	}
 	n.disk = n.last()
@@ -73,7 +74,7 @@ func (n *node) snapshot() {
 	if n.applied <= n.snap.index {
 		return
 	}
-	n.snap = file{n.applied, n.termAt(n.applied), n.state}
+	n.snap = file{n.applied, n.termAt(n.applied), n.state, n.groupAt(n.applied)}
 	keep := uint64(n.w.rng.IntN(200))
 	if from := n.snap.index + 1 - min(keep, n.snap.index); from > n.first {
 		n.log = append([]*entry(nil), n.log[from-n.first:]...)
@@ -86,10 +87,10 @@ func (n *node) install(from int, term uint64, snap file) {
 	if n.follow(from, term) && snap.index > n.commit {
 		n.w.Stats.Installs++
 		n.snap, n.log, n.first, n.disk = snap, nil, snap.index+1, snap.index
-		n.commit, n.applied = snap.index, snap.index
+		n.commit, n.applied, n.group = snap.index, snap.index, snap.group
 		n.load()
 		n.wake()
 	}
-	l, now, me := n.w.nodes[from], n.term, n.m.id
-	n.w.send(n.m, &l.process, "installed", snap.index, func() { l.acked(me, term, now, now == term, snap.index) })
+	l, now, id := n.w.nodes[from], n.term, n.id
+	n.w.send(n.m, &l.process, "installed", snap.index, func() { l.acked(n, id, term, now, now == term, snap.index) })
 }

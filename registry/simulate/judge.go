@@ -24,6 +24,7 @@ type judge struct {
 	floor uint64          // index up to which somebody has been told
 	lost  uint64          // index of the last restore or recovery
 	era   int             // counts recoveries
+	group []server        // the newest that is committed
 
 	edges   map[string]*edgeTruth
 	ops     map[string]opTruth // by op ID: changes that were applied
@@ -89,6 +90,9 @@ func (j *judge) committed(e *entry, by *node) {
 		return
 	}
 	j.w.Stats.Entries++
+	if e.group != nil {
+		j.grouped(e)
+	}
 	j.log = append(j.log, e)
 	before := j.state
 	if e.restore != nil {
@@ -112,6 +116,35 @@ func (j *judge) committed(e *entry, by *node) {
 	j.changed(e)
 	j.note(e)
 	j.terms.committed(e, by)
+}
+
+// grouped judges a change of the group: majorities before and after it have a node in common, because it is of one voter.
+func (j *judge) grouped(e *entry) {
+	voters := func(all []server) map[locator.NodeID]bool {
+		ids := map[locator.NodeID]bool{}
+		for _, s := range all {
+			if s.voter {
+				ids[s.id] = true
+			}
+		}
+		return ids
+	}
+	was, is := voters(j.group), voters(e.group)
+	changed := 0
+	for id := range is {
+		if !was[id] {
+			changed++
+		}
+	}
+	for id := range was {
+		if !is[id] {
+			changed++
+		}
+	}
+	if changed > 1 || len(is) == 0 {
+		j.object("entry %d: voters %v after %v", e.index, is, was)
+	}
+	j.group = e.group
 }
 
 // changed judges what an entry did to edges: a generation is granted once, to one ring with one holder of each role; generations

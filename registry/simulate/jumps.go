@@ -60,7 +60,7 @@ func (w *World) recoverOne() {
 		}
 	}
 	survivor.replay()
-	if survivor.state.Index() == 0 {
+	if survivor.state.Cluster() == "" {
 		for _, n := range w.nodes {
 			n.start()
 		}
@@ -69,11 +69,12 @@ func (w *World) recoverOne() {
 	w.Stats.Recoveries++
 	state := survivor.state.Recovered()
 	index, term := survivor.applied, survivor.termAt(survivor.last())
-	survivor.snap = file{index, term, state}
+	survivor.snap = file{index, term, state, members{[]server{{survivor.id, survivor.m.id, true}}, index}}
 	survivor.log, survivor.first, survivor.disk = nil, index+1, index
 	w.judge.recovered(index, state)
+	w.judge.group = survivor.snap.group.servers
 	for _, n := range w.nodes {
-		if n.voter = n == survivor; !n.voter {
+		if n != survivor {
 			n.wipe()
 		}
 		n.start()
@@ -99,7 +100,8 @@ func (n *node) replay() {
 // wipe empties the disk, and gives the node a new name.
 func (n *node) wipe() {
 	n.id = locator.NodeID(fmt.Sprintf("n%d.%d", n.m.id, n.life))
-	n.term, n.snap, n.log, n.first, n.disk = 0, file{state: registry.NewState()}, nil, 1, 0
+	n.term, n.snap, n.log, n.first, n.disk, n.cluster = 0, file{state: registry.NewState()}, nil, 1, 0, ""
+	n.group = members{}
 }
 
 // restored takes into the truth that a state has come whole: what was granted before stays granted, and may come back to life.

@@ -73,7 +73,7 @@ func (w *World) working() *node {
 		if n.ready == 0 || n.keeper.Leading() != n.ready || !n.awake() {
 			continue
 		}
-		if w.majority(func(f *node) bool {
+		if n.majority(func(f *node) bool {
 			return f == n || f.awake() && w.net.open(n.m.id, f.m.id) && w.net.open(f.m.id, n.m.id)
 		}) {
 			return n

@@ -24,9 +24,10 @@ func (c clock) lasts(d time.Duration) time.Duration { return d - d*time.Duration
 // machine is a host: a clock, and the processes that share it. Promised is a drift of 1/256 between any two; here it is at
 // most half of that.
 type machine struct {
-	w     *World
-	id    int
-	clock clock
+	w       *World
+	id      int
+	address string
+	clock   clock
 }
 
 // boot starts the clock anew.

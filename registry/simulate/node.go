@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
 )
@@ -20,15 +22,18 @@ type node struct {
 	raft
 	host
 
-	id     locator.NodeID
-	state  *registry.State
-	keeper *leasebroker.Keeper
-	alarm  uint64        // of the keeper's one timer
-	told   time.Duration // when the keeper hears of the last change of leadership
-	asking map[leasebroker.Ticket]ask
-	ticket leasebroker.Ticket
-	rounds []round
-	round  uint64
+	id      locator.NodeID
+	cluster string // as far as it knows; on disk
+	level   uint64 // that its program knows
+	rules   group.Rules
+	state   *registry.State
+	keeper  *leasebroker.Keeper
+	alarm   uint64        // of the keeper's one timer
+	told    time.Duration // when the keeper hears of the last change of leadership
+	asking  map[leasebroker.Ticket]ask
+	ticket  leasebroker.Ticket
+	rounds  []round
+	round   uint64
 
 	changes *watchstream.Log
 	streams []*stream
@@ -36,7 +41,7 @@ type node struct {
 
 func newNode(w *World, m *machine) *node {
 	n := &node{process: process{w: w, m: m, who: uint64(m.id)}, id: locator.NodeID(fmt.Sprintf("n%d", m.id))}
-	n.first, n.voter = 1, true
+	n.first, n.level = 1, 1
 	n.snap.state = registry.NewState()
 	return n
 }
@@ -55,8 +60,11 @@ func (n *node) start() {
 	n.changes, n.streams = watchstream.NewLog(10+n.w.rng.IntN(500), 1<<30), nil
 	n.reset()
 	n.load()
+	n.regroup()
 	n.patience()
 	n.register()
+	n.rules = group.Rules{}
+	n.tend()
 }
 
 // kill ends the process. What it had not flushed is gone.
@@ -86,7 +94,7 @@ func (n *node) load() {
 		n.w.judge.object("snapshot at %d cannot be read: %w", n.snap.index, err)
 		return
 	}
-	n.state = s
+	n.state, n.cluster = s, s.Cluster()
 	n.fresh()
 }
 
@@ -113,6 +121,10 @@ func (n *node) applyTo(index uint64) {
 			n.futures = n.futures[1:]
 			f.done(result, applied)
 		}
+	}
+	n.cluster = cmp.Or(n.state.Cluster(), n.cluster)
+	if n.state.Level() > n.level {
+		n.w.judge.object("node %d knows level %d of a state that is at %d", n.m.id, n.level, n.state.Level())
 	}
 	n.arm()
 	n.wake()

@@ -3,6 +3,7 @@ package simulate
 import (
 	"time"
 
+	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -22,6 +23,7 @@ type entry struct {
 	command     registry.Command
 	proposed    int64
 	restore     *registry.State // in place of a command: this state is put over the present one
+	group       []server        // not nil: from here on the group is this one
 
 	// Step is pure: for the node whose state is from, what it did is known.
 	from   *registry.State
@@ -33,6 +35,7 @@ type entry struct {
 type file struct {
 	index, term uint64
 	state       *registry.State
+	group       members
 }
 
 // future is a proposal that somebody waits for.
@@ -59,7 +62,7 @@ type raft struct {
 	disk  uint64   // the log is on disk up to here
 
 	// in memory
-	voter    bool // counts in elections and majorities
+	group    members // the newest in the log, committed or not
 	leads    bool
 	leader   int // whom it takes for the leader
 	commit   uint64
@@ -68,7 +71,8 @@ type raft struct {
 	next     []uint64        // leaders: what to send each
 	match    []uint64        // leaders: what each has
 	busy     []time.Duration // leaders: an append is under way to each until it is answered, or until then
-	heard    []time.Duration // leaders: when each answered last
+	heard    []time.Duration // leaders: when each answered last; zero: not in this term
+	since    time.Duration   // leaders: when the term began
 	contact  time.Duration   // followers: when a leader was heard last
 	futures  []future
 	flushing bool
@@ -106,6 +110,9 @@ func (n *node) propose(c registry.Command, done func(registry.Result, outcome)) 
 func (n *node) append(e *entry, done func(registry.Result, outcome)) {
 	e.index, e.term = n.last()+1, n.term
 	n.log = append(n.log, e)
+	if e.group != nil {
+		n.grouped(e)
+	}
 	n.futures = append(n.futures, future{e.index, e.term, done})
 	if n.flushing {
 		return
@@ -126,7 +133,7 @@ func (n *node) append(e *entry, done func(registry.Result, outcome)) {
 
 // replicate sends a follower what it has not, or a sign of life.
 func (n *node) replicate(to int, anyway bool) {
-	if to == n.m.id || !n.leads || !anyway && (n.busy[to] > n.w.now || n.next[to] > n.disk) {
+	if to == n.m.id || !n.leads || !n.speaksTo(to) || !anyway && (n.busy[to] > n.w.now || n.next[to] > n.disk) {
 		return
 	}
 	n.busy[to] = n.w.now + 500*time.Millisecond
@@ -146,33 +153,31 @@ func (n *node) replicate(to int, anyway bool) {
 }
 
 // acked is what a follower said.
-func (n *node) acked(from int, sent, term uint64, ok bool, has uint64) {
+func (n *node) acked(from *node, id locator.NodeID, sent, term uint64, ok bool, has uint64) {
 	if term > n.term {
 		n.raise(term)
 		return
 	}
-	if !n.leads || sent != n.term {
+	at := from.m.id
+	if !n.leads || sent != n.term || from.id != id {
 		return
 	}
-	n.busy[from], n.heard[from] = 0, n.w.now
+	n.busy[at], n.heard[at] = 0, n.w.now
 	if !ok {
-		n.next[from] = max(n.match[from]+1, min(n.next[from]-1, has+1), 1)
-		n.replicate(from, true)
+		n.next[at] = max(n.match[at]+1, min(n.next[at]-1, has+1), 1)
+		n.replicate(at, true)
 		return
 	}
-	n.match[from] = max(n.match[from], has)
-	n.next[from] = max(n.next[from], n.match[from]+1)
-	if n.match[from] >= n.commit {
-		n.w.nodes[from].voter = true // the change of the group itself is not simulated
-	}
+	n.match[at] = max(n.match[at], has)
+	n.next[at] = max(n.next[at], n.match[at]+1)
 	n.advance()
-	n.replicate(from, false)
+	n.replicate(at, false)
 }
 
 // advance commits what a majority has, from the first entry of the own term on, and tells the others at once.
 func (n *node) advance() {
 	for index := n.disk; index > n.commit && n.termAt(index) == n.term; index-- {
-		if !n.w.majority(func(v *node) bool { return n.match[v.m.id] >= index }) {
+		if !n.majority(func(v *node) bool { return n.match[v.m.id] >= index }) {
 			continue
 		}
 		for _, e := range n.log[n.commit+1-n.first : index+1-n.first] {
@@ -184,20 +189,6 @@ func (n *node) advance() {
 		}
 		return
 	}
-}
-
-// majority reports whether more than half of the voters are such.
-func (w *World) majority(such func(v *node) bool) bool {
-	voters, yes := 0, 0
-	for _, v := range w.nodes {
-		if v.voter {
-			voters++
-			if such(v) {
-				yes++
-			}
-		}
-	}
-	return yes*2 > voters
 }
 
 func (n *node) commitTo(index uint64) {

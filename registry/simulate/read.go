@@ -36,6 +36,9 @@ func (n *node) quorum(done func(ok bool)) {
 		if f == n {
 			continue
 		}
+		if !n.speaksTo(f.m.id) {
+			continue
+		}
 		term, me, number := n.term, n.m.id, q.number
 		n.w.send(n.m, &f.process, "probe", number, func() { f.probed(me, term, number) })
 	}
@@ -45,10 +48,12 @@ func (n *node) quorum(done func(ok bool)) {
 
 func (n *node) probed(from int, term, number uint64) {
 	n.follow(from, term)
-	now, me, l := n.term, n.m.id, n.w.nodes[from]
+	now, id, l := n.term, n.id, n.w.nodes[from]
 	n.w.send(n.m, &l.process, "probed", number, func() {
 		l.raise(now)
-		l.voted(me, number, now)
+		if n.id == id {
+			l.voted(n.m.id, number, now)
+		}
 	})
 }
 
@@ -59,7 +64,7 @@ func (n *node) voted(from int, number, term uint64) {
 			continue
 		}
 		q.yes[from] = true
-		if n.w.majority(func(v *node) bool { return q.yes[v.m.id] }) {
+		if n.majority(func(v *node) bool { return q.yes[v.m.id] }) {
 			q.agreed = true
 			n.settleRounds()
 		}

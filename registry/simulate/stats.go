@@ -7,6 +7,8 @@ type Stats struct {
 	Entries, Elections, Installs            int // of the log
 	Crashes, Pauses, Cuts, Transfers        int // troubles
 	Restores, Recoveries                    int
+	Wipes                                   int // disks lost
+	Joined, Promoted, Replaced, Removed     int // of the group
 	Acks, Allowances, Refused               int // renewals
 	Expiries, RefusedExpiries               int
 	Changes, Repeats, Unknown, Resolved     int // changes of edges

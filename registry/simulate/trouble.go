@@ -9,7 +9,7 @@ import (
 // trouble is what happens to the cluster.
 func (w *World) trouble() {
 	w.judge.terms.watch()
-	w.every(time.Second, 30*time.Second, w.upgrade)
+	w.plan(w.between(time.Second, 30*time.Second), w.upgrade)
 	w.net.rough = true
 	if w.config.Calm {
 		return
@@ -26,6 +26,9 @@ func (w *World) trouble() {
 	w.every(time.Second, 10*time.Second, w.keepOne)
 	during(20*time.Second, 60*time.Second, w.restoreOne)
 	during(60*time.Second, 120*time.Second, w.recoverOne)
+	during(10*time.Second, 40*time.Second, w.wipeOne)
+	during(3*time.Second, 15*time.Second, w.removeOne)
+	w.every(5*time.Second, 15*time.Second, w.despair)
 	during(time.Second, 6*time.Second, w.pauseOne)
 	during(3*time.Second, 15*time.Second, w.depose)
 	during(2*time.Second, 20*time.Second, w.killOne)
@@ -58,12 +61,17 @@ func (w *World) trouble() {
 
 func (w *World) anyNode() *node { return w.nodes[w.rng.IntN(len(w.nodes))] }
 
-// upgrade raises the level of the state, if it is not yet what this build knows.
+// upgrade installs a program that knows the newest level of the state, on one machine after the other.
 func (w *World) upgrade() {
 	for _, n := range w.nodes {
-		if n.ready != 0 && n.awake() && n.state.Level() < registry.Level {
-			n.propose(registry.Upgrade{Level: registry.Level}, func(registry.Result, outcome) {})
-		}
+		w.plan(w.between(0, 5*time.Second), func() { n.level = registry.Level })
+	}
+}
+
+// despair has an operator recover a cluster that has no majority any more: its disks are gone.
+func (w *World) despair() {
+	if !w.spared(nil) {
+		w.recoverOne()
 	}
 }
 

@@ -55,11 +55,12 @@ func New(c Config) *World {
 	w.judge = newJudge(w)
 	w.net.init(c.Nodes)
 	for i := range c.Nodes {
-		m := &machine{w: w, id: i}
+		m := &machine{w: w, id: i, address: fmt.Sprintf("10.0.0.%d:1", i)}
 		m.boot()
 		w.machines = append(w.machines, m)
 		w.nodes = append(w.nodes, newNode(w, m))
 	}
+	w.found()
 	for _, n := range w.nodes {
 		n.start()
 	}
@@ -71,6 +72,20 @@ func New(c Config) *World {
 	}
 	w.trouble()
 	return w
+}
+
+// found makes the first group: of all nodes, or of three while the others are to be taken in.
+func (w *World) found() {
+	founders := len(w.nodes)
+	if w.chance(500) {
+		founders = 3
+	}
+	for i, n := range w.nodes[:founders] {
+		w.judge.group = append(w.judge.group, server{n.id, i, true})
+	}
+	for _, n := range w.nodes[:founders] {
+		n.snap.group = members{servers: w.judge.group}
+	}
 }
 
 // Run makes steps steps more, or as many as it takes until the judge objects.
