@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,44 +16,63 @@ import (
 
 // consumer is the reading side of a ring on another node.
 //
-// Records are sent here as they come, without asking, and lie in this process's memory until they are acked. Next and Ack do
-// not touch the connection; acks are sent by a goroutine of the consumer's, the newest in place of those it had no time for.
+// Records are sent here as they come, without asking, read into slabs, and lie there until they are acked. Next and Ack do not
+// touch the connection; acks are sent by a goroutine of the consumer's, the newest in place of those it had no time for.
 type consumer struct {
-	l     *link
-	in    inbox
-	slabs *slabs
+	l        *link
+	slabs    *slabs
+	capacity uint64
+	seed     uint32 // of the records' marks
+
+	// Of the goroutine that fills.
+	arrival uint64 // cursor behind what has come
 
 	// Of the goroutine that is in the calls.
-	view view
+	read, done position // of Next, and of Ack: done <= read
+	told       uint64   // cursor behind what the owner has been told is done
 
-	taken     atomic.Uint64 // records that Next has returned: stored there, loaded by Wait
-	arrived   atomic.Uint64 // records that Next may return: stored by handle, loaded by Wait
+	arrived   atomic.Uint64 // cursor behind what Next may return: stored by handle, loaded by Wait
+	taken     atomic.Uint64 // cursor behind what Next has returned, or less: stored there when it finds no more, loaded by Wait
+	waiting   atomic.Int32  // goroutines in Wait: acks are not to be kept back. Loaded by Ack
 	lossKnown atomic.Bool   // a call has returned the loss: stored there, loaded by Wait
 	closed    atomic.Bool   // stored by Close, loaded by all calls
 	closing   sync.Once
 	closeErr  error
 	news      chan struct{} // wakes Wait; of capacity one
-	done      chan struct{} // closed by Close
+	left      chan struct{} // closed by Close
 	mail      chan struct{} // wakes report; of capacity one
 	reported  chan struct{} // closed when report has ended
 
 	mu     sync.Mutex // guards what follows, shared with report
-	acked  uint64
+	acked  uint64     // records
 	resume note
 	stable note // unread: not sent yet
 	unsent bool // acked has changed
 }
 
+// position is how far somebody has come.
+type position struct {
+	place
+	cursor uint64 // bytes since the ring began
+	count  uint64 // records
+}
+
 func newConsumer(l *link, capacity int) *consumer {
 	c := &consumer{
-		l: l, slabs: newSlabs(capacity),
-		news: make(chan struct{}, 1), done: make(chan struct{}),
+		l: l, slabs: newSlabs(capacity), capacity: uint64(capacity), seed: fabric.Seed(uint64(l.generation)),
+		news: make(chan struct{}, 1), left: make(chan struct{}),
 		mail: make(chan struct{}, 1), reported: make(chan struct{}),
 	}
-	c.in = inbox{to: c.slabs, recordMax: fabric.RecordMax(capacity)}
-	l.tasks.Go(l.beat)
-	l.tasks.Go(func() { l.receive(c.handle) })
-	l.tasks.Go(c.report)
+	c.read.slab, c.done.slab = c.slabs.head, c.slabs.head
+	l.to = c
+	return c
+}
+
+// open begins to listen to the owner.
+func (c *consumer) open() *consumer {
+	c.l.tasks.Go(c.l.beat)
+	c.l.tasks.Go(func() { c.l.receive(c.handle) })
+	c.l.tasks.Go(c.report)
 	return c
 }
 
@@ -91,34 +111,64 @@ func (c *consumer) Next() ([]byte, error) {
 	if c.closed.Load() {
 		return nil, fabric.ErrClosed
 	}
-	b := c.view.record()
-	if b == nil {
-		loss := c.l.err() // before looking: what came before it is there by then
-		if !c.slabs.look(&c.view) {
-			if loss == nil {
-				return nil, fabric.ErrEmpty
-			}
-			return nil, c.check()
+	if c.read.at == c.read.end {
+		if err := c.more(); err != nil {
+			return nil, err
 		}
-		b = c.view.record()
 	}
-	c.taken.Store(c.taken.Load() + 1)
-	return b, nil
+	return c.record()
+}
+
+// record returns the next record, of which there is one at least, once its header is found good.
+func (c *consumer) record() ([]byte, error) {
+	r := &c.read
+	head := binary.LittleEndian.Uint64(r.buf[r.at:])
+	n := uint32(head)
+	size := fabric.RecordBytes(int(n))
+	if head != fabric.Header(c.seed, r.cursor, n) || size > uint64(r.end-r.at) {
+		return nil, c.damaged(head)
+	}
+	at := r.at + fabric.HeaderBytes
+	r.at += int(size)
+	r.cursor += size
+	r.count++
+	return r.buf[at : at+int(n) : at+int(n)], nil
+}
+
+func (c *consumer) damaged(head uint64) error {
+	_ = c.l.fail(fmt.Errorf("%w: record %d, at byte %d: bad header %016x", fabric.ErrCorrupt, c.read.count, c.read.cursor, head))
+	return c.check()
+}
+
+// more looks for records where read has found none.
+func (c *consumer) more() error {
+	loss := c.l.err() // before looking: what came before it is there by then
+	if c.slabs.look(&c.read.place) {
+		return nil
+	}
+	c.taken.Store(c.read.cursor)
+	if loss != nil {
+		return c.check()
+	}
+	if c.done.cursor != c.told {
+		c.tell()
+	}
+	return fabric.ErrEmpty
 }
 
 // Drain implements fabric.Consumer.
 func (c *consumer) Drain(limit int, f func(record []byte) error) (int, error) {
 	for n := range limit {
+		before := c.read
 		record, err := c.Next()
 		if err != nil && n > 0 {
 			return n, nil
 		}
-		if err != nil {
-			return n, err
+		if err == nil {
+			err = borrow.Lend(record, f)
 		}
-		if err := borrow.Lend(record, f); err != nil {
-			c.view.at -= prefixBytes + len(record)
-			c.taken.Store(c.taken.Load() - 1)
+		if err != nil {
+			c.read = before
 			return n, err
 		}
 	}
@@ -136,29 +186,58 @@ func (c *consumer) Ack(n uint64, stable []byte) error {
 	if err := checkNote(stable); err != nil {
 		return err
 	}
-	if err := c.advance(n, stable); err != nil {
-		return err
+	if n < c.done.count || n > c.read.count {
+		return fmt.Errorf("ack of %d records, must be %d to %d", n, c.done.count, c.read.count)
 	}
-	c.slabs.release(n, c.view.slab)
-	wake(c.mail)
+	before := c.done.slab
+	c.advance(n)
+	if c.done.slab != before {
+		c.slabs.release(c.done.slab)
+	}
+	c.note(n, stable)
+	if stable != nil || c.done.cursor-c.told >= c.capacity/8 || c.waiting.Load() > 0 {
+		c.tell()
+	}
 	return nil
 }
 
-func (c *consumer) advance(n uint64, stable []byte) error {
+// advance moves done behind the first n records.
+func (c *consumer) advance(n uint64) {
+	if n == c.read.count {
+		c.done = c.read
+		return
+	}
+	for d := &c.done; d.count < n; d.count++ {
+		if d.at == d.end {
+			c.slabs.look(&d.place)
+		}
+		d.cursor += d.skip()
+	}
+}
+
+// note notes for report what Ack was told.
+func (c *consumer) note(n uint64, stable []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if taken := c.taken.Load(); n < c.acked || n > taken {
-		return fmt.Errorf("ack of %d records, must be %d to %d", n, c.acked, taken)
-	}
 	c.acked, c.unsent = n, true
 	if stable != nil {
 		c.stable.bytes, c.stable.unread = append(c.stable.bytes[:0], stable...), true
 	}
-	return nil
+}
+
+// tell has the owner told of the acks.
+func (c *consumer) tell() {
+	c.told = c.done.cursor
+	wake(c.mail)
 }
 
 // Wait implements fabric.Consumer.
 func (c *consumer) Wait(ctx context.Context) error {
+	c.waiting.Add(1) // before looking for acks that were kept back: what is acked afterwards is told at once
+	defer c.waiting.Add(-1)
+	if c.unsentAck() {
+		wake(c.mail)
+	}
 	for {
 		loss := c.l.err() // before looking at closed: Close ends the link too
 		switch {
@@ -176,10 +255,16 @@ func (c *consumer) Wait(ctx context.Context) error {
 		select {
 		case <-c.news:
 		case <-c.l.ended:
-		case <-c.done:
+		case <-c.left:
 		case <-ctx.Done():
 		}
 	}
+}
+
+func (c *consumer) unsentAck() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unsent
 }
 
 // Close implements fabric.Consumer. Acks given before it are sent first. It blocks until the owner has confirmed, at most
@@ -187,7 +272,7 @@ func (c *consumer) Wait(ctx context.Context) error {
 func (c *consumer) Close() error {
 	c.closing.Do(func() {
 		c.closed.Store(true)
-		close(c.done)
+		close(c.left)
 		<-c.reported
 		c.closeErr = c.l.depart()
 	})
@@ -206,6 +291,27 @@ func (c *consumer) check() error {
 	return loss
 }
 
+// room implements receiver.
+func (c *consumer) room(at uint64, n int) ([]byte, error) {
+	if at != c.arrival {
+		return nil, fmt.Errorf("records from byte %d, want %d: %w", at, c.arrival, fabric.ErrCorrupt)
+	}
+	return c.slabs.room(n, c.header)
+}
+
+// header looks at how the stretch that comes next begins. It is not checked yet: it says where to put the rest, no more.
+func (c *consumer) header() (uint64, error) {
+	b, err := c.l.in.Peek(fabric.HeaderBytes)
+	if err != nil {
+		return 0, cut(err)
+	}
+	head := binary.LittleEndian.Uint64(b)
+	if n := uint32(head); uint64(n) > uint64(fabric.RecordMax(int(c.capacity))) || head != fabric.Header(c.seed, c.arrival, n) {
+		return 0, fmt.Errorf("bad header %016x at byte %d: %w", head, c.arrival, fabric.ErrCorrupt)
+	}
+	return head, nil
+}
+
 // handle takes in what the owner says.
 func (c *consumer) handle(f frame) error {
 	switch f.kind {
@@ -213,18 +319,16 @@ func (c *consumer) handle(f frame) error {
 		return nil
 	case kindSeal:
 		return decodeRefusal(f.payload)
-	case kindRecords, kindPiece:
+	case kindRecords:
 	default:
 		return fmt.Errorf("%v frame to a consumer: %w", f.kind, fabric.ErrCorrupt)
 	}
-	if c.closed.Load() {
-		return nil // nobody will read it
+	c.arrival += uint64(len(f.payload))
+	if c.slabs.filled(len(f.payload)) {
+		c.arrived.Store(c.arrival)
+		wake(c.news)
 	}
-	err := c.in.take(f)
-	c.slabs.publish() // the records before a bad one are good
-	c.arrived.Store(c.in.next)
-	wake(c.news)
-	return err
+	return nil
 }
 
 // report sends notes and acks until the link ends or Close is called; then what is left.
@@ -233,7 +337,7 @@ func (c *consumer) report() {
 	for closing := false; !closing; {
 		select {
 		case <-c.mail:
-		case <-c.done:
+		case <-c.left:
 			closing = true
 		case <-c.l.ended:
 			return

@@ -4,17 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/grafnode/grafnode/fabric"
 )
 
+// readEnd is the reading side of a ring in this process, which gives out whole stretches beside fabric's records. The rings of
+// fabric/shm and fabric/inproc do.
+type readEnd interface {
+	fabric.Consumer
+	// Stretch returns the next records, one at least, and as many as make no more than limit bytes. They count as returned by
+	// Next, whose errors it has.
+	Stretch(limit int) ([]byte, error)
+}
+
 // consumerEnd reads a ring for a remote consumer: records out, notes and acks in. It sends all there is: what is not acked
 // keeps its room in the ring, so the remote side never holds more than a ring's worth.
 type consumerEnd struct {
 	l    *link
-	ring fabric.Consumer
-	out  *outbox
+	ring readEnd
+	sent uint64     // cursor behind what has been sent
 	turn sync.Mutex // one goroutine at a time in the ring's calls, except Wait
 }
 
@@ -41,28 +51,42 @@ func (e *consumerEnd) handle(f frame) error {
 }
 
 func (e *consumerEnd) pump(ctx context.Context) error {
-	for {
-		record, err := e.next()
+	for turn := 0; ; {
+		stretch, err := e.next()
 		switch {
 		case err == nil:
-			err = e.out.copyIn(record) // which stays as it is until its ack; who acks what it has not been sent gets rubbish
+			err = e.send(stretch)
 		case errors.Is(err, fabric.ErrEmpty):
-			if err = e.out.flush(); err == nil {
-				err = e.ring.Wait(ctx)
-			}
-		default:
-			return errors.Join(err, e.out.flush())
+			err = e.ring.Wait(ctx)
 		}
 		if err != nil {
 			return err
 		}
+		if turn += len(stretch); turn >= turnBytes {
+			turn = 0
+			runtime.Gosched() // see turnBytes
+		}
 	}
 }
 
+// next returns records, which stay as they are until their ack: who acks what it has not been sent gets rubbish.
 func (e *consumerEnd) next() ([]byte, error) {
 	e.turn.Lock()
 	defer e.turn.Unlock()
-	return e.ring.Next()
+	return e.ring.Stretch(stretchMax)
+}
+
+// send sends a stretch, in parts if it is a record for which one frame is too small.
+func (e *consumerEnd) send(stretch []byte) error {
+	for len(stretch) > 0 {
+		n := min(len(stretch), payloadMax)
+		if err := e.l.writeRecords(e.sent, stretch[:n]); err != nil {
+			return err
+		}
+		e.sent += uint64(n)
+		stretch = stretch[n:]
+	}
+	return nil
 }
 
 func (e *consumerEnd) close() error { return e.ring.Close() }

@@ -34,7 +34,7 @@ func DialProducer(ctx context.Context, a Attach) (fabric.Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newProducer(l, capacity), nil
+	return newProducer(l, capacity).open(), nil
 }
 
 // DialConsumer attaches the reading side of a ring on another node. See DialProducer.
@@ -46,7 +46,7 @@ func DialConsumer(ctx context.Context, a Attach) (fabric.Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConsumer(l, capacity), nil
+	return newConsumer(l, capacity).open(), nil
 }
 
 func dial(ctx context.Context, a Attach) (*link, int, error) {

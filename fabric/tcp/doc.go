@@ -2,13 +2,18 @@
 //
 // A connection carries one side of one ring. It begins with api.PrefaceData, by which the node's port knows it; then the remote
 // side says which ring and by what right (Hello), and the owner answers with the capacity or a reason. From then on both ends
-// send frames (frame.go has their layout): many records in one, credit, notes, the seal's reason, and heartbeats when there
-// is nothing else to say. The owner writes and reads the ring through package fabric's contract alone, so any fabric will do.
+// send frames (frame.go has their layout): records, credit, notes, the seal's reason, and heartbeats when there is nothing else to
+// say.
+//
+// Records travel as they lie in the ring: a frame is a header and a stretch of the ring's data, many records or a part of a large
+// one. The owner reads them from the socket into the ring's memory and commits them there once they are checked, or sends them
+// from there, and keeps no copy; a remote producer puts them together in that form, and a remote consumer finds them in what was
+// read. So the owner's rings must be those of this module: package fabric's contract, and the two calls for stretches beside it.
 //
 // Promises, besides those of package fabric: a damaged, repeated or missing frame is ErrCorrupt, never a wrong record; either end
 // notices within about three heartbeats that the other is gone, with ErrDisconnected; the owner's memory per connection is
-// bounded whatever the peer sends, and a peer that writes beyond its credit is cut off; a remote consumer holds no more than a
-// ring's worth of records, and a third of that in waste. No length is used before it is checked.
+// a few KiB whatever the peer sends, and a peer that writes beyond its credit is cut off; a remote consumer holds no more than two
+// ring's worth of memory and two slabs. No length is used before it is checked.
 //
 // It does not promise that a record which was flushed arrives, nor to find the ring again: a side is attached once in its life,
 // and after a loss the edge takes new memory. It does not hide anything from who can read the network.

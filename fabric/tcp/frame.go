@@ -30,20 +30,22 @@ const (
 	atCheck      = 24
 	headerBytes  = atCheck + 4
 
-	payloadMax = 64 << 10
+	// stretchMax is when a stretch is sent without waiting for more, and wholeMax the largest record that a producer puts into one
+	// with others: a larger one goes alone, in as many frames as it takes.
+	stretchMax = 64 << 10
+	wholeMax   = 16 << 10
+	payloadMax = stretchMax + wholeMax + fabric.HeaderBytes
 )
 
 // kind is what a frame means.
 type kind uint8
 
-// The kinds. Records, pieces and acks number the ring's records from zero.
+// The kinds.
 const (
-	// kindRecords: whole records, each a 4-byte length and its bytes. Number: of the first one.
+	// kindRecords: a stretch of the ring's data as it lies in memory, see fabric.Header: whole records, of which only the last may
+	// reach the ring's end, or a part of one that no frame has room for. Number: the cursor of its first byte.
 	kindRecords kind = 1
-	// kindPiece: part of one record that is too large for that: its whole length (4 bytes), where the part begins in it (4), the
-	// part. Number: of the record.
-	kindPiece kind = 2
-	// kindCredit, to the producer. Number: what all its records together may cost, see cost.
+	// kindCredit, to the producer. Number: the cursor up to which it may write.
 	kindCredit kind = 3
 	// kindResume: the payload is the resume note.
 	kindResume kind = 4
@@ -57,7 +59,7 @@ const (
 	kindBeat kind = 8
 	// kindClose, to the owner: this side detaches. Nothing follows.
 	kindClose kind = 9
-	// kindShort, from a producer. Number: the credit that it waits for.
+	// kindShort, from a producer. Number: the cursor up to which it wants to write.
 	kindShort kind = 10
 )
 
@@ -69,8 +71,7 @@ var shapes = [...]struct {
 	minLen, maxLen int
 	flags          byte
 }{
-	kindRecords: {"records", prefixBytes, payloadMax, 0},
-	kindPiece:   {"piece", pieceHeadBytes + 1, payloadMax, 0},
+	kindRecords: {"records", fabric.HeaderBytes, payloadMax, 0},
 	kindCredit:  {"credit", 0, 0, 0},
 	kindResume:  {"resume", 0, fabric.NoteBytesMax, 0},
 	kindAck:     {"ack", 0, fabric.NoteBytesMax, flagNote},
@@ -88,33 +89,25 @@ func (k kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// cost is what a record of n bytes takes from a producer's credit: the most that it can take in the ring.
-func cost(n int) uint64 { return uint64(n) + fabric.RecordOverhead }
-
 // frame is a frame as it was received.
 type frame struct {
 	kind       kind
 	flags      byte
 	generation fence.Epoch
 	number     uint64
-	payload    []byte // the receive buffer's: valid until the next frame is read
+	payload    []byte // valid until the next frame is read; of records, where they were wanted
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// seal makes b, and rest after it, a frame: it fills in the header before a payload that is in place already.
-func seal(b, rest []byte, k kind, flags byte, generation fence.Epoch, number uint64) {
-	b[atKind], b[atFlags] = byte(k), flags
-	binary.LittleEndian.PutUint16(b[atZero:], 0)
-	binary.LittleEndian.PutUint32(b[atLength:], uint32(len(b)-headerBytes+len(rest)))
-	binary.LittleEndian.PutUint64(b[atGeneration:], uint64(generation))
-	binary.LittleEndian.PutUint64(b[atNumber:], number)
-	binary.LittleEndian.PutUint32(b[atCheck:], crc32.Update(checksum(b), castagnoli, rest))
-}
-
-// checksum returns the check of a frame that fills b.
-func checksum(b []byte) uint32 {
-	return crc32.Update(crc32.Checksum(b[:atCheck], castagnoli), castagnoli, b[headerBytes:])
+// seal fills in the header of the frame that header and payload make.
+func seal(header, payload []byte, k kind, flags byte, generation fence.Epoch, number uint64) {
+	header[atKind], header[atFlags] = byte(k), flags
+	binary.LittleEndian.PutUint16(header[atZero:], 0)
+	binary.LittleEndian.PutUint32(header[atLength:], uint32(len(payload)))
+	binary.LittleEndian.PutUint64(header[atGeneration:], uint64(generation))
+	binary.LittleEndian.PutUint64(header[atNumber:], number)
+	binary.LittleEndian.PutUint32(header[atCheck:], crc32.Update(crc32.Checksum(header[:atCheck], castagnoli), castagnoli, payload))
 }
 
 // payloadLen reads how long the payload after header is, and refuses what no frame looks like.
@@ -133,17 +126,16 @@ func payloadLen(header []byte) (int, error) {
 	return int(n), nil
 }
 
-// decode reads the frame that fills b, whose header payloadLen has accepted.
-func decode(b []byte) (frame, error) {
-	f := frame{
-		kind:       kind(b[atKind]),
-		flags:      b[atFlags],
-		generation: fence.Epoch(binary.LittleEndian.Uint64(b[atGeneration:])),
-		number:     binary.LittleEndian.Uint64(b[atNumber:]),
-		payload:    b[headerBytes:],
+// numbers reads what follows the length in header: the frame's generation and its number.
+func numbers(header []byte) (fence.Epoch, uint64) {
+	return fence.Epoch(binary.LittleEndian.Uint64(header[atGeneration:])), binary.LittleEndian.Uint64(header[atNumber:])
+}
+
+// verify checks the frame that header and payload make.
+func verify(header, payload []byte) error {
+	got := crc32.Update(crc32.Checksum(header[:atCheck], castagnoli), castagnoli, payload)
+	if want := binary.LittleEndian.Uint32(header[atCheck:]); got != want {
+		return fmt.Errorf("%v frame: checksum %08x, its header says %08x: %w", kind(header[atKind]), got, want, fabric.ErrCorrupt)
 	}
-	if got, want := checksum(b), binary.LittleEndian.Uint32(b[atCheck:]); got != want {
-		return frame{}, fmt.Errorf("%v frame: checksum %08x, its header says %08x: %w", f.kind, got, want, fabric.ErrCorrupt)
-	}
-	return f, nil
+	return nil
 }

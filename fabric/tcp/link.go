@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,14 +25,26 @@ var errDeparted = errors.New("closed by this side")
 type link struct {
 	conn       net.Conn
 	name       string // of the side and its owner, in errors; empty at the owner, where Serve names them
-	in         *bufio.Reader
 	generation fence.Epoch
 	beatEvery  time.Duration
-	silence    time.Duration // of the peer, after which it counts as gone
-	tasks      sync.WaitGroup
+	silence    time.Duration // of the peer, after which it counts as gone; zero during the handshake
+
+	// Of the goroutine that reads.
+	in   *bufio.Reader // small: what is large is read into its place
+	to   receiver      // where records go; nil: nobody may send any
+	head [headerBytes]byte
+	note []byte // payloads that are not records
+	turn int    // bytes read since others had theirs
+
+	heard atomic.Bool  // set by listener, cleared by beat
+	due   atomic.Int64 // when the silence ends, since began: stored by expect, loaded by listener
+
+	tasks sync.WaitGroup
 
 	out      sync.Mutex  // one frame at a time
 	small    []byte      // frames that are not records are put together here; guarded by out
+	pair     [2][]byte   // a frame that lies in two places; guarded by out
+	bufs     net.Buffers // of pair; guarded by out
 	outEnded bool        // nothing may be sent any more; guarded by out
 	spoke    atomic.Bool // set by every write, cleared by beat
 
@@ -40,9 +54,19 @@ type link struct {
 	lossOnce  sync.Once
 }
 
+// receiver is where a link's reader puts records.
+type receiver interface {
+	// room returns where the n bytes at cursor at go: they have not been checked, and there may be none if the other end dies. An
+	// error refuses them.
+	room(at uint64, n int) ([]byte, error)
+}
+
+// readBytes is what a link reads at once if it does not know what comes.
+const readBytes = 4 << 10
+
 func newLink(conn net.Conn) *link {
 	l := &link{conn: conn, ended: make(chan struct{})}
-	l.in = bufio.NewReaderSize((*listener)(l), headerBytes+payloadMax)
+	l.in = bufio.NewReaderSize((*listener)(l), readBytes)
 	return l
 }
 
@@ -50,6 +74,7 @@ func newLink(conn net.Conn) *link {
 func (l *link) attach(h Hello) {
 	l.generation, l.beatEvery = h.Generation, h.Heartbeat
 	l.silence = silentBeats * h.Heartbeat
+	l.expect(l.silence)
 }
 
 // fail ends the link for the reason err, unless it has ended already, and returns the reason that stands.
@@ -75,83 +100,91 @@ func (l *link) err() error {
 
 // next returns the next frame, blocking until there is one. Its payload is valid until the next call.
 func (l *link) next() (frame, error) {
-	header, err := l.in.Peek(headerBytes)
+	if _, err := io.ReadFull(l.in, l.head[:]); err != nil {
+		return frame{}, err
+	}
+	n, err := payloadLen(l.head[:])
 	if err != nil {
 		return frame{}, err
 	}
-	n, err := payloadLen(header)
-	if err != nil {
-		return frame{}, err
-	}
-	whole, err := l.in.Peek(headerBytes + n)
-	if err != nil {
-		return frame{}, err
-	}
-	f, err := decode(whole)
-	if err != nil {
-		return frame{}, err
-	}
-	if f.generation != l.generation {
+	f := frame{kind: kind(l.head[atKind]), flags: l.head[atFlags]}
+	if f.generation, f.number = numbers(l.head[:]); f.generation != l.generation {
 		return frame{}, fmt.Errorf("%v frame of generation %d on a ring of generation %d: %w", f.kind, f.generation, l.generation, fabric.ErrCorrupt)
 	}
-	_, err = l.in.Discard(len(whole)) // no more than is buffered: whole stays as it is
-	return f, err
+	if f.payload, err = l.place(f, n); err != nil {
+		return frame{}, err
+	}
+	if _, err := io.ReadFull(l.in, f.payload); err != nil {
+		return frame{}, cut(err)
+	}
+	l.yield(n)
+	return f, verify(l.head[:], f.payload)
 }
 
-// listener reads the link's connection, and takes silence for death once the handshake is over.
-type listener link
-
-func (l *listener) Read(b []byte) (int, error) {
-	if l.silence == 0 {
-		return l.conn.Read(b)
+// place returns where f's payload of n bytes goes.
+func (l *link) place(f frame, n int) ([]byte, error) {
+	switch {
+	case f.kind != kindRecords:
+		l.note = slices.Grow(l.note[:0], n)[:n]
+		return l.note, nil
+	case l.to == nil:
+		return nil, fmt.Errorf("%v frame from a consumer: %w", f.kind, fabric.ErrCorrupt)
+	case n%fabric.HeaderBytes != 0:
+		return nil, fmt.Errorf("%v frame of %d bytes, must be a multiple of %d: %w", f.kind, n, fabric.HeaderBytes, fabric.ErrCorrupt)
 	}
-	began := time.Now()
-	n, err := l.readWithin(b, l.silence)
-	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		return n, err
-	}
-	// It may be this process that stood still, with the peer's frames waiting in the socket: look again before judging. Who
-	// was woken late did stand still, and so perhaps did the peer, if it is on this machine: give it as long again.
-	again := l.beatEvery / 4
-	if time.Since(began) > l.silence+again {
-		again = l.silence
-	}
-	return l.readWithin(b, again)
+	return l.to.room(f.number, n)
 }
 
-func (l *listener) readWithin(b []byte, limit time.Duration) (int, error) {
-	if err := l.conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		return 0, err
+// turnBytes is how much a link reads or writes at most before it lets other connections have the processor: one on which data never
+// ends would keep it for as long as the scheduler lets it, which is too long where thousands are served.
+const turnBytes = 512 << 10
+
+func (l *link) yield(n int) {
+	if l.turn += n; l.turn >= turnBytes {
+		l.turn = 0
+		runtime.Gosched()
 	}
-	return l.conn.Read(b)
+}
+
+// cut says that the connection's end, if err is that, came in the middle of a frame.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // write sends b, a whole frame, in one system call. It blocks while the connection is full.
 func (l *link) write(b []byte) error {
 	l.out.Lock()
 	defer l.out.Unlock()
-	return l.writeLocked(b, nil)
+	return l.writeLocked(b)
 }
 
-// writeBoth sends one frame that lies in two places.
-func (l *link) writeBoth(head, rest []byte) error {
+// writeRecords sends a stretch from where it lies, in one system call if the connection can do that.
+func (l *link) writeRecords(at uint64, stretch []byte) error {
 	l.out.Lock()
 	defer l.out.Unlock()
-	return l.writeLocked(head, rest)
-}
-
-func (l *link) writeLocked(b, rest []byte) (err error) {
+	l.small = slices.Grow(l.small[:0], headerBytes)[:headerBytes]
+	seal(l.small, stretch, kindRecords, 0, l.generation, at)
 	if l.outEnded {
 		return errDeparted
 	}
 	l.spoke.Store(true)
-	if rest == nil {
-		_, err = l.conn.Write(b)
-	} else {
-		bufs := net.Buffers{b, rest}
-		_, err = bufs.WriteTo(l.conn)
+	l.pair = [2][]byte{l.small, stretch}
+	l.bufs = l.pair[:]
+	if _, err := l.bufs.WriteTo(l.conn); err != nil {
+		return l.fail(disconnected(err))
 	}
-	if err != nil {
+	return nil
+}
+
+func (l *link) writeLocked(b []byte) error {
+	if l.outEnded {
+		return errDeparted
+	}
+	l.spoke.Store(true)
+	if _, err := l.conn.Write(b); err != nil {
 		return l.fail(disconnected(err))
 	}
 	return nil
@@ -165,9 +198,9 @@ func (l *link) send(k kind, flags byte, number uint64, payload []byte) error {
 }
 
 func (l *link) sendLocked(k kind, flags byte, number uint64, payload []byte) error {
-	l.small = append(append(l.small[:0], make([]byte, headerBytes)...), payload...)
-	seal(l.small, nil, k, flags, l.generation, number)
-	return l.writeLocked(l.small, nil)
+	l.small = append(slices.Grow(l.small[:0], headerBytes)[:headerBytes], payload...)
+	seal(l.small[:headerBytes], l.small[headerBytes:], k, flags, l.generation, number)
+	return l.writeLocked(l.small)
 }
 
 // sendLast sends one frame and then the connection's end, so that the peer reads everything up to it.
@@ -180,51 +213,6 @@ func (l *link) sendLast(k kind, payload []byte) error {
 	l.outEnded = true
 	if c, ok := l.conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
-	}
-	return nil
-}
-
-// beat shows life whenever nothing else has for half a heartbeat, so that no silence lasts a whole one, until the link ends.
-func (l *link) beat() {
-	ticker := time.NewTicker(l.beatEvery / 2)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-l.ended:
-			return
-		}
-		// Whoever holds the lock is writing, which is life enough.
-		if l.spoke.Swap(false) || !l.out.TryLock() {
-			continue
-		}
-		if !l.outEnded {
-			_ = l.sendLocked(kindBeat, 0, 0, nil) // has ended the link if it failed
-			l.spoke.Store(false)
-		}
-		l.out.Unlock()
-	}
-}
-
-// depart ends the link in good order: the peer gets everything that was written, and says so by closing. That is what
-// the wait is for: closing a TCP connection on which unread bytes have come destroys what is under way to the peer. It blocks
-// at most as long as a silent peer is borne. The link's reader goes on meanwhile. An error says that the peer's word did not come.
-func (l *link) depart() error {
-	defer l.tasks.Wait()
-	if l.err() != nil {
-		return nil // lost before; other calls report it
-	}
-	l.departing.Store(true)
-	limit := time.AfterFunc(l.silence, func() {
-		l.fail(fmt.Errorf("%w: closing was not confirmed within %v", fabric.ErrDisconnected, l.silence))
-	})
-	defer limit.Stop()
-	if err := l.sendLast(kindClose, nil); err != nil {
-		_ = l.fail(disconnected(err)) // or it ended before, and that was the reason
-	}
-	<-l.ended
-	if err := l.err(); errors.Is(err, fabric.ErrDisconnected) {
-		return err
 	}
 	return nil
 }
@@ -245,7 +233,7 @@ func (l *link) receive(handle func(frame) error) {
 
 // readFailed ends the link because reading ended with err.
 func (l *link) readFailed(err error) {
-	if l.departing.Load() && errors.Is(err, io.EOF) {
+	if l.departing.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
 		err = errDeparted
 	}
 	l.fail(disconnected(err))

@@ -2,103 +2,87 @@ package tcp
 
 import (
 	"encoding/binary"
-	"slices"
+
+	"github.com/grafnode/grafnode/fabric"
 )
 
-const (
-	prefixBytes    = 4 // before each record of a records frame: its length
-	pieceHeadBytes = 8
-
-	// wholeMax is the largest record that travels in a records frame; a larger one travels in pieces.
-	wholeMax = 16 << 10
-	// batchMax is when a records frame is sent without waiting for a flush: when the largest such record might not fit.
-	batchMax = headerBytes + payloadMax - prefixBytes - wholeMax
-	// keepMax bounds the room that is kept between large records.
-	keepMax = 1 << 20
-)
-
-// outbox puts records into frames: many in one, or a large one in several. One goroutine at a time.
+// outbox puts a producer's records together as they will lie in the ring, and sends them in stretches. Each stretch has its frame's
+// header before it in memory, where only bytes lie that have been sent. One goroutine at a time.
+//
+// It is a small ring of the outbox's own, of which everything is sent before it begins anew. So a record is contiguous, and the
+// last of a stretch is the only one that reaches the end of the outbox, and of the ring, whose capacity is a multiple of it.
 type outbox struct {
 	l     *link
-	next  uint64 // number of the next record
-	buf   []byte // room for a header, then the records committed since first, then perhaps the claimed one
-	first uint64
-	at    int    // where in buf the claimed record lies
-	large []byte // the claimed record, if it is larger than wholeMax
+	run   *fabric.Run // what is put together
+	buf   []byte      // run.Data with room for a frame's header before it
+	sent  uint64      // how far the records have been sent
+	large []byte      // room for a frame's header and a record that is larger than wholeMax, if one is claimed
+	open  int         // its length, or none
 }
 
-func newOutbox(l *link) *outbox { return &outbox{l: l, buf: make([]byte, headerBytes, 4<<10)} }
+// keepMax bounds the room that is kept between large records.
+const keepMax = 1 << 20
 
-// claim returns n bytes for the next record. They stay the caller's until commit or the next claim, over a flush too.
-func (o *outbox) claim(n int) []byte {
-	if n > wholeMax {
-		if cap(o.large) < n {
-			o.large = make([]byte, n)
-		}
-		o.large = o.large[:n]
-		return o.large
+func newOutbox(l *link, run *fabric.Run, capacity int) *outbox {
+	size := min(stretchMax, capacity/4) // in small rings too both sides are to work at the same time
+	whole := min(wholeMax, fabric.RecordMax(capacity))
+	o := &outbox{l: l, run: run, open: none}
+	o.buf = make([]byte, headerBytes+size+int(fabric.RecordBytes(whole)))
+	*run = fabric.Run{
+		Data: o.buf[headerBytes:],
+		Mask: uint64(size - 1),
+		Seed: fabric.Seed(uint64(l.generation)),
+		Max:  uint64(whole),
+		Due:  uint64(size),
 	}
-	o.at = len(o.buf) + prefixBytes
-	o.buf = slices.Grow(o.buf, prefixBytes+n)
-	return o.buf[o.at : o.at+n : o.at+n]
-}
-
-// commit makes the n bytes last claimed the next record, and sends what must not wait.
-func (o *outbox) commit(n int) error {
-	if n > wholeMax {
-		return o.pieces(o.large)
-	}
-	o.buf = binary.LittleEndian.AppendUint32(o.buf, uint32(n))
-	at := len(o.buf)
-	o.buf = o.buf[:at+n]
-	if at != o.at {
-		copy(o.buf[at:], o.buf[o.at:o.at+n]) // there was a flush since the claim, which put it further back
-	}
-	o.next++
-	if len(o.buf) > batchMax {
-		return o.flush()
-	}
-	return nil
-}
-
-// copyIn makes b the next record. Large ones are sent from where they lie.
-func (o *outbox) copyIn(b []byte) error {
-	if len(b) > wholeMax {
-		return o.pieces(b)
-	}
-	copy(o.claim(len(b)), b)
-	return o.commit(len(b))
+	return o
 }
 
 // flush sends the records that are waiting, in one frame and one system call.
 func (o *outbox) flush() error {
-	if len(o.buf) == headerBytes {
+	n := int(o.run.At - o.sent)
+	if n == 0 {
 		return nil
 	}
-	seal(o.buf, nil, kindRecords, 0, o.l.generation, o.first)
-	err := o.l.write(o.buf)
-	o.buf, o.first = o.buf[:headerBytes], o.next
-	return err
+	return o.send(o.buf[o.sent&o.run.Mask:][:headerBytes+n])
 }
 
-// pieces sends b as the next record, after those that are waiting.
-func (o *outbox) pieces(b []byte) error {
+// send sends b, room for a header and then a stretch.
+func (o *outbox) send(b []byte) error {
+	seal(b[:headerBytes], b[headerBytes:], kindRecords, 0, o.l.generation, o.sent)
+	o.sent += uint64(len(b) - headerBytes)
+	o.run.Due = (o.sent | o.run.Mask) + 1
+	return o.l.write(b)
+}
+
+// claim returns n bytes for a record of its own, more than wholeMax.
+func (o *outbox) claim(n int) []byte {
+	if size := headerBytes + int(fabric.RecordBytes(n)); cap(o.large) < size {
+		o.large = make([]byte, size)
+	}
+	o.open = n
+	at := headerBytes + fabric.HeaderBytes
+	return o.large[:cap(o.large)][at : at+n : at+n]
+}
+
+// commit sends the record that claim has returned, after those that are waiting.
+func (o *outbox) commit() error {
 	if err := o.flush(); err != nil {
 		return err
 	}
-	const partMax = payloadMax - pieceHeadBytes
-	var head [headerBytes + pieceHeadBytes]byte
-	binary.LittleEndian.PutUint32(head[headerBytes:], uint32(len(b)))
-	for at := 0; at < len(b); at += partMax {
-		binary.LittleEndian.PutUint32(head[headerBytes+4:], uint32(at))
-		part := b[at:min(at+partMax, len(b))]
-		seal(head[:], part, kindPiece, 0, o.l.generation, o.next)
-		if err := o.l.writeBoth(head[:], part); err != nil {
+	size := int(fabric.RecordBytes(o.open))
+	whole := o.large[:headerBytes+size]
+	binary.LittleEndian.PutUint64(whole[headerBytes:], fabric.Header(o.run.Seed, o.run.At, uint32(o.open)))
+	o.open = none
+	o.run.At += uint64(size)
+	o.run.Count++
+	for len(whole) > headerBytes {
+		n := min(len(whole)-headerBytes, payloadMax)
+		if err := o.send(whole[:headerBytes+n]); err != nil {
 			return err
 		}
+		whole = whole[n:] // the next header overwrites what has been sent
 	}
-	o.next++
-	o.first = o.next
 	if cap(o.large) > keepMax {
 		o.large = nil
 	}

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,27 +15,26 @@ import (
 
 // producer is the writing side of a ring on another node.
 //
-// Records are put together here and sent by Flush, or by Commit when a frame is full; both write to the connection and block
-// while it is full, which the owner's reading keeps short. Room is reckoned with the most that a record can take, so this
-// side may find a ring full that has a few bytes left.
+// Records are put together here as they will lie in the ring, and sent by Flush, or when there are enough of them. That blocks
+// while the connection is full, which the owner's reading keeps short: what is within the credit has a place there.
 type producer struct {
 	l         *link
 	recordMax int
 
 	// Of the goroutine that is in the calls.
+	batch   fabric.Batch // its Run is what out sends, whether or not it is lent
+	lent    bool         // by Begin
+	claimed int          // bytes claimed by Claim, or none
+	lacking bool         // short is set
 	out     *outbox
-	claimed int    // length of the open claim, or none
-	sent    uint64 // cost of all records committed
 
-	credit    atomic.Uint64 // what all records may cost: stored by receive, loaded by Claim
-	short     atomic.Uint64 // the credit that the last Claim lacked, or zero: stored by Claim, loaded by Wait and ask
+	credit    atomic.Uint64 // how far the ring may be written: stored by handle, loaded by the calls
+	short     atomic.Uint64 // how far the last claim wanted to write in vain, or zero: stored by the calls, loaded by Wait
 	lossKnown atomic.Bool   // a call has returned the loss: stored there, loaded by Wait
 	closed    atomic.Bool   // stored by Close, loaded by all calls
-	batch     fabric.Batch
 	closing   sync.Once
 	closeErr  error
 	news      chan struct{} // wakes Wait; of capacity one
-	lack      chan struct{} // wakes ask; of capacity one
 	done      chan struct{} // closed by Close
 
 	mu     sync.Mutex // guards what follows, shared with receive
@@ -53,48 +53,93 @@ const none = -1
 
 func newProducer(l *link, capacity int) *producer {
 	p := &producer{
-		l: l, recordMax: fabric.RecordMax(capacity),
-		out: newOutbox(l), claimed: none,
-		news: make(chan struct{}, 1), lack: make(chan struct{}, 1), done: make(chan struct{}),
+		l: l, recordMax: fabric.RecordMax(capacity), claimed: none,
+		news: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	p.batch = fabric.MakeBatch(batchWriter{p})
+	p.batch = fabric.MakeBatch((*writer)(p))
+	p.out = newOutbox(l, &p.batch.Run, capacity)
 	p.credit.Store(uint64(capacity)) // the ring is new and empty
-	l.tasks.Go(l.beat)
-	l.tasks.Go(func() { l.receive(p.handle) })
-	l.tasks.Go(p.ask)
+	return p
+}
+
+// open begins to listen to the owner.
+func (p *producer) open() *producer {
+	p.l.tasks.Go(p.l.beat)
+	p.l.tasks.Go(func() { p.l.receive(p.handle) })
 	return p
 }
 
 // Generation returns the ring's generation.
 func (p *producer) Generation() fence.Epoch { return p.l.generation }
 
-// Claim implements fabric.Producer.
-func (p *producer) Claim(n int) ([]byte, error) {
+var (
+	errClaimed    = errors.New("a claim is open already: commit or abort it first")
+	errNotClaimed = errors.New("nothing is claimed")
+	errLent       = errors.New("a batch is open: end it first")
+	errBatchOver  = errors.New("the batch has ended")
+)
+
+// free returns what stands in the way of a claim or a batch.
+func (p *producer) free() error {
 	switch err := p.check(); {
 	case err != nil:
-		return nil, err
+		return err
+	case p.lent:
+		return errLent
 	case p.claimed != none:
-		return nil, errClaimed
+		return errClaimed
+	}
+	return nil
+}
+
+// Claim implements fabric.Producer.
+func (p *producer) Claim(n int) ([]byte, error) {
+	if err := p.free(); err != nil {
+		return nil, err
+	}
+	b, err := p.claim(n)
+	if err == nil {
+		p.claimed = n
+	}
+	return b, err
+}
+
+func (p *producer) claim(n int) ([]byte, error) {
+	switch {
 	case n < 0:
 		return nil, fmt.Errorf("claim of %d bytes", n)
 	case n > p.recordMax:
 		return nil, fmt.Errorf("%d bytes, at most %d: %w", n, p.recordMax, fabric.ErrTooLarge)
 	}
-	if needed := p.sent + cost(n); needed > p.credit.Load() {
-		if p.short.Swap(needed) != needed {
-			wake(p.lack)
-		}
-		return nil, fabric.ErrFull
+	run := &p.batch.Run
+	if wanted := run.At + fabric.RecordBytes(n); wanted > p.credit.Load() {
+		return nil, p.full(wanted)
 	}
-	p.short.Store(0)
-	p.claimed = n
-	return p.out.claim(n), nil
+	if p.lacking {
+		p.lacking = false
+		p.short.Store(0)
+	}
+	if uint64(n) > run.Max {
+		return p.out.claim(n), nil
+	}
+	at := run.At&run.Mask + fabric.HeaderBytes
+	return run.Data[at : at+uint64(n) : at+uint64(n)], nil
 }
 
-var (
-	errClaimed    = errors.New("a claim is open already: commit or abort it first")
-	errNotClaimed = errors.New("nothing is claimed")
-)
+// full sends what there is, because acks can only follow what was seen, and says how far this side wants to write.
+func (p *producer) full(wanted uint64) error {
+	if err := p.checked(p.out.flush()); err != nil {
+		return err
+	}
+	if p.short.Load() != wanted {
+		p.lacking = true
+		p.short.Store(wanted)
+		if err := p.checked(p.l.send(kindShort, 0, wanted, nil)); err != nil {
+			return err
+		}
+	}
+	return fabric.ErrFull
+}
 
 // Commit implements fabric.Producer.
 func (p *producer) Commit() error {
@@ -106,12 +151,92 @@ func (p *producer) Commit() error {
 	if n == none {
 		return errNotClaimed
 	}
-	p.sent += cost(n)
-	return p.checked(p.out.commit(n))
+	return p.commit(n)
+}
+
+func (p *producer) commit(n int) error {
+	run := &p.batch.Run
+	if uint64(n) > run.Max {
+		return p.checked(p.out.commit())
+	}
+	binary.LittleEndian.PutUint64(run.Data[run.At&run.Mask:], fabric.Header(run.Seed, run.At, uint32(n)))
+	run.At += fabric.RecordBytes(n)
+	run.Count++
+	if run.At < run.Due {
+		return nil
+	}
+	return p.checked(p.out.flush())
 }
 
 // Abort implements fabric.Producer.
 func (p *producer) Abort() { p.claimed = none }
+
+// Begin implements fabric.Producer.
+func (p *producer) Begin() (*fabric.Batch, error) {
+	if err := p.free(); err != nil {
+		return nil, err
+	}
+	p.lent = true
+	p.batch.Limit = p.credit.Load()
+	return &p.batch, nil
+}
+
+// writer is the producer as its Batch sees it.
+type writer producer
+
+// Claim lets the Batch go on as far as the credit goes, or claims a record that is too large for it.
+func (w *writer) Claim(n int) ([]byte, error) {
+	p := (*producer)(w)
+	switch err := p.check(); {
+	case !p.lent:
+		return nil, errBatchOver
+	case err != nil:
+		return nil, err
+	case p.claimed != none:
+		return nil, errClaimed
+	}
+	b, err := p.claim(n)
+	switch {
+	case err != nil:
+		return nil, err
+	case uint64(n) > p.batch.Max:
+		p.claimed = n
+		return b, nil
+	}
+	p.batch.Limit = p.credit.Load() // which never falls
+	return p.batch.Claim(n)
+}
+
+// Commit commits a record that is too large for the Batch.
+func (w *writer) Commit() error {
+	p := (*producer)(w)
+	n := p.claimed
+	if p.claimed = none; n == none {
+		return errNotClaimed
+	}
+	if err := p.check(); err != nil {
+		return err
+	}
+	return p.commit(n)
+}
+
+func (w *writer) Abort() { w.claimed = none }
+
+func (w *writer) Flush() error { return (*producer)(w).Flush() }
+
+// End gives the ring's end back to the other calls.
+func (w *writer) End() error {
+	p := (*producer)(w)
+	if !p.lent {
+		return errBatchOver
+	}
+	p.lent = false
+	p.batch.Limit = p.batch.At
+	return p.Flush()
+}
+
+// SetMode implements fabric.Producer. Who waits for a network sleeps.
+func (p *producer) SetMode(fabric.Mode) {}
 
 // Flush implements fabric.Producer.
 func (p *producer) Flush() error {
@@ -120,33 +245,6 @@ func (p *producer) Flush() error {
 	}
 	return p.checked(p.out.flush())
 }
-
-// Begin implements fabric.Producer.
-func (p *producer) Begin() (*fabric.Batch, error) {
-	switch err := p.check(); {
-	case err != nil:
-		return nil, err
-	case p.claimed != none:
-		return nil, errClaimed
-	}
-	return &p.batch, nil
-}
-
-// batchWriter is the producer as a Batch needs it: what it commits is sent when there is no more room.
-type batchWriter struct{ *producer }
-
-func (w batchWriter) Claim(n int) ([]byte, error) {
-	b, err := w.producer.Claim(n)
-	if errors.Is(err, fabric.ErrFull) {
-		if err := w.Flush(); err != nil {
-			return nil, err
-		}
-	}
-	return b, err
-}
-
-// SetMode implements fabric.Producer. Who waits for a network sleeps.
-func (p *producer) SetMode(fabric.Mode) {}
 
 // Resume implements fabric.Producer.
 func (p *producer) Resume() ([]byte, bool, error) {
@@ -237,20 +335,6 @@ func (p *producer) checked(err error) error {
 		return err
 	}
 	return err
-}
-
-// ask tells the owner what credit Claim lacks, until the link ends. It is a goroutine of its own because Claim may not block.
-func (p *producer) ask() {
-	for {
-		select {
-		case <-p.lack:
-		case <-p.l.ended:
-			return
-		}
-		if short := p.short.Load(); short > p.credit.Load() && p.l.send(kindShort, 0, short, nil) != nil {
-			return // the link has ended
-		}
-	}
 }
 
 // handle takes in what the owner says.

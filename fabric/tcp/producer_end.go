@@ -9,43 +9,72 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 )
 
-// producerEnd writes a ring for a remote producer: records in, notes and credit out.
-//
-// Credit is counted in the cost of all records ever, so it only grows and no message about it can be misread when another
-// overtakes it: what has come, plus what is free. A record takes at most its cost, so what is within the credit fits.
-type producerEnd struct {
-	l     *link
-	arena fabric.Arena
-	ring  fabric.Producer
-	in    inbox
-	room  chan struct{} // pump has been woken: room, perhaps
-	ended chan struct{} // pump has ended
-
-	turn     sync.Mutex // one goroutine at a time in the ring's calls (except Wait) and in what follows
-	claimed  int
-	received uint64 // cost of the records that have come
-	granted  uint64 // credit that the remote side knows of
-	short    uint64 // credit that the remote side waits for, or less than granted
-	resumed  bool   // the resume note has been passed on
+// writeEnd is the writing side of a ring in this process, which takes whole stretches beside fabric's records. The rings of
+// fabric/shm and fabric/inproc do.
+type writeEnd interface {
+	fabric.Producer
+	// Room returns n bytes, from skip bytes behind the end of what is committed, for a stretch to be read into, or ErrFull.
+	Room(skip, n int) ([]byte, error)
+	// Append commits the records in the first n of those bytes, and returns how many bytes of one more were left over.
+	Append(n int) (left int, err error)
 }
 
-func newProducerEnd(l *link, arena fabric.Arena, ring fabric.Producer) *producerEnd {
-	capacity := arena.Config().Capacity
-	e := &producerEnd{
-		l: l, arena: arena, ring: ring,
-		room: make(chan struct{}, 1), ended: make(chan struct{}),
-		granted: uint64(capacity), // which the remote side takes for granted
-	}
-	e.in = inbox{to: e, recordMax: fabric.RecordMax(capacity)}
+// producerEnd writes a ring for a remote producer: records in, notes and credit out.
+//
+// What comes is read into the ring's memory, where it stays, and committed once it is checked. Credit is how far the remote side may
+// write: what the consumer has freed and a ring's length beyond. It only grows, so that no message about it can be misread
+// when another overtakes it, and whatever is within it has room: this end never waits for the ring.
+type producerEnd struct {
+	l        *link
+	ring     writeEnd
+	usage    func() fabric.Usage
+	capacity uint64
+
+	turn     sync.Mutex // one goroutine at a time in the ring's calls (except Wait) and in what follows
+	received uint64     // cursor behind what has come
+	left     int        // of that, bytes of a record whose rest has not
+	granted  uint64     // cursor that the remote side may write to, as far as it knows
+	short    uint64     // cursor that the remote side waits to write to, or less than granted
+	resumed  bool       // the resume note has been passed on
+}
+
+func newProducerEnd(l *link, arena fabric.Arena, ring writeEnd) *producerEnd {
+	capacity := uint64(arena.Config().Capacity)
+	e := &producerEnd{l: l, ring: ring, usage: arena.Usage, capacity: capacity}
+	e.granted = capacity // which the remote side takes for granted
+	l.to = e
 	return e
+}
+
+// room implements receiver.
+func (e *producerEnd) room(at uint64, n int) ([]byte, error) {
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	switch {
+	case at != e.received:
+		return nil, fmt.Errorf("records from byte %d, want %d: %w", at, e.received, fabric.ErrCorrupt)
+	case uint64(n) > e.granted-e.received:
+		return nil, fmt.Errorf("records up to byte %d, the credit ends at %d: %w", at+uint64(n), e.granted, fabric.ErrCorrupt)
+	}
+	b, err := e.ring.Room(e.left, n)
+	if errors.Is(err, fabric.ErrFull) {
+		return nil, fmt.Errorf("the consumer has taken back its ack of byte %d: %w", e.granted-e.capacity, fabric.ErrCorrupt)
+	}
+	return b, err
 }
 
 func (e *producerEnd) handle(f frame) error {
 	e.turn.Lock()
 	defer e.turn.Unlock()
 	switch f.kind {
-	case kindRecords, kindPiece:
-		if err := e.in.take(f); err != nil {
+	case kindRecords:
+		e.received += uint64(len(f.payload))
+		left, err := e.ring.Append(e.left + len(f.payload))
+		if err != nil {
+			return err
+		}
+		e.left = left
+		if err := e.ring.Flush(); err != nil {
 			return err
 		}
 	case kindShort:
@@ -53,57 +82,10 @@ func (e *producerEnd) handle(f frame) error {
 	default:
 		return fmt.Errorf("%v frame from a producer: %w", f.kind, fabric.ErrCorrupt)
 	}
-	if err := e.ring.Flush(); err != nil {
-		return err
-	}
 	return e.grant()
 }
 
-// claim implements store. The caller, handle, has the turn.
-func (e *producerEnd) claim(n int) ([]byte, error) {
-	if e.received+cost(n) > e.granted {
-		return nil, fmt.Errorf("record %d: %d bytes beyond the credit: %w", e.in.next, e.received+cost(n)-e.granted, fabric.ErrCorrupt)
-	}
-	for {
-		b, err := e.ring.Claim(n)
-		if err == nil {
-			e.claimed = n
-		}
-		if !errors.Is(err, fabric.ErrFull) {
-			return b, err
-		}
-		// grant has promised a few bytes more than are free. Nothing is read from the remote side meanwhile.
-		if err := e.waitRoom(); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// waitRoom publishes what is committed, and lets go of the turn until pump has been woken.
-func (e *producerEnd) waitRoom() error {
-	if err := e.ring.Flush(); err != nil {
-		return err
-	}
-	e.turn.Unlock()
-	defer e.turn.Lock()
-	select {
-	case <-e.room:
-		return nil
-	case <-e.ended: // the next call says why
-		return nil
-	case <-e.l.ended:
-		return e.l.err()
-	}
-}
-
-// commit implements store.
-func (e *producerEnd) commit() error {
-	e.received += cost(e.claimed)
-	return e.ring.Commit()
-}
-
 func (e *producerEnd) pump(ctx context.Context) error {
-	defer close(e.ended)
 	for {
 		if err := e.tell(); err != nil {
 			return err
@@ -111,7 +93,6 @@ func (e *producerEnd) pump(ctx context.Context) error {
 		if err := e.ring.Wait(ctx); err != nil {
 			return err
 		}
-		wake(e.room)
 	}
 }
 
@@ -146,39 +127,30 @@ func (e *producerEnd) tell() error {
 // grant tells the remote side of its credit if it waits for it, or if the credit has grown by an eighth of the ring. The caller
 // has the turn, and all that is committed is flushed.
 func (e *producerEnd) grant() error {
-	capacity := uint64(e.arena.Config().Capacity)
-	credit := e.received + capacity - uint64(e.arena.Usage().Bytes)
-	if e.short > e.granted {
-		fits, err := e.probe(e.short - e.received) // more than nothing: received is never above granted
-		if err != nil {
+	credit := e.received - uint64(e.left) + e.capacity - uint64(e.usage().Bytes)
+	if credit < e.granted+e.capacity/8 {
+		if e.short <= e.granted {
+			return nil
+		}
+		if err := e.probe(); errors.Is(err, fabric.ErrFull) {
+			return nil
+		} else if err != nil {
 			return err
 		}
-		if fits {
-			credit = max(credit, e.short)
-		}
+		credit = max(credit, e.short)
 	}
-	if e.short > e.granted && credit >= e.short || credit >= e.granted+capacity/8 {
-		e.granted = credit
-		return e.l.send(kindCredit, 0, credit, nil)
-	}
-	return nil
+	e.granted = credit
+	return e.l.send(kindCredit, 0, credit, nil)
 }
 
-// probe reports whether the ring takes a record that costs as much as that. If it does not, Wait returns once it does: nothing
-// less than a refused claim makes it.
-func (e *producerEnd) probe(wanted uint64) (bool, error) {
-	if e.in.open != nil || wanted < cost(0) || wanted > cost(e.in.recordMax) {
-		return false, nil // records sent before it asked are still under way; handle looks again when they have come
+// probe asks the ring for the room that the remote side waits for. If there is none, Wait returns once there is: nothing less than
+// a refused claim makes it.
+func (e *producerEnd) probe() error {
+	if wanted := e.short - e.received; wanted <= fabric.RecordBytes(fabric.RecordMax(int(e.capacity))) {
+		_, err := e.ring.Room(e.left, int(wanted))
+		return err
 	}
-	_, err := e.ring.Claim(int(wanted - cost(0)))
-	switch {
-	case err == nil:
-		e.ring.Abort()
-		return true, nil
-	case errors.Is(err, fabric.ErrFull):
-		return false, nil
-	}
-	return false, err
+	return fabric.ErrFull // no record is as large: nothing to wait for
 }
 
 func (e *producerEnd) close() error { return e.ring.Close() }

@@ -26,7 +26,7 @@ type Resolver interface {
 // Serve attaches the remote side at the other end of conn, from which the preface has been read, to a ring of this process,
 // and carries its records and notes until it detaches, the ring is lost, the connection breaks, or ctx ends. It opens the side
 // of the ring and closes it when it returns, and closes conn. It returns nil if the remote side detached in good order, else
-// why it ended; the remote side knows as much. Serve uses two goroutines besides the caller's and 200 KiB at most, whatever the
+// why it ended; the remote side knows as much. Serve uses two goroutines besides the caller's and 16 KiB at most, whatever the
 // other end sends.
 func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
 	l := newLink(conn)
@@ -109,11 +109,21 @@ func openEnd(l *link, role fabric.Role, arena fabric.Arena) (end, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newProducerEnd(l, arena, ring), nil
+		if ring, ok := ring.(writeEnd); ok {
+			return newProducerEnd(l, arena, ring), nil
+		}
+		return nil, errors.Join(errNoStretches(ring), ring.Close())
 	}
 	ring, err := arena.Consumer()
 	if err != nil {
 		return nil, err
 	}
-	return &consumerEnd{l: l, ring: ring, out: newOutbox(l)}, nil
+	if ring, ok := ring.(readEnd); ok {
+		return &consumerEnd{l: l, ring: ring}, nil
+	}
+	return nil, errors.Join(errNoStretches(ring), ring.Close())
+}
+
+func errNoStretches(ring any) error {
+	return fmt.Errorf("a %T cannot be attached from another host: %w", ring, fabric.ErrUnsupported)
 }

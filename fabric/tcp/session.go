@@ -62,7 +62,7 @@ func (s *session) receive() error {
 	for s.lost.Load() == nil {
 		f, err := s.l.next()
 		switch {
-		case errors.Is(err, fabric.ErrCorrupt):
+		case fabric.Lost(err): // not the connection's word, but next's or the ring's
 			s.lose(err)
 		case err != nil && s.lost.Load() == nil:
 			return disconnected(err)

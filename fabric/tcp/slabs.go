@@ -8,143 +8,142 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 )
 
-// slabBytes is the size in which a remote consumer's memory comes. A record larger than wholeMax gets a slab of its own.
-const slabBytes = 64 << 10
+// slabMax is the size in which a remote consumer's memory comes, where rings are not small. A record for which a slab is too small
+// gets one of its own.
+const slabMax = 256 << 10
 
-// slab is a stretch of records in order, each a 4-byte length and its bytes.
+// slab is room for stretches, one behind the other.
 type slab struct {
 	buf   []byte // never moved, so that what was handed out stays
-	ready int    // bytes that are records
-	last  uint64 // number after the last of them
+	ready int    // bytes that may be read
 	next  *slab
 }
 
-// slabs holds the records that have come and are not acked yet, for one remote consumer. Its memory is bounded by the ring's
-// capacity, of which the owner can send no more without an ack, and a third of it that slabs may leave unused. One goroutine
-// fills it (claim, commit, publish), one reads it (look), any acks.
+// slabs holds the stretches that have come and are not acked yet, for one remote consumer. Its memory is bounded by twice the ring's
+// capacity and two slabs, whatever the owner sends: it can send no more than a ring's worth without an ack, and slabs may
+// leave nearly half unused. One goroutine fills it (room, filled), one at a time reads and releases (look, release).
 type slabs struct {
-	bytesMax int
-	spareMax int // slabs kept when they are empty: half a ring's worth
+	slabBytes int
+	bytesMax  int
+	spareMax  int // slabs kept when they are empty: half a ring's worth
 
 	// Of the filling goroutine.
-	claimed int
-	filled  int // of tail.buf
-	count   uint64
+	fill int // bytes of tail.buf that are taken
+	open int // how many bytes of the record that comes in parts are still to come
 
 	mu    sync.Mutex // guards the rest, and the fields of every slab but buf's bytes
 	head  *slab
 	tail  *slab
-	bytes int // in slabs from head to tail
+	bytes int // of the slabs from head to tail
 	spare []*slab
 }
 
 func newSlabs(capacity int) *slabs {
+	size := max(payloadMax, min(slabMax, capacity/4))
 	first := &slab{}
 	return &slabs{
-		// Besides the ring's worth of records: the slab that is being read is counted even when all of it is acked.
-		bytesMax: capacity + max(fabric.RecordMax(capacity), slabBytes) + slabBytes,
-		spareMax: max(1, capacity/slabBytes/2),
-		head:     first,
-		tail:     first,
+		slabBytes: size,
+		bytesMax:  2 * (capacity + size),
+		spareMax:  max(1, capacity/size/2),
+		head:      first,
+		tail:      first,
 	}
 }
 
-// claim implements store.
-func (s *slabs) claim(n int) ([]byte, error) {
-	size := prefixBytes + n
-	if s.filled+size > len(s.tail.buf) {
+// room returns where the next stretch of n bytes goes. header is how it begins, if it does not go on with a record.
+func (s *slabs) room(n int, header func() (uint64, error)) ([]byte, error) {
+	if s.open > 0 {
+		if n > s.open {
+			return nil, fmt.Errorf("%d bytes after a record of which %d were missing: %w", n, s.open, fabric.ErrCorrupt)
+		}
+		return s.tail.buf[s.fill : s.fill+n : s.fill+n], nil
+	}
+	head, err := header()
+	if err != nil {
+		return nil, err
+	}
+	size := n
+	if first := int(fabric.RecordBytes(int(uint32(head)))); first > n {
+		size, s.open = first, first
+	}
+	if size > len(s.tail.buf)-s.fill {
 		if err := s.grow(size); err != nil {
 			return nil, err
 		}
 	}
-	s.claimed = n
-	binary.LittleEndian.PutUint32(s.tail.buf[s.filled:], uint32(n))
-	at := s.filled + prefixBytes
-	return s.tail.buf[at : at+n : at+n], nil
+	return s.tail.buf[s.fill : s.fill+n : s.fill+n], nil
 }
 
-// commit implements store.
-func (s *slabs) commit() error {
-	s.filled += prefixBytes + s.claimed
-	s.count++
-	return nil
-}
-
-// publish shows what was committed to look.
-func (s *slabs) publish() {
+// filled takes in what room returned, and shows it to look unless its record goes on. It reports whether it did.
+func (s *slabs) filled(n int) bool {
+	s.fill += n
+	if s.open > 0 {
+		if s.open -= n; s.open > 0 {
+			return false
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.publishLocked()
-}
-
-func (s *slabs) publishLocked() {
-	s.bytes += s.filled - s.tail.ready
-	s.tail.ready, s.tail.last = s.filled, s.count
+	s.tail.ready = s.fill
+	return true
 }
 
 // grow adds a slab with room for size bytes.
 func (s *slabs) grow(size int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.publishLocked()
-	if s.bytes+size > s.bytesMax {
-		return fmt.Errorf("%d bytes of records without an ack: the ring is smaller: %w", s.bytes+size, fabric.ErrCorrupt)
+	if more := s.bytes + max(size, s.slabBytes); more > s.bytesMax {
+		return fmt.Errorf("%d bytes for records without an ack: the ring is smaller: %w", more, fabric.ErrCorrupt)
 	}
-	s.tail.next = s.fresh(size)
-	s.tail, s.filled = s.tail.next, 0
+	fresh := s.fresh(size)
+	s.bytes += len(fresh.buf)
+	s.tail.next = fresh
+	s.tail, s.fill = fresh, 0
 	return nil
 }
 
 func (s *slabs) fresh(size int) *slab {
-	if n := len(s.spare); n > 0 && size <= slabBytes {
+	if n := len(s.spare); n > 0 && size <= s.slabBytes {
 		f := s.spare[n-1]
 		s.spare = s.spare[:n-1]
 		return f
 	}
-	return &slab{buf: make([]byte, max(size, slabBytes))}
+	return &slab{buf: make([]byte, max(size, s.slabBytes))}
 }
 
-// view is the reader's place: records of one slab that it need not lock for.
-type view struct {
+// place is a reader's place: records of one slab that it need not lock for.
+type place struct {
 	*slab
 	at, end int
 }
 
-// record returns the record at v and goes past it; nil if there is none.
-func (v *view) record() []byte {
-	if v.at == v.end {
-		return nil
-	}
-	n := int(binary.LittleEndian.Uint32(v.buf[v.at:]))
-	at := v.at + prefixBytes
-	v.at = at + n
-	return v.buf[at:v.at:v.at]
+// skip goes past the record at p, whose header is good, and returns its size.
+func (p *place) skip() uint64 {
+	size := fabric.RecordBytes(int(binary.LittleEndian.Uint32(p.buf[p.at:])))
+	p.at += int(size)
+	return size
 }
 
-// look moves v, which is used up, to the next records, and reports whether there are any.
-func (s *slabs) look(v *view) bool {
+// look moves p, which is used up, to the next records, and reports whether there are any.
+func (s *slabs) look(p *place) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.slab == nil {
-		v.slab = s.head
+	for p.at == p.ready && p.next != nil {
+		p.slab, p.at = p.next, 0
 	}
-	for v.at == v.ready && v.next != nil {
-		v.slab, v.at = v.next, 0
-	}
-	v.end = v.ready
-	return v.at < v.end
+	p.end = p.ready
+	return p.at < p.end
 }
 
-// release gives back the slabs whose records are all among the first n. reading is the slab that look has reached: it and what
-// follows it stay.
-func (s *slabs) release(n uint64, reading *slab) {
+// release gives back the slabs before p, a place that all readers have come to.
+func (s *slabs) release(p *slab) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.head != reading && reading != nil && s.head.last <= n {
+	for s.head != p {
 		left := s.head
 		s.head = left.next
-		s.bytes -= left.ready
-		if len(left.buf) == slabBytes && len(s.spare) < s.spareMax {
+		s.bytes -= len(left.buf)
+		if len(left.buf) == s.slabBytes && len(s.spare) < s.spareMax {
 			*left = slab{buf: left.buf}
 			s.spare = append(s.spare, left)
 		}

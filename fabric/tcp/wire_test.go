@@ -2,10 +2,12 @@ package tcp
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/inproc"
 	"github.com/grafnode/grafnode/fence"
 )
 
@@ -38,56 +41,123 @@ func linkOver(w *wire) *link {
 
 func frameOf(k kind, flags byte, number uint64, payload []byte) []byte {
 	b := append(make([]byte, headerBytes), payload...)
-	seal(b, nil, k, flags, testGeneration, number)
+	seal(b[:headerBytes], payload, k, flags, testGeneration, number)
 	return b
 }
 
-// pile is a store that keeps everything.
-type pile struct {
-	open    []byte
-	records [][]byte
+// stretch returns records as they lie in a ring from at on.
+func stretch(at uint64, records ...string) []byte {
+	var b []byte
+	for _, r := range records {
+		head := fabric.Header(fabric.Seed(uint64(testGeneration)), at+uint64(len(b)), uint32(len(r)))
+		b = append(binary.LittleEndian.AppendUint64(b, head), r...)
+		b = append(b, make([]byte, -len(b)&7)...)
+	}
+	return b
 }
 
-func (p *pile) claim(n int) ([]byte, error) { p.open = make([]byte, n); return p.open, nil }
-func (p *pile) commit() error               { p.records = append(p.records, p.open); return nil }
+// take gives what is in raw to handle, until it ends or is refused.
+func take(l *link, handle func(frame) error) error {
+	for {
+		f, err := l.next()
+		if err == nil {
+			err = handle(f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
 
-// What is put into an outbox, with flushes anywhere, comes out of the inbox: the same records, each in one piece.
-func TestRecordsSurviveFraming(t *testing.T) {
+const wireCapacity = 1 << 20
+
+// write draws records and claims, and writes them with flushes anywhere, over a wire, until the ring is nearly full.
+func write(t *rapid.T, w *wire) (want [][]byte) {
+	p := newProducer(linkOver(w), wireCapacity)
+	size := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(wholeMax-9, wholeMax+9), rapid.IntRange(0, fabric.RecordMax(wireCapacity)))
+	for i := range rapid.IntRange(1, 40).Draw(t, "records") {
+		record := bytes.Repeat([]byte{byte(i)}, size.Draw(t, "size"))
+		room, err := p.Claim(len(record))
+		if errors.Is(err, fabric.ErrFull) {
+			continue
+		}
+		require.NoError(t, err)
+		if rapid.Bool().Draw(t, "flush within the claim") {
+			require.NoError(t, p.Flush())
+		}
+		copy(room, record)
+		if rapid.IntRange(0, 9).Draw(t, "abort") == 0 {
+			p.Abort()
+			continue
+		}
+		require.NoError(t, p.Commit())
+		want = append(want, record)
+	}
+	require.NoError(t, p.Flush())
+	return want
+}
+
+// withoutShort drops the frames by which a producer asks for credit, which no consumer gets.
+func withoutShort(handle func(frame) error) func(frame) error {
+	return func(f frame) error {
+		if f.kind == kindShort {
+			return nil
+		}
+		return handle(f)
+	}
+}
+
+func requireRecords(t require.TestingT, want [][]byte, next func() ([]byte, error)) {
+	for i := range want {
+		got, err := next()
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want[i], got), "record %d", i)
+	}
+	_, err := next()
+	require.ErrorIs(t, err, fabric.ErrEmpty)
+}
+
+// What a producer writes, with flushes anywhere, is what a consumer finds.
+func TestRecordsSurviveTheWayToAConsumer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &wire{}
-		out := newOutbox(linkOver(w))
-		var want [][]byte
-		size := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(wholeMax-9, wholeMax+9), rapid.IntRange(0, 200_000))
-		for i := range rapid.IntRange(1, 40).Draw(t, "records") {
-			record := bytes.Repeat([]byte{byte(i)}, size.Draw(t, "size"))
-			room := out.claim(len(record))
-			if rapid.Bool().Draw(t, "flush within the claim") {
-				require.NoError(t, out.flush())
-			}
-			copy(room, record)
-			if rapid.IntRange(0, 9).Draw(t, "abort") == 0 {
-				continue
-			}
-			require.NoError(t, out.commit(len(record)))
-			want = append(want, record)
-		}
-		require.NoError(t, out.flush())
-
+		want := write(t, w)
 		w.in = bytes.NewReader(w.out.Bytes())
-		in, got := linkOver(w), &pile{}
-		box := inbox{to: got, recordMax: 200_000}
-		for {
-			f, err := in.next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			require.NoError(t, err)
-			require.NoError(t, box.take(f))
-		}
-		require.Len(t, got.records, len(want))
-		for i := range want {
-			require.True(t, bytes.Equal(want[i], got.records[i]), "record %d", i)
-		}
+		c := newConsumer(linkOver(w), wireCapacity)
+		require.ErrorIs(t, take(c.l, withoutShort(c.handle)), io.EOF)
+		requireRecords(t, want, c.Next)
+		require.NoError(t, c.Ack(uint64(len(want)/2), nil))
+		require.NoError(t, c.Ack(uint64(len(want)), nil))
+		require.Equal(t, c.read.cursor, c.done.cursor)
+		require.LessOrEqual(t, c.slabs.bytes, max(c.slabs.slabBytes, len(c.slabs.tail.buf)), "acked slabs are given back")
+	})
+}
+
+// It is also what the ring's own consumer finds, and what an owner sends to a remote one.
+func TestRecordsSurviveTheWayThroughARing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &wire{}
+		want := write(t, w)
+		arena, err := inproc.New(fabric.Config{Arena: "arena", Edge: "a.b", Generation: testGeneration, Capacity: wireCapacity})
+		require.NoError(t, err)
+		p, err := arena.Producer()
+		require.NoError(t, err)
+		w.in = bytes.NewReader(w.out.Bytes())
+		owner := newProducerEnd(linkOver(w), arena, p.(writeEnd))
+		require.ErrorIs(t, take(owner.l, owner.handle), io.EOF)
+		require.EqualValues(t, len(want), arena.Usage().Committed)
+
+		ring, err := arena.Consumer()
+		require.NoError(t, err)
+		w.out.Reset()
+		reader := &consumerEnd{l: linkOver(w), ring: ring.(readEnd)}
+		done, cancel := context.WithCancel(context.Background())
+		cancel()
+		require.ErrorIs(t, reader.pump(done), context.Canceled)
+		w.in = bytes.NewReader(w.out.Bytes())
+		c := newConsumer(linkOver(w), wireCapacity)
+		require.ErrorIs(t, take(c.l, c.handle), io.EOF)
+		requireRecords(t, want, c.Next)
 	})
 }
 
@@ -99,96 +169,116 @@ func TestEveryBitIsChecked(t *testing.T) {
 		bad[bit/8] ^= 1 << (bit % 8)
 		_, err := linkOver(&wire{in: bytes.NewReader(bad)}).next()
 		require.Error(t, err, "bit %d", bit)
-		require.True(t, errors.Is(err, fabric.ErrCorrupt) || errors.Is(err, io.EOF), "bit %d: %v", bit, err)
+		require.True(t, errors.Is(err, fabric.ErrCorrupt) || errors.Is(err, io.ErrUnexpectedEOF), "bit %d: %v", bit, err)
 	}
 }
 
-func TestInboxRefusesWhatDoesNotFollow(t *testing.T) {
-	record := func(n int) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(n)) }
-	piece := func(total, at int, part string) []byte {
-		return append(binary.LittleEndian.AppendUint32(record(total), uint32(at)), part...)
+// spoilt are payloads of frames of records that begin at byte 0, none of which any side may take for records.
+func spoilt() map[string][]byte {
+	good := stretch(0, "first", "second")
+	header := bytes.Clone(good)
+	header[16+4]++ // of the second record
+	return map[string][]byte{
+		"elsewhere's":        stretch(8, "first"),
+		"a bad header":       header,
+		"a cut record":       good[:24],
+		"more than the ring": stretch(0, string(make([]byte, fabric.RecordMax(fabric.CapacityMin)+1))),
+		"no multiple":        good[:len(good)-1],
+		"behind the end":     stretch(0, append(slices.Repeat([]string{string(make([]byte, 8184))}, 8), "behind the end")...),
 	}
-	for why, frames := range map[string][]frame{
-		"a gap":                  {{kind: kindRecords, number: 1, payload: record(0)}},
-		"a repeat":               {{kind: kindRecords, payload: record(0)}, {kind: kindRecords, payload: record(0)}},
-		"half a length":          {{kind: kindRecords, payload: []byte{0, 0, 0, 0, 1}}},
-		"more than the frame":    {{kind: kindRecords, payload: record(1)}},
-		"more than the ring":     {{kind: kindPiece, payload: piece(1001, 0, "x")}},
-		"four billion":           {{kind: kindPiece, payload: piece(1<<32-1, 0, "x")}},
-		"a piece from the midst": {{kind: kindPiece, payload: piece(10, 5, "x")}},
-		"a hole":                 {{kind: kindPiece, payload: piece(10, 0, "x")}, {kind: kindPiece, payload: piece(10, 2, "x")}},
-		"another length":         {{kind: kindPiece, payload: piece(10, 0, "x")}, {kind: kindPiece, payload: piece(11, 1, "x")}},
-		"too much of it":         {{kind: kindPiece, payload: piece(2, 0, "xyz")}},
-		"a piece of nothing":     {{kind: kindPiece, payload: piece(0, 0, "x")}},
-		"a record in between":    {{kind: kindPiece, payload: piece(10, 0, "x")}, {kind: kindRecords, payload: record(0)}},
-	} {
-		in := inbox{to: &pile{}, recordMax: 1000}
-		var err error
-		for _, f := range frames {
-			require.NoError(t, err, why)
-			err = in.take(f)
+}
+
+func TestOwnerRefusesWhatIsNoStretch(t *testing.T) {
+	for why, payload := range spoilt() {
+		arena, err := inproc.New(hostileConfig)
+		require.NoError(t, err)
+		p, err := arena.Producer()
+		require.NoError(t, err)
+		frames := append(frameOf(kindRecords, 0, 0, payload), frameOf(kindRecords, 0, uint64(len(payload)), stretch(uint64(len(payload)), "third"))...)
+		e := newProducerEnd(linkOver(&wire{in: bytes.NewReader(frames)}), arena, p.(writeEnd))
+		require.ErrorIs(t, take(e.l, e.handle), fabric.ErrCorrupt, why)
+	}
+}
+
+func TestConsumerRefusesWhatIsNoStretch(t *testing.T) {
+	for why, payload := range spoilt() {
+		if why == "behind the end" {
+			continue // its memory is no ring
+		}
+		frames := append(frameOf(kindRecords, 0, 0, payload), frameOf(kindRecords, 0, uint64(len(payload)), stretch(uint64(len(payload)), "third"))...)
+		c := newConsumer(linkOver(&wire{in: bytes.NewReader(frames)}), fabric.CapacityMin)
+		err := take(c.l, c.handle)
+		for errors.Is(err, io.EOF) {
+			if _, err = c.Next(); err == nil {
+				err = io.EOF
+			}
 		}
 		require.ErrorIs(t, err, fabric.ErrCorrupt, why)
 	}
 }
 
-// Whatever comes, a remote consumer keeps no more than it may, and each record is what its length says.
-func FuzzFrames(f *testing.F) {
-	records := binary.LittleEndian.AppendUint32(nil, 3)
-	f.Add(frameOf(kindRecords, 0, 0, append(records, "abc"...)))
-	f.Add(append(frameOf(kindPiece, 0, 0, append(make([]byte, 8), 'x')), frameOf(kindBeat, 0, 0, nil)...))
+func addFrames(f *testing.F) {
+	f.Add(frameOf(kindRecords, 0, 0, stretch(0, "abc", "")))
+	f.Add(append(frameOf(kindRecords, 0, 0, stretch(0, "a record that goes on")[:16]), frameOf(kindRecords, 0, 16, stretch(0, "a record that goes on")[16:])...))
 	f.Add(frameOf(kindSeal, 0, 0, []byte(`{"kind":"ring-sealed","message":"moved on"}`)))
 	f.Add(frameOf(kindAck, flagNote, 1<<63, nil))
+	f.Add(append(frameOf(kindShort, 0, 1<<16+8, nil), frameOf(kindCredit, 0, 1<<63, nil)...))
 	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n\r\n.............."))
+}
+
+// resealed makes the checksums of whatever frames are in raw right, so that the checks behind them are reached.
+func resealed(raw []byte) []byte {
+	b := bytes.Clone(raw)
+	for at := 0; at+headerBytes <= len(b); {
+		header := b[at : at+headerBytes]
+		n, err := payloadLen(header)
+		if err != nil || at+headerBytes+n > len(b) {
+			break
+		}
+		_, number := numbers(header)
+		seal(header, b[at+headerBytes:at+headerBytes+n], kind(header[atKind]), header[atFlags], testGeneration, number)
+		at += headerBytes + n
+	}
+	return b
+}
+
+// Whatever comes, a remote consumer keeps no more than it may, and hands out records that it has room for.
+func FuzzFrames(f *testing.F) {
+	addFrames(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		l := linkOver(&wire{in: bytes.NewReader(raw)})
-		held := newSlabs(fabric.CapacityMin)
-		in := inbox{to: held, recordMax: fabric.RecordMax(fabric.CapacityMin)}
-		for {
-			got, err := l.next()
-			if err != nil {
-				break
-			}
-			require.LessOrEqual(t, len(got.payload), shapes[got.kind].maxLen)
-			if got.kind == kindSeal {
-				require.True(t, fabric.Lost(decodeRefusal(got.payload)))
-			}
-			if got.kind == kindRecords || got.kind == kindPiece {
-				if err = in.take(got); err != nil {
-					require.ErrorIs(t, err, fabric.ErrCorrupt)
-					break
-				}
+		for _, raw := range [][]byte{raw, resealed(raw)} {
+			c := newConsumer(linkOver(&wire{in: bytes.NewReader(raw)}), fabric.CapacityMin)
+			require.Error(t, take(c.l, c.handle))
+			require.LessOrEqual(t, c.slabs.bytes, c.slabs.bytesMax)
+			for err := error(nil); err == nil; {
+				var b []byte
+				b, err = c.Next()
+				require.LessOrEqual(t, len(b), fabric.RecordMax(fabric.CapacityMin))
+				require.True(t, err == nil || errors.Is(err, fabric.ErrEmpty) || fabric.Lost(err), "%v", err)
 			}
 		}
-		held.publish()
-		var v view
-		for n := uint64(0); n < in.next; n++ {
-			b := v.record()
-			if b == nil {
-				require.True(t, held.look(&v))
-				b = v.record()
-			}
-			require.LessOrEqual(t, len(b), in.recordMax)
-		}
-		require.False(t, held.look(&v))
 	})
 }
 
-// The checks behind the checksum must hold without it: payloads of any kind of records frame.
-func FuzzInbox(f *testing.F) {
-	f.Add([]byte{1, 0, 0, 0, 'a'}, false)
-	f.Add([]byte{2, 0, 0, 0, 0, 0, 0, 0, 'a', 'b'}, true)
-	f.Fuzz(func(t *testing.T, payload []byte, pieces bool) {
-		fr := frame{kind: kindRecords, payload: payload}
-		if pieces {
-			fr.kind = kindPiece
-		}
-		if len(payload) < shapes[fr.kind].minLen || len(payload) > payloadMax {
-			return
-		}
-		in := inbox{to: newSlabs(fabric.CapacityMin), recordMax: fabric.RecordMax(fabric.CapacityMin)}
-		if err := in.take(fr); err != nil {
-			require.ErrorIs(t, err, fabric.ErrCorrupt)
+// Whatever comes, an owner writes records into the ring, or nothing.
+func FuzzOwner(f *testing.F) {
+	addFrames(f)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, raw := range [][]byte{raw, resealed(raw)} {
+			arena, err := inproc.New(hostileConfig)
+			require.NoError(t, err)
+			p, err := arena.Producer()
+			require.NoError(t, err)
+			c, err := arena.Consumer()
+			require.NoError(t, err)
+			e := newProducerEnd(linkOver(&wire{in: bytes.NewReader(raw)}), arena, p.(writeEnd))
+			require.Error(t, take(e.l, e.handle))
+			for n := uint64(0); n < arena.Usage().Committed; n++ {
+				_, err := c.Next()
+				require.NoError(t, err)
+			}
+			_, err = c.Next()
+			require.ErrorIs(t, err, fabric.ErrEmpty)
 		}
 	})
 }
