@@ -83,6 +83,9 @@ func (c *Conn) Send(v any, files ...*os.File) error {
 		}
 		frame = frame[n:] // the descriptors went with the first byte
 	}
+	if len(frame) == 0 { // a peer that has it all may be gone by now, which even a write of nothing would report
+		return nil
+	}
 	_, err = c.sock.Write(frame)
 	return err
 }
