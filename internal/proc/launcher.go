@@ -11,8 +11,11 @@ import (
 	"time"
 )
 
-// PipeFD is the descriptor on which a child finds its pipe.
-const PipeFD = 3
+// PipeFD is the descriptor on which a child finds its pipe, FilesFD the first of its files.
+const (
+	PipeFD  = 3
+	FilesFD = 4
+)
 
 // Spec says what to run.
 type Spec struct {
@@ -24,6 +27,10 @@ type Spec struct {
 	// Pipe, unless nil, gives the child a pipe at PipeFD and reads what it writes there, in a goroutine of its own, until the
 	// end. If it returns an error the child is killed, and its log says why.
 	Pipe func(io.Reader) error
+	// Files are given to a child with a pipe at FilesFD and on. They stay the caller's.
+	Files []*os.File
+	// CPUs, unless empty, are the only processors that the child may use. Linux only; elsewhere it may use all.
+	CPUs []int
 }
 
 // Launcher starts processes. Close kills what is left.
@@ -135,9 +142,9 @@ func start(s Spec) (*Process, error) {
 			_ = log.Close()
 			return nil, err
 		}
-		p.pipe, p.cmd.ExtraFiles = ours, []*os.File{theirs}
+		p.pipe, p.cmd.ExtraFiles = ours, append([]*os.File{theirs}, s.Files...)
 	}
-	err = p.cmd.Start()
+	err = on(s.CPUs, p.cmd.Start)
 	if theirs != nil {
 		_ = theirs.Close()
 	}
