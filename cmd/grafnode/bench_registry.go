@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grafnode/grafnode/internal/benchmark"
+	"github.com/grafnode/grafnode/internal/benchmark/figures"
 )
 
 type benchFlags struct {
@@ -65,11 +66,11 @@ func (f *benchFlags) run(cmd *cobra.Command) (err error) {
 	}
 	f.config.Log = cmd.ErrOrStderr()
 	if f.json {
-		f.config.Each = func(l benchmark.Line) { err = errors.Join(err, l.WriteJSON(cmd.OutOrStdout())) }
+		f.config.Each = func(l figures.Line) { err = errors.Join(err, l.WriteJSON(cmd.OutOrStdout())) }
 	}
 	lines, failed := benchmark.Registry(cmd.Context(), f.config)
 	if !f.json && len(lines) > 0 {
-		err = benchmark.WriteTable(cmd.OutOrStdout(), f.config.Against, lines)
+		err = figures.WriteTable(cmd.OutOrStdout(), f.config.Against, lines)
 	}
 	if errors.Is(failed, benchmark.ErrUsage) {
 		return usagef("%s: %w", cmd.CommandPath(), failed)

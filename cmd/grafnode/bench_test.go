@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/internal/benchmark"
+	"github.com/grafnode/grafnode/internal/benchmark/figures"
 )
 
 // benchRegistry returns the command, with a directory in which nothing may be left.
@@ -46,7 +47,7 @@ func TestBenchRegistry(t *testing.T) {
 	require.Contains(t, stderr.String(), "no peers: $GRAFNODE_BENCH_PEERS is not set")
 	var names []string
 	for lines := json.NewDecoder(bytes.NewReader(out)); ; {
-		var l benchmark.Line
+		var l figures.Line
 		if err := lines.Decode(&l); err == io.EOF {
 			break
 		} else {

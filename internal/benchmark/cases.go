@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/grafnode/grafnode/internal/benchmark/figures"
 	"github.com/grafnode/grafnode/internal/benchmark/load"
 )
 
@@ -48,7 +49,7 @@ func Cases() []string {
 	return append(names, caseKilled)
 }
 
-func (b *bench) measure(ctx context.Context, name string) (Line, error) {
+func (b *bench) measure(ctx context.Context, name string) (figures.Line, error) {
 	switch name {
 	case caseDisk:
 		return b.disk(ctx)
@@ -60,23 +61,23 @@ func (b *bench) measure(ctx context.Context, name string) (Line, error) {
 	if k.rate {
 		unit = "ops/s"
 	}
-	pairs, err := b.inTurns(ctx, b.c.Runs, func(ctx context.Context, side *cluster) (figure, error) {
+	pairs, err := b.inTurns(ctx, b.c.Runs, func(ctx context.Context, side *cluster) (figures.Figure, error) {
 		r, err := b.task(ctx, side, k)
 		if err != nil {
-			return figure{}, err
+			return figures.Figure{}, err
 		}
-		f := figure{value: r.P50, p99: r.P99}
+		f := figures.Figure{Value: r.P50, P99: r.P99}
 		if k.rate {
-			f = figure{value: float64(r.Count) / r.Seconds}
+			f = figures.Figure{Value: float64(r.Count) / r.Seconds}
 		}
 		b.logf("%s\t%s\t%s ops/s\tp50 %s ms, p99 %s ms\tcpu servers %s, clients %s us/op", k.name, side.side,
-			round(float64(r.Count)/r.Seconds), round(r.P50), round(r.P99), round(r.servers), round(r.clients))
+			figures.Round(float64(r.Count)/r.Seconds), figures.Round(r.P50), figures.Round(r.P99), figures.Round(r.servers), figures.Round(r.clients))
 		return f, nil
 	})
 	if err != nil {
-		return Line{}, err
+		return figures.Line{}, err
 	}
-	return lineOf(name, b.c.Against, unit, pairs), nil
+	return figures.Sum(name, b.c.Against, unit, pairs), nil
 }
 
 // outcome is what a task's clients found, and what processor time it took, in microseconds an operation. That is the one figure
@@ -129,28 +130,28 @@ func (b *bench) args(name string, targets []string, clients int) []string {
 
 // disk measures what everything rests on: appending 4 KiB to a file and flushing it, one after the other. The peer uses the same
 // disk, so there is nothing to compare.
-func (b *bench) disk(ctx context.Context) (Line, error) {
+func (b *bench) disk(ctx context.Context) (figures.Line, error) {
 	f, err := os.Create(filepath.Join(b.dir, "fsync"))
 	if err != nil {
-		return Line{}, err
+		return figures.Line{}, err
 	}
 	defer f.Close()
-	var pairs []pair
+	var pairs []figures.Pair
 	page := make([]byte, 4096)
 	for range b.c.Runs {
 		var took []float64
 		for range 200 {
 			began := time.Now()
 			if _, err := f.Write(page); err != nil {
-				return Line{}, err
+				return figures.Line{}, err
 			}
 			if err := f.Sync(); err != nil {
-				return Line{}, err
+				return figures.Line{}, err
 			}
 			took = append(took, time.Since(began).Seconds()*1e3)
 		}
 		slices.Sort(took)
-		pairs = append(pairs, pair{ours: figure{value: median(took), p99: quantile(took, .99)}})
+		pairs = append(pairs, figures.Pair{Ours: figures.Figure{Value: figures.Median(took), P99: figures.Quantile(took, .99)}})
 	}
-	return lineOf(caseDisk, "", "ms", pairs), context.Cause(ctx)
+	return figures.Sum(caseDisk, "", "ms", pairs), context.Cause(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/grafnode/grafnode/internal/benchmark/figures"
 	"github.com/grafnode/grafnode/internal/benchmark/load"
 )
 
@@ -21,16 +22,16 @@ const (
 // leaderKilled kills leaders with SIGKILL under a client that writes as fast as it can, and measures the longest time that
 // passes between two answers around it. The client's own node stays: the case is the leader's death, not the stage's
 // host's.
-func (b *bench) leaderKilled(ctx context.Context) (Line, error) {
-	pairs, err := b.inTurns(ctx, killsPerRun*b.c.Runs, func(ctx context.Context, side *cluster) (figure, error) {
+func (b *bench) leaderKilled(ctx context.Context) (figures.Line, error) {
+	pairs, err := b.inTurns(ctx, killsPerRun*b.c.Runs, func(ctx context.Context, side *cluster) (figures.Figure, error) {
 		gap, err := b.killOnce(ctx, side)
-		b.logf("%s\t%s\t%s ms", caseKilled, side.side, round(gap.Seconds()*1e3))
-		return figure{value: gap.Seconds() * 1e3}, err
+		b.logf("%s\t%s\t%s ms", caseKilled, side.side, figures.Round(gap.Seconds()*1e3))
+		return figures.Figure{Value: gap.Seconds() * 1e3}, err
 	})
 	if err != nil {
-		return Line{}, err
+		return figures.Line{}, err
 	}
-	return gapLine(caseKilled, b.c.Against, pairs), nil
+	return figures.Gaps(caseKilled, b.c.Against, pairs), nil
 }
 
 func (b *bench) killOnce(ctx context.Context, side *cluster) (time.Duration, error) {

@@ -12,22 +12,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grafnode/grafnode/internal/benchmark/figures"
 	"github.com/grafnode/grafnode/internal/proc"
 )
 
 // Config says what to measure. Zero values mean the defaults.
 type Config struct {
-	Exe     string        // this program, which is started again as an agent and as clients
-	Against string        // the peer: Etcd, or nobody
-	Peers   string        // directory with the peer's programs
-	Dir     string        // a directory for the servers' files is made in it and removed; default the system's temporary one
-	Runs    int           // default 5
-	Cases   []string      // default all
-	For     time.Duration // of one measurement; default 2 s
-	Warm    time.Duration // before each; default 500 ms
-	Agent   []string      // further arguments for our agents
-	Each    func(Line)    // is called with each case's figures when they are there
-	Log     io.Writer     // gets a line for each run
+	Exe     string             // this program, which is started again as an agent and as clients
+	Against string             // the peer: Etcd, or nobody
+	Peers   string             // directory with the peer's programs
+	Dir     string             // a directory for the servers' files is made in it and removed; default the system's temporary one
+	Runs    int                // default 5
+	Cases   []string           // default all
+	For     time.Duration      // of one measurement; default 2 s
+	Warm    time.Duration      // before each; default 500 ms
+	Agent   []string           // further arguments for our agents
+	Each    func(figures.Line) // is called with each case's figures when they are there
+	Log     io.Writer          // gets a line for each run
 }
 
 func (c Config) withDefaults() Config {
@@ -58,7 +59,7 @@ func (c Config) validate() error {
 
 // Registry measures and returns a line for each case, in order. It takes about three seconds a run, side and case, and several
 // more for each leader that is killed. Everything that it started has gone when it returns.
-func Registry(ctx context.Context, c Config) (lines []Line, err error) {
+func Registry(ctx context.Context, c Config) (lines []figures.Line, err error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -135,28 +136,23 @@ func (b *bench) logf(format string, args ...any) {
 	}
 }
 
-// inTurns calls f n times for each side: ours first, then theirs first, and so on, so that neither always follows the other.
-func (b *bench) inTurns(ctx context.Context, n int, f func(context.Context, *cluster) (figure, error)) ([]pair, error) {
-	pairs := make([]pair, n)
-	for i := range pairs {
-		order := slices.Clone(b.sides)
-		if i%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, side := range order {
+// inTurns calls f n times for each side.
+func (b *bench) inTurns(ctx context.Context, n int, f func(context.Context, *cluster) (figures.Figure, error)) ([]figures.Pair, error) {
+	measure := func(side *cluster) func() (figures.Figure, error) {
+		return func() (figures.Figure, error) {
 			b.turns++
 			got, err := f(ctx, side)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", side.side, err)
+				return got, fmt.Errorf("%s: %w", side.side, err)
 			}
-			if side == b.sides[0] {
-				pairs[i].ours = got
-			} else {
-				pairs[i].theirs = got
-			}
+			return got, nil
 		}
 	}
-	return pairs, nil
+	var theirs func() (figures.Figure, error)
+	if len(b.sides) > 1 {
+		theirs = measure(b.sides[1])
+	}
+	return figures.InTurns(n, measure(b.sides[0]), theirs)
 }
 
 // pause waits, or returns why ctx has ended.
