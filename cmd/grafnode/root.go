@@ -98,7 +98,7 @@ Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health
 		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newAgent(), newEdge(), newLease(), newSession(), newNode(), newOperator(), newStatus(), newVersion(), newBench(), newBenchLoad(), demo.Command(),
+	root.AddCommand(newAgent(), newEdge(), newLease(), newSession(), newNode(), newOperator(), newStatus(), newVersion(), newBench(), newBenchLoad(), newBenchRingParty(), demo.Command(),
 		demo.StageCommand())
 	root.AddCommand(newMembers("members", "grafnode members"), newLeaseList("leases", "grafnode leases"))
 	return root

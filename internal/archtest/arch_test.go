@@ -67,8 +67,11 @@ var allowed = map[string][]string{
 	"internal/boottime": {},
 	"internal/...":      {"api", "fabric", "internal/..."},
 
-	"internal/benchmark":      {"api", "client", "fabric", "internal/..."},
-	"internal/benchmark/load": {},
+	"internal/benchmark":       {"api", "client", "fabric", "internal/..."},
+	"internal/benchmark/load":  {},
+	"internal/benchmark/flow":  {"edge", "fabric"},
+	"internal/benchmark/party": {"api", "edge", "fabric", "fabric/shm", "internal/..."},
+	"internal/benchmark/ring":  {"edge", "fabric", "internal/..."},
 }
 
 // heavy modules belong to the control plane. A stage program, which embeds edge, stream and client, must not carry them.

@@ -1,0 +1,143 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/grafnode/grafnode/fabric"
+)
+
+// Send fills a ring until the time is up, and then the last record, Load.Batch records in each batch.
+func Send(ctx context.Context, p fabric.Producer, l Load) error {
+	source := NewSource(l)
+	for !source.Over() {
+		if err := sendBatch(ctx, p, l.Batch, l.Bytes, source.Fill); err != nil {
+			return err
+		}
+	}
+	return sendBatch(ctx, p, 1, l.Bytes, source.FillEnd)
+}
+
+// sendBatch sends n records in a batch, in several if the ring has not room for them at once.
+func sendBatch(ctx context.Context, p fabric.Producer, n, bytes int, fill func([]byte)) error {
+	for n > 0 {
+		batch, err := p.Begin()
+		if err != nil {
+			return err
+		}
+		for n > 0 && err == nil {
+			var b []byte
+			if b, err = batch.Claim(bytes); err == nil {
+				fill(b)
+				err = batch.Commit()
+				n--
+			}
+		}
+		if ended := batch.End(); err == nil {
+			err = ended
+		}
+		if errors.Is(err, fabric.ErrFull) {
+			err = p.Wait(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drainMax is how many records are read before they are acknowledged.
+const drainMax = 256
+
+// Read empties a ring up to the last record and returns what it measured.
+func Read(ctx context.Context, c fabric.Consumer, l Load) (Result, error) {
+	sink, done := NewSink(l), false
+	see := func(b []byte) (err error) {
+		done, err = sink.See(b)
+		return err
+	}
+	for read := uint64(0); !done; {
+		n, err := c.Drain(drainMax, see)
+		read += uint64(n)
+		switch {
+		case errors.Is(err, fabric.ErrEmpty):
+			err = c.Wait(ctx)
+		case err == nil:
+			err = c.Ack(read, nil)
+		}
+		if err != nil {
+			return Result{}, err
+		}
+	}
+	return sink.Result()
+}
+
+// Ping sends records one by one, each when the one before has come back, and measures that.
+func Ping(ctx context.Context, out fabric.Producer, in fabric.Consumer, l Load) (Result, error) {
+	trips, source, sink := NewTrips(l), NewSource(l), NewSink(l)
+	for n := uint64(1); ; n++ {
+		if err := sendOne(ctx, out, l, source.Fill); err != nil {
+			return Result{}, err
+		}
+		if _, err := readOne(ctx, in, n, sink.See); err != nil {
+			return Result{}, err
+		}
+		if trips.Done() {
+			break
+		}
+	}
+	if err := sendOne(ctx, out, l, source.FillEnd); err != nil {
+		return Result{}, err
+	}
+	return trips.Result(), nil
+}
+
+// Pong sends back what comes until the last record.
+func Pong(ctx context.Context, in fabric.Consumer, out fabric.Producer, l Load) error {
+	source, sink := NewSource(l), NewSink(l)
+	for n := uint64(1); ; n++ {
+		done, err := readOne(ctx, in, n, sink.See)
+		if err != nil || done {
+			return err
+		}
+		if err := sendOne(ctx, out, l, source.Fill); err != nil {
+			return err
+		}
+	}
+}
+
+// sendOne sends a record as single records are sent.
+func sendOne(ctx context.Context, p fabric.Producer, l Load, fill func([]byte)) error {
+	b, err := p.Claim(l.Bytes)
+	for ; errors.Is(err, fabric.ErrFull); b, err = p.Claim(l.Bytes) {
+		if err := p.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	fill(b)
+	if err := p.Commit(); err != nil {
+		return err
+	}
+	return p.Flush()
+}
+
+// readOne reads and acknowledges record n, counted from one.
+func readOne(ctx context.Context, c fabric.Consumer, n uint64, see func([]byte) (bool, error)) (done bool, err error) {
+	b, err := c.Next()
+	for ; errors.Is(err, fabric.ErrEmpty); b, err = c.Next() {
+		if err := c.Wait(ctx); err != nil {
+			return false, err
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("record %d: %w", n, err)
+	}
+	if done, err = see(b); err != nil {
+		return false, err
+	}
+	return done, c.Ack(n, nil)
+}

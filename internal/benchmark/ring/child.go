@@ -1,0 +1,96 @@
+package ring
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/internal/benchmark/flow"
+	"github.com/grafnode/grafnode/internal/benchmark/party"
+)
+
+// Verb is the hidden verb with which this package starts its own program as a party.
+const Verb = "bench-ring-party"
+
+// What a party does.
+const (
+	taskSend = "send" // batches, into a ring
+	taskRead = "read"
+	taskPush = "push" // items one by one, onto an edge
+	taskPop  = "pop"
+	taskPing = "ping"
+	taskPong = "pong"
+	taskIdle = "idle"
+)
+
+// Task is a party's one argument, as JSON.
+type Task struct {
+	Task  string      `json:"task"`
+	Load  flow.Load   `json:"load"`
+	Mode  fabric.Mode `json:"mode"`
+	Sides int         `json:"sides"` // of rings, that it is handed
+}
+
+// Main is a party: it does the task in args and writes a flow.Result to out, if it has one.
+func Main(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%w: %d arguments", ErrUsage, len(args))
+	}
+	var t Task
+	if err := json.Unmarshal([]byte(args[0]), &t); err != nil {
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	result, err := t.run(ctx)
+	if err != nil || result == (flow.Result{}) {
+		return err
+	}
+	return result.Write(out)
+}
+
+func (t Task) run(ctx context.Context) (flow.Result, error) {
+	if t.Task == taskIdle {
+		return idle(ctx, t.Load)
+	}
+	sides, err := party.Hold(t.Sides)
+	if err != nil {
+		return flow.Result{}, errors.Join(err, sides.Close())
+	}
+	if sides.Producer != nil {
+		sides.Producer.SetMode(t.Mode)
+	}
+	if sides.Consumer != nil {
+		sides.Consumer.SetMode(t.Mode)
+	}
+	result, err := t.do(ctx, sides)
+	return result, errors.Join(err, sides.Close())
+}
+
+func (t Task) do(ctx context.Context, s *party.Sides) (flow.Result, error) {
+	switch t.Task {
+	case taskSend:
+		return flow.Result{}, flow.Send(ctx, s.Producer, t.Load)
+	case taskRead:
+		return flow.Read(ctx, s.Consumer, t.Load)
+	case taskPing:
+		return flow.Ping(ctx, s.Producer, s.Consumer, t.Load)
+	case taskPong:
+		return flow.Result{}, flow.Pong(ctx, s.Consumer, s.Producer, t.Load)
+	case taskPush:
+		p, err := edge.Produce[flow.Item64](ctx, party.NewCluster(s), party.Edge)
+		if err != nil {
+			return flow.Result{}, err
+		}
+		return flow.Result{}, flow.Push(ctx, p, t.Load)
+	case taskPop:
+		c, err := edge.Consume[flow.Item64](ctx, party.NewCluster(s), party.Edge)
+		if err != nil {
+			return flow.Result{}, err
+		}
+		return flow.Pop(ctx, c, t.Load)
+	}
+	return flow.Result{}, fmt.Errorf("%w: no task %q", ErrUsage, t.Task)
+}
