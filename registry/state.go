@@ -2,6 +2,7 @@ package registry
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
@@ -84,11 +85,22 @@ func (s *State) History(name string) []api.Change {
 	if !ok {
 		return nil
 	}
-	changes := make([]api.Change, 0, r.past.size())
-	for p := range r.past.all() {
-		changes = append(changes, p.API())
+	return slices.AppendSeq(make([]api.Change, 0, r.past.size()), s.Past(name))
+}
+
+// Past yields the same, one after the other.
+func (s *State) Past(name string) iter.Seq[api.Change] {
+	return func(yield func(api.Change) bool) {
+		r, ok := s.edges.get(text(name))
+		if !ok {
+			return
+		}
+		for p := range r.past.all() {
+			if !yield(p.API()) {
+				return
+			}
+		}
 	}
-	return changes
 }
 
 // Lease returns an active lease.

@@ -2,6 +2,8 @@ package server
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -15,27 +17,34 @@ import (
 // places chooses nodes for one request, one edge after the other: what one edge has been given is no longer free for the
 // next. The state decides again when the command is applied.
 type places struct {
-	state  *registry.State
-	health map[locator.NodeID]membership.Health
-	leased map[locator.NodeID]uint64 // bytes, as they will be when what was placed so far is applied
+	state *registry.State
+	nodes []leasebroker.Candidate // with what will be lent of their memory when what was placed so far is applied
 }
 
 func (s *Server) newPlaces(state *registry.State) *places {
-	p := &places{state: state, health: map[locator.NodeID]membership.Health{}, leased: map[locator.NodeID]uint64{}}
-	for _, m := range s.c.Gossip.Members() {
-		p.health[m.ID] = m.Health
-	}
+	p, members := &places{state: state}, s.c.Gossip.Members()
 	for n := range state.Nodes() {
-		p.leased[n.ID] = state.Leased(n.ID)
+		c := leasebroker.Candidate{ID: n.ID, Zone: n.Zone, Memory: n.Memory, Leased: state.Leased(n.ID)}
+		if i := slices.IndexFunc(members, func(m membership.Member) bool { return m.ID == n.ID }); i >= 0 {
+			c.Health = string(members[i].Health)
+		}
+		p.nodes = append(p.nodes, c)
 	}
 	return p
+}
+
+// lend counts bytes in at a node, or out if they are negative.
+func (p *places) lend(node locator.NodeID, bytes int64) {
+	if i := slices.IndexFunc(p.nodes, func(c leasebroker.Candidate) bool { return c.ID == node }); i >= 0 {
+		p.nodes[i].Leased += uint64(bytes)
+	}
 }
 
 // release counts out the ring that an edge has now: the change gives its memory back before it takes any.
 func (p *places) release(edge string) {
 	if record, ok := p.state.Edge(edge); ok {
 		if l, ok := p.state.Lease(record.Lease); ok {
-			p.leased[l.Node] -= l.Bytes
+			p.lend(l.Node, -int64(l.Bytes))
 		}
 	}
 }
@@ -51,7 +60,7 @@ func (p *places) edge(e api.EdgeChange, actor registry.Session) (registry.EdgeCh
 		e.Capacity = capacityDefault
 	}
 	r := leasebroker.Request{
-		Bytes: e.Capacity, Avoid: append(lostLately(p.state.History(e.Name), time.Now()), e.AvoidNodes...),
+		Bytes: e.Capacity, Avoid: append(lostLately(p.state.Past(e.Name), time.Now()), e.AvoidNodes...),
 		Producer: p.side(record.Producer, e.TakeProducer, actor), Consumer: p.side(record.Consumer, e.TakeConsumer, actor),
 	}
 	node, err := p.place(r)
@@ -72,11 +81,13 @@ const lossCounts = 2 * time.Minute
 // lostLately returns the nodes on which an edge has lost rings. Each side knows only what it cannot reach itself: if neither
 // reaches the other's node, each would send the ring back to where the other has just lost it, and never to a third node.
 // The clock may be wrong: what is avoided is still used if nothing else will do.
-func lostLately(history []api.Change, now time.Time) (nodes []locator.NodeID) {
-	for i := 1; i < len(history); i++ {
-		if history[i].Reason == api.ReasonRingLost && now.Sub(history[i].Time) < lossCounts {
-			nodes = append(nodes, history[i-1].Node)
+func lostLately(history iter.Seq[api.Change], now time.Time) (nodes []locator.NodeID) {
+	var before locator.NodeID
+	for c := range history {
+		if c.Reason == api.ReasonRingLost && before != "" && now.Sub(c.Time) < lossCounts {
+			nodes = append(nodes, before)
 		}
+		before = c.Node
 	}
 	return nodes
 }
@@ -95,15 +106,9 @@ func (p *places) side(now api.Side, taken bool, actor registry.Session) leasebro
 }
 
 func (p *places) place(r leasebroker.Request) (locator.NodeID, error) {
-	var candidates []leasebroker.Candidate
-	for n := range p.state.Nodes() {
-		candidates = append(candidates, leasebroker.Candidate{
-			ID: n.ID, Zone: n.Zone, Health: string(p.health[n.ID]), Memory: n.Memory, Leased: p.leased[n.ID],
-		})
-	}
-	node, err := leasebroker.Place(r, candidates)
+	node, err := leasebroker.Place(r, p.nodes)
 	if err == nil {
-		p.leased[node] += r.Bytes
+		p.lend(node, int64(r.Bytes))
 	}
 	return node, err
 }

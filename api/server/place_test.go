@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +38,6 @@ func TestLostLately(t *testing.T) {
 			change("b", api.ReasonRequested, 0),
 		}, nil},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, lostLately(c.history, now)) })
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, lostLately(slices.Values(c.history), now)) })
 	}
 }
