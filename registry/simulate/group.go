@@ -136,3 +136,32 @@ func (n *node) tend() {
 		n.tend()
 	})
 }
+
+// grouped judges a change of the group: majorities before and after it have a node in common, because it is of one voter.
+func (j *judge) grouped(e *entry) {
+	voters := func(all []server) map[locator.NodeID]bool {
+		ids := map[locator.NodeID]bool{}
+		for _, s := range all {
+			if s.voter {
+				ids[s.id] = true
+			}
+		}
+		return ids
+	}
+	was, is := voters(j.group), voters(e.group)
+	changed := 0
+	for id := range is {
+		if !was[id] {
+			changed++
+		}
+	}
+	for id := range was {
+		if !is[id] {
+			changed++
+		}
+	}
+	if changed > 1 || len(is) == 0 {
+		j.object("entry %d: voters %v after %v", e.index, is, was)
+	}
+	j.group = e.group
+}

@@ -28,6 +28,7 @@ type judge struct {
 
 	edges   map[string]*edgeTruth
 	ops     map[string]opTruth // by op ID: changes that were applied
+	refused map[string]bool    // those of which somebody was told that they never will be
 	regions map[string]holder  // block regions, by name
 	terms   leaseTruths
 	watches *watchcheck.Reference
@@ -65,7 +66,7 @@ const versionsMax = 4096
 
 func newJudge(w *World) *judge {
 	return &judge{
-		w: w, state: registry.NewState(), edges: map[string]*edgeTruth{}, ops: map[string]opTruth{},
+		w: w, state: registry.NewState(), edges: map[string]*edgeTruth{}, ops: map[string]opTruth{}, refused: map[string]bool{},
 		regions: map[string]holder{}, terms: newLeaseTruths(w), watches: watchcheck.NewReference(),
 	}
 }
@@ -118,35 +119,6 @@ func (j *judge) committed(e *entry, by *node) {
 	j.terms.committed(e, by)
 }
 
-// grouped judges a change of the group: majorities before and after it have a node in common, because it is of one voter.
-func (j *judge) grouped(e *entry) {
-	voters := func(all []server) map[locator.NodeID]bool {
-		ids := map[locator.NodeID]bool{}
-		for _, s := range all {
-			if s.voter {
-				ids[s.id] = true
-			}
-		}
-		return ids
-	}
-	was, is := voters(j.group), voters(e.group)
-	changed := 0
-	for id := range is {
-		if !was[id] {
-			changed++
-		}
-	}
-	for id := range was {
-		if !is[id] {
-			changed++
-		}
-	}
-	if changed > 1 || len(is) == 0 {
-		j.object("entry %d: voters %v after %v", e.index, is, was)
-	}
-	j.group = e.group
-}
-
 // changed judges what an entry did to edges: a generation is granted once, to one ring with one holder of each role; generations
 // only rise, whatever was deleted, restored or recovered in between; an operation has its effect once.
 func (j *judge) changed(e *entry) {
@@ -177,6 +149,8 @@ func (j *judge) changedEdges(e *entry, c registry.ChangeEdges, fresh bool) {
 	was, before := j.ops[c.Op]
 	switch {
 	case c.Op == "":
+	case fresh && j.refused[c.Op]:
+		j.object("operation %s was applied at revision %d, after it was said to be refused", c.Op, e.result.Revision)
 	case fresh && before && (j.state.Level() >= 2 || !j.buried(c)):
 		j.object("operation %s was applied at revision %d, and again at %d", c.Op, was.revision, e.result.Revision)
 	case !fresh && (!before || was.revision != e.result.Revision):

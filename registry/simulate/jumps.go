@@ -122,9 +122,8 @@ func (j *judge) recovered(at uint64, s *registry.State) {
 
 func (j *judge) jumped(at uint64, s *registry.State) {
 	j.lost = at
-	for op := range j.ops {
-		delete(j.ops, op)
-	}
+	clear(j.ops)
+	clear(j.refused)
 	for name, t := range j.edges {
 		r, _ := s.Edge(name)
 		t.versions, t.since = append(t.versions[:0], version{at, r.Revision, r.Generation}), at

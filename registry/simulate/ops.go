@@ -19,7 +19,8 @@ func edgeName(n int) string { return fmt.Sprintf("e%02d", n) }
 type op struct {
 	what    string
 	edge    string
-	id      string // of changes: makes an unknown outcome resolvable
+	id      string               // of changes: makes an unknown outcome resolvable
+	change  registry.ChangeEdges // of those that are settled by reading
 	mode    api.Consistency
 	session lease.SessionID
 	serve   func(n *node, reply func(answer)) // at the node that gets it
@@ -122,6 +123,10 @@ func (s *stage) answered(o *op, a answer) {
 func (s *stage) finish(o *op, a answer) {
 	s.doing = nil
 	s.w.judge.answered(o, a)
+	if o.tries > 1 && len(o.change.Edges) > 0 && doubtful(a.err) {
+		s.settle(o, 0)
+		return
+	}
 	switch {
 	case a.err != nil:
 		delete(s.known, o.edge)
@@ -179,7 +184,7 @@ func (s *stage) opChange(edge string) *op {
 			ProducerStage: s.name, ConsumerStage: s.name, Capacity: 4096,
 		})
 	}
-	return &op{what: "change", edge: edge, id: c.Op, session: s.session(), repeat: true, serve: func(n *node, reply func(answer)) {
+	return &op{what: "change", edge: edge, id: c.Op, change: c, session: s.session(), repeat: true, serve: func(n *node, reply func(answer)) {
 		n.forward("forwarded change", func(l *node, reply func(answer)) { l.change(c, reply) }, reply)
 	}}
 }

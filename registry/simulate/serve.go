@@ -20,6 +20,7 @@ type answer struct {
 	node    *node  // reads: whose
 	life    uint32
 	record  registry.Record // reads: zero if there is none
+	past    []api.Change    // histories
 	renewed map[leasebroker.Key]time.Duration
 }
 
@@ -115,6 +116,17 @@ func (n *node) get(name string, c api.Consistency, reply func(answer)) {
 		}
 		r, _ := n.state.Edge(name)
 		reply(answer{record: r, index: n.applied, node: n, life: n.life})
+	})
+}
+
+// history is a default read of an edge's past.
+func (n *node) history(name string, reply func(answer)) {
+	n.read(api.Default, func(ok bool) {
+		if !ok {
+			reply(answer{err: errNoLead})
+			return
+		}
+		reply(answer{past: n.state.History(name)})
 	})
 }
 

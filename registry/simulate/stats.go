@@ -12,6 +12,7 @@ type Stats struct {
 	Acks, Allowances, Refused               int // renewals
 	Expiries, RefusedExpiries               int
 	Changes, Repeats, Unknown, Resolved     int // changes of edges
+	SettledRefused, SettledCarried          int // of those that were sent again and refused, by reading
 	Overtaken                               int // changes that were applied and whose second try was refused: another had come in between
 	Reads, StaleReads                       int
 	Watches, Events, Resumes, Resyncs, Gaps int
