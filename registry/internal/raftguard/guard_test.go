@@ -19,7 +19,13 @@ import (
 	"github.com/grafnode/grafnode/registry/internal/raftguard"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// TestATransferThatNeverEnds
+		goleak.IgnoreAnyFunction("github.com/hashicorp/raft.(*Raft).leadershipTransfer"),
+		goleak.IgnoreAnyFunction("github.com/hashicorp/raft.(*Raft).leaderLoop.func2"),
+	)
+}
 
 type loopback struct{ net.Listener }
 

@@ -37,6 +37,8 @@ func (blank) Restore(r io.ReadCloser) error       { return r.Close() }
 // followed is a raft that never stands for election, and a leader that says what the test wants.
 type followed struct {
 	t     *testing.T
+	dir   string
+	kind  Kind
 	store *Store
 	fatal chan error
 	self  *Transport
@@ -45,26 +47,35 @@ type followed struct {
 }
 
 func following(t *testing.T, kind Kind, guarded bool) *followed {
-	f := &followed{t: t, fatal: make(chan error, 1)}
-	c := config(t.TempDir(), kind)
+	f := &followed{t: t, dir: t.TempDir(), kind: kind, fatal: make(chan error, 1), from: listening(t, nil)}
+	t.Cleanup(func() { f.from.Close() })
+	f.open(guarded, func(s *Store) raft.LogStore { return s }, func(t *Transport) raft.Transport { return t })
+	t.Cleanup(func() { f.close() })
+	return f
+}
+
+// open starts raft on what is on the disk.
+func (f *followed) open(guarded bool, logs func(*Store) raft.LogStore, transport func(*Transport) raft.Transport) {
+	c := config(f.dir, f.kind)
 	c.Fatal = func(err error) { f.fatal <- err }
 	var err error
 	f.store, err = OpenStore(c)
-	require.NoError(t, err)
-	t.Cleanup(func() { f.store.Close() })
+	require.NoError(f.t, err)
 	var log Held
 	if guarded {
 		log = f.store
 	}
-	f.self, f.from = listening(t, log), listening(t, nil)
-	t.Cleanup(func() { f.from.Close() })
+	f.self = listening(f.t, log)
 	rc := raft.DefaultConfig()
 	rc.LocalID, rc.Logger = "f", Logger(slog.New(slog.DiscardHandler))
-	rc.HeartbeatTimeout, rc.ElectionTimeout = time.Hour, time.Hour
-	f.raft, err = raft.NewRaft(rc, blank{}, f.store, f.store, f.store.Snapshots(), f.self)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, f.raft.Shutdown().Error()) })
-	return f
+	rc.HeartbeatTimeout, rc.ElectionTimeout, rc.LeaderLeaseTimeout = time.Hour, time.Hour, time.Hour
+	f.raft, err = raft.NewRaft(rc, blank{}, logs(f.store), f.store, f.store.Snapshots(), transport(f.self))
+	require.NoError(f.t, err)
+}
+
+func (f *followed) close() {
+	require.NoError(f.t, f.raft.Shutdown().Error())
+	require.NoError(f.t, f.store.Close())
 }
 
 func (f *followed) header() raft.RPCHeader {
@@ -72,9 +83,14 @@ func (f *followed) header() raft.RPCHeader {
 }
 
 // append sends entries first to last of term 2, after an entry of term 2, and returns whether they were accepted.
-func (f *followed) append(first, last uint64) bool {
+func (f *followed) append(first, last uint64) bool { return f.appendOf(2, first, last) }
+
+func (f *followed) appendOf(term, first, last uint64) bool {
 	f.t.Helper()
-	request := appended(2, first-1, entries(2, first, last)...)
+	request := appended(term, first-1, entries(term, first, last)...)
+	if first == 1 {
+		request.PrevLogTerm = 0
+	}
 	request.RPCHeader = f.header()
 	var response raft.AppendEntriesResponse
 	require.NoError(f.t, f.from.named.AppendEntries("f", f.self.address, request, &response))
@@ -124,29 +140,20 @@ func TestEntriesBehindASnapshotMayComeTwice(t *testing.T) {
 func TestTheStoreStopsWhatTheSieveLetsThrough(t *testing.T) {
 	t.Run("throwing away", func(t *testing.T) {
 		f := following(t, KindWAL, false)
-		require.True(t, f.start(12))
+		require.True(t, f.append(1, 12))
 		f.install(10, 2)
 		require.ErrorIs(t, <-f.fatal, ErrPromised)
 		requireLast(t, f.store, 12)
 	})
 	t.Run("a gap", func(t *testing.T) {
 		f := following(t, KindWAL, false)
-		require.True(t, f.start(12))
+		require.True(t, f.append(1, 12))
 		f.install(10, 1) // the log's entry is of term 2: what follows is not the cluster's, and is thrown away
 		requireLast(t, f.store, 0)
 		require.False(t, f.append(13, 13), "raft has mended it: it knows where its log ends")
 		require.ErrorIs(t, <-f.fatal, ErrGap)
 		requireLast(t, f.store, 0)
 	})
-}
-
-// start fills the log from its beginning.
-func (f *followed) start(last uint64) bool {
-	request := appended(2, 0, entries(2, 1, last)...)
-	request.PrevLogTerm, request.RPCHeader = 0, f.header()
-	var response raft.AppendEntriesResponse
-	require.NoError(f.t, f.from.named.AppendEntries("f", f.self.address, request, &response))
-	return response.Success
 }
 
 func requireLast(t *testing.T, s *Store, want uint64) {
