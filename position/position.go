@@ -63,6 +63,11 @@ func (p Position) Compare(q Position) int {
 	return cmp.Compare(p.Sub, q.Sub)
 }
 
+// Before reports whether p comes before q, a position of the same lane, which is not looked at.
+func (p Position) Before(q Position) bool {
+	return p.Offset < q.Offset || p.Offset == q.Offset && p.Sub < q.Sub
+}
+
 // Child returns the position of the k-th output (from 0) that a flat-map makes of the item at p.
 func (p Position) Child(k int) (Position, error) {
 	shift, ok := freeDigit(p.Sub)
@@ -94,9 +99,13 @@ func freeDigit(sub uint64) (shift int, ok bool) {
 // Validate reports whether p is within the limits above.
 func (p Position) Validate() error {
 	if p.Offset > OffsetMax || p.Sub > subEnd {
-		return fmt.Errorf("offset %d, sub %d: %w", p.Offset, p.Sub, ErrBadPosition)
+		return p.invalid()
 	}
 	return nil
+}
+
+func (p Position) invalid() error {
+	return fmt.Errorf("offset %d, sub %d: %w", p.Offset, p.Sub, ErrBadPosition)
 }
 
 // String returns "lane:offset" with ".child" for each level, and "+" where everything below is meant.

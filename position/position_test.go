@@ -67,6 +67,29 @@ func TestVectorKeepsTheHighestOfEachLane(t *testing.T) {
 	})
 }
 
+// TestTableIsAVector compares a table with the vector that it stands for.
+func TestTableIsAVector(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := position.VectorOf(rapid.SliceOf(rapid.Custom(draw)).Draw(t, "before")...)
+		table := position.TableOf(v)
+		for _, p := range rapid.SliceOf(rapid.Custom(draw)).Draw(t, "positions") {
+			require.Equal(t, v.Covers(p), table.Covers(p))
+			before := table.Clone()
+			raised := v.With(p)
+			require.Equal(t, !raised.Equal(v), table.Raise(p))
+			require.True(t, before.Vector().Equal(v), "a clone stays as it was")
+			v = raised
+			at, ok := table.At(p.Lane)
+			want, _ := v.At(p.Lane)
+			require.True(t, ok)
+			require.Equal(t, want, at)
+		}
+		require.Equal(t, v.Len(), table.Len())
+		require.True(t, table.Vector().Equal(v))
+		require.Equal(t, v.Append(nil), table.Append(nil))
+	})
+}
+
 func TestString(t *testing.T) {
 	p, err := position.Position{Lane: 1, Offset: 7}.Child(2)
 	require.NoError(t, err)

@@ -36,7 +36,7 @@ func (v Vector) At(lane Lane) (Position, bool) {
 // Covers reports whether p lies at or below its lane's position.
 func (v Vector) Covers(p Position) bool {
 	q, ok := v.At(p.Lane)
-	return ok && p.Compare(q) <= 0
+	return ok && !q.Before(p)
 }
 
 // With returns v with p's lane raised to p. A lower p changes nothing.
@@ -107,5 +107,8 @@ func DecodeVector(b []byte) (Vector, error) {
 }
 
 func (v Vector) find(lane Lane) (int, bool) {
+	if len(v.lanes) == 1 && v.lanes[0].Lane == lane { // most edges have one lane
+		return 0, true
+	}
 	return slices.BinarySearchFunc(v.lanes, lane, func(p Position, l Lane) int { return int(int64(p.Lane) - int64(l)) })
 }
