@@ -1,6 +1,7 @@
 package handoff_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,16 +40,26 @@ func (w *world) push(t *rapid.T) {
 	for k := range int(w.next % 3) {
 		child, err := p.Child(k)
 		require.NoError(t, err)
-		require.NoError(t, w.s.Push(handoff.Entry{Pos: child, Kind: handoff.Item, Payload: []byte(child.String())}))
+		payload := payloadOf(child)
+		if rapid.Bool().Draw(t, "in place") {
+			payload = append(w.s.Room(len(payload)), payload...)
+		}
+		require.NoError(t, w.s.Push(handoff.Entry{Pos: child, Kind: handoff.Item, Payload: payload}))
 	}
 	require.NoError(t, w.s.Push(handoff.Entry{Pos: p.End(), Kind: handoff.Mark}))
 	w.next++
 }
 
+// payloadOf makes payloads of many sizes: they begin with the position's name.
+func payloadOf(p position.Position) []byte {
+	return append([]byte(p.String()+" "), make([]byte, p.Offset*p.Offset*300)...)
+}
+
 func (w *world) send() {
-	if e, seq, ok := w.s.Next(); ok {
+	if e, seq := w.s.Next(); e != nil {
+		w.s.SetCheck(handoff.Check(seq % 2))
 		b := make([]byte, e.Size())
-		e.Put(b, w.gen, seq)
+		w.s.Write(b, e, seq)
 		w.s.Sent()
 		w.ring = append(w.ring, b)
 	}
@@ -58,11 +69,12 @@ func (w *world) pop(t *rapid.T) {
 	if w.read == len(w.ring) {
 		return
 	}
-	e, fresh, err := w.r.Accept(w.ring[w.read])
+	var e handoff.Entry
+	fresh, err := w.r.Accept(w.ring[w.read], &e)
 	require.NoError(t, err)
 	w.read++
 	if fresh && e.Kind == handoff.Item {
-		require.Equal(t, e.Pos.String(), string(e.Payload))
+		require.True(t, bytes.Equal(payloadOf(e.Pos), e.Payload), "%v", e.Pos)
 		w.got = append(w.got, e.Pos)
 	}
 }
@@ -190,7 +202,7 @@ func TestLimits(t *testing.T) {
 	e := item(position.Position{Lane: position.LanesMax})
 	b := make([]byte, e.Size())
 	e.Put(b, 1, 1)
-	_, _, err := r.Accept(b)
+	_, err := r.Accept(b, new(handoff.Entry))
 	require.ErrorIs(t, err, handoff.ErrLanes)
 	require.Equal(t, position.LanesMax, r.Accepted().Len())
 }
@@ -210,9 +222,9 @@ func TestMarksDoNotPileUp(t *testing.T) {
 	n, bytes := s.Retained()
 	require.Equal(t, 1, n)
 	require.Equal(t, handoff.HeaderBytes, bytes)
-	e, seq, ok := s.Next()
-	require.True(t, ok)
-	require.Equal(t, mark(9), e)
+	e, seq := s.Next()
+	require.NotNil(t, e)
+	require.Equal(t, mark(9), *e)
 	require.EqualValues(t, 1, seq)
 	s.Sent()
 	require.NoError(t, s.Push(mark(10)), "the last one is out")
@@ -243,24 +255,58 @@ func TestAcceptChecks(t *testing.T) {
 		seq uint64
 	}{{4, 1}, {6, 1}, {5, 2}, {5, 1 << 32}} {
 		e.Put(b, put.gen, put.seq)
-		_, _, err := fresh().Accept(b)
+		_, err := fresh().Accept(b, new(handoff.Entry))
 		require.ErrorIs(t, err, handoff.ErrDamaged, i)
 	}
 	e.Put(b, 5, 1)
 	for bit := range len(b) * 8 {
 		b[bit/8] ^= 1 << (bit % 8)
-		_, _, err := fresh().Accept(b)
+		_, err := fresh().Accept(b, new(handoff.Entry))
 		require.ErrorIs(t, err, handoff.ErrDamaged, bit)
 		b[bit/8] ^= 1 << (bit % 8)
 	}
 	for n := range b {
-		_, _, err := fresh().Accept(b[:n])
+		_, err := fresh().Accept(b[:n], new(handoff.Entry))
 		require.ErrorIs(t, err, handoff.ErrDamaged, n)
 	}
-	got, isNew, err := fresh().Accept(b)
+	var got handoff.Entry
+	isNew, err := fresh().Accept(b, &got)
 	require.NoError(t, err)
 	require.True(t, isNew)
 	require.Equal(t, e, got)
+}
+
+// CheckHeader covers all but the payload, and its length.
+func TestHeaderChecks(t *testing.T) {
+	var s handoff.Sender
+	s.Bind(5)
+	s.SetCheck(handoff.CheckHeader)
+	e := &handoff.Entry{Pos: position.Position{Lane: 3, Offset: 9}, Kind: handoff.Item, Payload: []byte("hello")}
+	b := make([]byte, e.Size())
+	s.Write(b, e, 1)
+	accept := func(b []byte, gen fence.Epoch) error {
+		r := handoff.NewReceiver(position.Vector{}, false)
+		r.Bind(gen)
+		_, err := r.Accept(b, new(handoff.Entry))
+		return err
+	}
+	require.NoError(t, accept(b, 5))
+	require.ErrorIs(t, accept(b, 4), handoff.ErrDamaged)
+	require.ErrorIs(t, accept(append(b, 0), 5), handoff.ErrDamaged)
+	for n := range b {
+		require.ErrorIs(t, accept(b[:n], 5), handoff.ErrDamaged, n)
+	}
+	for bit := range len(b) * 8 {
+		b[bit/8] ^= 1 << (bit % 8)
+		if bit/8 < handoff.HeaderBytes {
+			require.ErrorIs(t, accept(b, 5), handoff.ErrDamaged, bit)
+		} else {
+			require.NoError(t, accept(b, 5), bit)
+		}
+		b[bit/8] ^= 1 << (bit % 8)
+	}
+	s.Write(b, e, 1<<32+1)
+	require.ErrorIs(t, accept(b, 5), handoff.ErrDamaged, "a number is more than what is written of it")
 }
 
 // Space goes back in order, repeats included, and a stable position outlives the ring that it was accepted in.
@@ -274,7 +320,7 @@ func TestFreedAcrossRings(t *testing.T) {
 	r := handoff.NewReceiver(position.Vector{}, false)
 	r.Bind(1)
 	for seq := uint64(1); seq <= 3; seq++ {
-		_, fresh, err := r.Accept(put(1, seq, seq))
+		fresh, err := r.Accept(put(1, seq, seq), new(handoff.Entry))
 		require.NoError(t, err)
 		require.True(t, fresh)
 	}
@@ -286,10 +332,10 @@ func TestFreedAcrossRings(t *testing.T) {
 	resume, stable := r.Bind(2)
 	require.Equal(t, "[0:3]", resume.String())
 	require.Equal(t, "[0:1]", stable.String())
-	_, fresh, err := r.Accept(put(2, 1, 3))
+	fresh, err := r.Accept(put(2, 1, 3), new(handoff.Entry))
 	require.NoError(t, err)
 	require.False(t, fresh, "a repeat")
-	_, fresh, err = r.Accept(put(2, 2, 4))
+	fresh, err = r.Accept(put(2, 2, 4), new(handoff.Entry))
 	require.NoError(t, err)
 	require.True(t, fresh)
 	freed, _ = r.Freed()
@@ -309,14 +355,18 @@ func FuzzAccept(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := handoff.NewReceiver(position.Vector{}, true)
 		r.Bind(1)
-		e, fresh, err := r.Accept(b)
+		var e handoff.Entry
+		fresh, err := r.Accept(b, &e)
 		if err != nil {
 			require.ErrorIs(t, err, handoff.ErrDamaged)
 			return
 		}
 		require.True(t, fresh)
+		var s handoff.Sender
+		s.Bind(1)
+		s.SetCheck(handoff.Check(b[13]))
 		again := make([]byte, e.Size())
-		e.Put(again, 1, 1)
+		s.Write(again, &e, 1)
 		require.Equal(t, b, again)
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/position"
@@ -13,30 +12,36 @@ import (
 // ErrAckAhead says that a position was acknowledged that has never been accepted. It is a bug of the caller, and terminal.
 var ErrAckAhead = errors.New("handoff: acknowledged a position that was never accepted")
 
-// Receiver is the consumer's side. It is not safe for concurrent use.
+// Receiver is the consumer's side. It is not safe for concurrent use, and must not be copied but by Clone.
 type Receiver struct {
-	accepted  position.Vector // last accepted, by lane: the volatile position
-	stable    position.Vector // acknowledged
-	autoMarks bool            // marks acknowledge themselves once all before them is acknowledged
-	pending   []pending       // accepted and not acknowledged, in order
+	accepted  position.Table // last accepted, by lane: the volatile position
+	stable    position.Table // acknowledged
+	autoMarks bool           // marks acknowledge themselves once all before them is acknowledged
+	pending   queue[pending] // accepted and not acknowledged, in order
+	old       int            // of these, how many were read in earlier rings
 
 	gen   fence.Epoch // of the bound ring; zero: none yet
+	stamp stamp       // of gen
 	seq   uint64      // records read in this ring
 	freed uint64      // records of this ring whose space is given back
 }
 
 // pending is a record that is accepted, or dropped as a repeat, and still has its place in a ring.
 type pending struct {
-	pos    position.Position
-	kind   Kind
-	repeat bool
-	gen    fence.Epoch // the ring it was read in
+	offset, sub uint64
+	lane        position.Lane
+	kind        Kind
+	repeat      bool
+}
+
+func (p *pending) pos() position.Position {
+	return position.Position{Lane: p.lane, Offset: p.offset, Sub: p.sub}
 }
 
 // NewReceiver returns a Receiver that goes on after resume: what its store has durably, or nothing, in which case the
 // producer resumes from what is stable. With autoMarks, marks need no Ack of their own.
 func NewReceiver(resume position.Vector, autoMarks bool) *Receiver {
-	return &Receiver{accepted: resume, stable: resume, autoMarks: autoMarks}
+	return &Receiver{accepted: position.TableOf(resume), stable: position.TableOf(resume), autoMarks: autoMarks}
 }
 
 // Bind leaves the old ring for that of a higher generation and returns the notes to write into it: where to resume, and
@@ -45,26 +50,25 @@ func (r *Receiver) Bind(gen fence.Epoch) (resume, stable position.Vector) {
 	if gen <= r.gen {
 		panic(fmt.Sprintf("handoff: receiver bound to generation %d after %d", gen, r.gen))
 	}
-	r.gen, r.seq, r.freed = gen, 0, 0
-	r.pending = slices.DeleteFunc(r.pending, func(p pending) bool { return p.repeat })
-	return r.accepted, r.stable
+	r.gen, r.stamp, r.seq, r.freed = gen, stampOf(gen), 0, 0
+	r.pending.deleteFunc(func(p pending) bool { return p.repeat })
+	r.old = r.pending.len()
+	return r.accepted.Vector(), r.stable.Vector()
 }
 
-// Accept takes the next record of the bound ring. It returns the entry and true if it is new; a repeat returns false.
+// Accept takes the next record of the bound ring into e. It returns true if it is new, and false if it is a repeat.
 // ErrDamaged means that the ring is: bind another. ErrLanes is terminal. The payload aliases b.
-func (r *Receiver) Accept(b []byte) (e Entry, fresh bool, err error) {
-	e, err = decode(b, r.gen, r.seq+1)
-	if err != nil {
-		return Entry{}, false, err
+func (r *Receiver) Accept(b []byte, e *Entry) (fresh bool, err error) {
+	if err := e.decode(b, r.stamp, r.seq+1); err != nil {
+		return false, fmt.Errorf("generation %d: %w", r.gen, err)
 	}
 	if _, known := r.accepted.At(e.Pos.Lane); !known && r.accepted.Len() == position.LanesMax {
-		return Entry{}, false, fmt.Errorf("%v: more than %d: %w", e.Pos, position.LanesMax, ErrLanes)
+		return false, fmt.Errorf("%v: more than %d: %w", e.Pos, position.LanesMax, ErrLanes)
 	}
 	r.seq++
-	repeat := r.accepted.Covers(e.Pos)
-	r.accepted = r.accepted.With(e.Pos)
-	r.pending = append(r.pending, pending{pos: e.Pos, kind: e.Kind, repeat: repeat, gen: r.gen})
-	return e, !repeat, nil
+	fresh = r.accepted.Raise(e.Pos)
+	r.pending.push(pending{e.Pos.Offset, e.Pos.Sub, e.Pos.Lane, e.Kind, !fresh})
+	return fresh, nil
 }
 
 // Ack says that everything of p's lane up to p has had its effect.
@@ -72,7 +76,7 @@ func (r *Receiver) Ack(p position.Position) error {
 	if !r.accepted.Covers(p) {
 		return fmt.Errorf("%v: %w", p, ErrAckAhead)
 	}
-	r.stable = r.stable.With(p)
+	r.stable.Raise(p)
 	return nil
 }
 
@@ -80,49 +84,50 @@ func (r *Receiver) Ack(p position.Position) error {
 // done with, and what is stable. It is to be called after Accept and Ack, as often as one likes.
 func (r *Receiver) Freed() (records uint64, stable position.Vector) {
 	n := 0
-	for ; n < len(r.pending); n++ {
-		p := r.pending[n]
+	for ; n < r.pending.len(); n++ {
+		p := r.pending.at(n)
 		if r.autoMarks && p.kind != Item {
-			r.stable = r.stable.With(p.pos)
+			r.stable.Raise(p.pos())
 		}
-		if !p.repeat && !r.stable.Covers(p.pos) {
+		if !p.repeat && !r.stable.Covers(p.pos()) {
 			break
 		}
-		if p.gen == r.gen {
-			r.freed++
-		}
 	}
-	r.pending = slices.Delete(r.pending, 0, n)
-	return r.freed, r.stable
+	r.pending.drop(n)
+	ofOld := min(n, r.old)
+	r.old -= ofOld
+	r.freed += uint64(n - ofOld)
+	return r.freed, r.stable.Vector()
 }
 
 // Generation returns the bound ring's generation.
 func (r *Receiver) Generation() fence.Epoch { return r.gen }
 
 // Accepted returns the volatile position: the last accepted of each lane.
-func (r *Receiver) Accepted() position.Vector { return r.accepted }
+func (r *Receiver) Accepted() position.Vector { return r.accepted.Vector() }
 
 // Stable returns what is acknowledged.
-func (r *Receiver) Stable() position.Vector { return r.stable }
+func (r *Receiver) Stable() position.Vector { return r.stable.Vector() }
 
 // Pending returns how many records are accepted and not acknowledged.
-func (r *Receiver) Pending() int { return len(r.pending) }
+func (r *Receiver) Pending() int { return r.pending.len() }
 
 // Clone returns an independent copy.
 func (r *Receiver) Clone() *Receiver {
 	c := *r
-	c.pending = slices.Clone(r.pending)
+	c.pending, c.accepted, c.stable = r.pending.clone(), r.accepted.Clone(), r.stable.Clone()
 	return &c
 }
 
 // AppendKey appends an encoding of the whole state: equal states give equal bytes. See Sender.AppendKey.
 func (r *Receiver) AppendKey(b []byte) []byte {
-	b = appendNumbers(b, uint64(r.gen), r.seq, r.freed, flag(r.autoMarks), uint64(len(r.pending)))
-	for _, p := range r.pending {
-		b = appendNumbers(append(p.pos.Append(b), byte(p.kind)), flag(p.repeat), uint64(p.gen))
+	b = appendNumbers(b, uint64(r.gen), r.seq, r.freed, flag(r.autoMarks), uint64(r.pending.len()), uint64(r.old))
+	for i := range r.pending.len() {
+		p := r.pending.at(i)
+		b = append(append(p.pos().Append(b), byte(p.kind)), byte(flag(p.repeat)))
 	}
-	for _, v := range []position.Vector{r.accepted, r.stable} {
-		b = v.Append(append(b, byte(v.Len())))
+	for _, t := range []*position.Table{&r.accepted, &r.stable} {
+		b = t.Append(append(b, byte(t.Len())))
 	}
 	return b
 }

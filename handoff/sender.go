@@ -3,7 +3,6 @@ package handoff
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/position"
@@ -20,39 +19,51 @@ var (
 	ErrTrimmed = errors.New("handoff: consumer resumes below what it acknowledged")
 )
 
-// Sender is the producer's side. The zero Sender has nothing and is bound to no ring. It is not safe for concurrent use.
+// Sender is the producer's side. The zero Sender has nothing and is bound to no ring. It is not safe for concurrent use, and
+// must not be copied but by Clone.
 type Sender struct {
-	window  []Entry         // pushed and not acknowledged, in the order of pushing (rule 8)
+	window  queue[Entry]    // pushed and not acknowledged, in the order of pushing (rule 8)
+	memory  slabs           // of the window's payloads
 	bytes   int             // sum of the window's sizes
-	pushed  position.Vector // last pushed, by lane
+	pushed  position.Table  // last pushed, by lane
 	stable  position.Vector // acknowledged
-	trimmed position.Vector // last item, not mark, that was forgotten
+	trimmed position.Table  // last item, not mark, that was forgotten
 
 	gen     fence.Epoch // of the bound ring; zero: none yet
+	stamp   stamp       // of gen
+	check   Check       // of what is sent
 	resumed bool        // the bound ring's resume note has been read (rule 6)
-	resume  position.Vector
+	resume  position.Table
 	next    int    // index in window of the first entry not looked at for this ring
 	seq     uint64 // records sent in this ring
 
 	repeats uint64 // records that were not sent again because the consumer had them; counts, decides nothing
 }
 
-// Push takes an entry to be sent and kept until its acknowledgement. Entries that are acknowledged already, as a
-// restarted stage regenerates them, are dropped. The caller gives Payload away.
+// SetCheck says what the checks of records cover from now on. It is CheckAll until then.
+func (s *Sender) SetCheck(c Check) { s.check = c }
+
+// Room returns an empty slice with room for n bytes. The payload of the next Push, if appended to it, is kept without a copy.
+// It is valid until the next call of any other method.
+func (s *Sender) Room(n int) []byte { return s.memory.room(n) }
+
+// Push takes an entry to be sent and kept until its acknowledgement; its payload is copied. Entries that are acknowledged
+// already, as a restarted stage regenerates them, are dropped.
 func (s *Sender) Push(e Entry) error {
 	if err := s.admit(e.Pos); err != nil {
 		return err
 	}
-	s.pushed = s.pushed.With(e.Pos)
+	s.pushed.Raise(e.Pos)
 	if s.stable.Covers(e.Pos) {
 		s.repeats++
-		s.forget(e)
+		s.forget(&e)
 		return nil
 	}
 	if e.Kind == Mark && s.raiseMark(e.Pos) {
 		return nil
 	}
-	s.window = append(s.window, e)
+	e.Payload = s.memory.keep(e.Payload)
+	s.window.push(e)
 	s.bytes += e.Size()
 	return nil
 }
@@ -64,9 +75,9 @@ func (s *Sender) admit(p position.Position) error {
 	}
 	last, ok := s.pushed.At(p.Lane)
 	switch {
-	case ok && p.Compare(last) <= 0:
+	case ok && !last.Before(p):
 		return fmt.Errorf("%v after %v: %w", p, last, ErrOrder)
-	case !ok && s.pushed.Max(s.stable).With(p).Len() > position.LanesMax:
+	case !ok && s.pushed.Vector().Max(s.stable).With(p).Len() > position.LanesMax:
 		return fmt.Errorf("%v: more than %d: %w", p, position.LanesMax, ErrLanes)
 	}
 	return nil
@@ -75,9 +86,9 @@ func (s *Sender) admit(p position.Position) error {
 // raiseMark moves a mark that is not sent yet, and that no item follows, up to p: so marks do not pile up while nobody
 // acknowledges.
 func (s *Sender) raiseMark(p position.Position) bool {
-	for i := len(s.window) - 1; i >= s.next && s.window[i].Kind == Mark; i-- {
-		if s.window[i].Pos.Lane == p.Lane {
-			s.window[i].Pos = p
+	for i := s.window.len() - 1; i >= s.next && s.window.at(i).Kind == Mark; i-- {
+		if e := s.window.at(i); e.Pos.Lane == p.Lane {
+			e.Pos = p
 			return true
 		}
 	}
@@ -89,54 +100,63 @@ func (s *Sender) Bind(gen fence.Epoch) {
 	if gen <= s.gen {
 		panic(fmt.Sprintf("handoff: sender bound to generation %d after %d", gen, s.gen))
 	}
-	s.gen, s.resumed, s.resume, s.next, s.seq = gen, false, position.Vector{}, 0, 0
+	s.gen, s.stamp, s.resumed, s.resume, s.next, s.seq = gen, stampOf(gen), false, position.Table{}, 0, 0
 }
 
 // Resume takes the bound ring's resume note: what the consumer has accepted. Everything retained above it will be sent
 // again; a lane that the note does not name is resumed from what is stable.
 func (s *Sender) Resume(accepted position.Vector) error {
-	for _, p := range s.trimmed.Positions() {
+	for _, p := range s.trimmed.Vector().Positions() {
 		if at, ok := accepted.At(p.Lane); ok && at.Compare(p) < 0 {
 			return fmt.Errorf("resume at %v, but %v is acknowledged and gone: %w", at, p, ErrTrimmed)
 		}
 	}
-	s.resumed, s.resume, s.next = true, accepted, 0
+	s.resumed, s.resume, s.next = true, position.TableOf(accepted), 0
 	return nil
 }
 
-// Next returns the entry to send next in the bound ring and its number there, and false while there is none. The caller
-// sends it and then says Sent.
-func (s *Sender) Next() (e Entry, seq uint64, ok bool) {
+// Next returns the entry to send next in the bound ring and its number there, and nil while there is none. The caller writes it
+// there, and then says Sent. It must not change the entry, which is valid until the next call of another method.
+func (s *Sender) Next() (e *Entry, seq uint64) {
 	if !s.resumed {
-		return Entry{}, 0, false
+		return nil, 0
 	}
-	for ; s.next < len(s.window); s.next++ {
-		if e := s.window[s.next]; !s.resume.Covers(e.Pos) {
-			return e, s.seq + 1, true
+	for ; s.next < s.window.len(); s.next++ {
+		if e := s.window.at(s.next); !s.resume.Covers(e.Pos) {
+			return e, s.seq + 1
 		}
 		s.repeats++
 	}
-	return Entry{}, 0, false
+	return nil, 0
 }
+
+// Write writes what Next returned into b, which must have its size.
+func (s *Sender) Write(b []byte, e *Entry, seq uint64) { e.put(b, s.stamp, seq, s.check) }
 
 // Sent says that the entry of the last Next is in the ring.
 func (s *Sender) Sent() { s.next++; s.seq++ }
+
+// Unsent returns how many entries have not been looked at for the bound ring.
+func (s *Sender) Unsent() int { return s.window.len() - s.next }
 
 // Ack takes a stable note: everything up to it has had its effect and is forgotten (rule 9).
 func (s *Sender) Ack(stable position.Vector) {
 	s.stable = s.stable.Max(stable)
 	n := 0
-	for ; n < len(s.window) && s.stable.Covers(s.window[n].Pos); n++ {
-		s.bytes -= s.window[n].Size()
-		s.forget(s.window[n])
+	for ; n < s.window.len() && s.stable.Covers(s.window.at(n).Pos); n++ {
+		e := s.window.at(n)
+		s.bytes -= e.Size()
+		s.forget(e)
+		s.memory.drop(e.Payload)
+		e.Payload = nil
 	}
-	s.window = slices.Delete(s.window, 0, n)
+	s.window.drop(n)
 	s.next = max(0, s.next-n)
 }
 
-func (s *Sender) forget(e Entry) {
+func (s *Sender) forget(e *Entry) {
 	if e.Kind == Item {
-		s.trimmed = s.trimmed.With(e.Pos)
+		s.trimmed.Raise(e.Pos)
 	}
 }
 
@@ -147,30 +167,39 @@ func (s *Sender) Generation() fence.Epoch { return s.gen }
 func (s *Sender) Stable() position.Vector { return s.stable }
 
 // Pushed returns the last pushed position of each lane.
-func (s *Sender) Pushed() position.Vector { return s.pushed }
+func (s *Sender) Pushed() position.Vector { return s.pushed.Vector() }
+
+// Covers reports whether something at or above p was pushed in its lane.
+func (s *Sender) Covers(p position.Position) bool { return s.pushed.Covers(p) }
 
 // Repeats returns how many records were spared, over all rings, because the consumer had them already.
 func (s *Sender) Repeats() uint64 { return s.repeats }
 
 // Retained returns how many entries are kept, and their size in bytes.
-func (s *Sender) Retained() (entries, bytes int) { return len(s.window), s.bytes }
+func (s *Sender) Retained() (entries, bytes int) { return s.window.len(), s.bytes }
 
-// Clone returns an independent copy that shares only payloads, which nobody changes.
+// Clone returns an independent copy.
 func (s *Sender) Clone() *Sender {
 	c := *s
-	c.window = slices.Clone(s.window)
+	c.window, c.memory = s.window.clone(), slabs{}
+	for i := range c.window.len() {
+		e := c.window.at(i)
+		e.Payload = c.memory.keep(e.Payload)
+	}
+	c.pushed, c.trimmed, c.resume = s.pushed.Clone(), s.trimmed.Clone(), s.resume.Clone()
 	return &c
 }
 
 // AppendKey appends an encoding of the whole state but payloads: equal states give equal bytes. It is for explorers, which
 // must recognise a state that they have seen.
 func (s *Sender) AppendKey(b []byte) []byte {
-	b = appendNumbers(b, uint64(s.gen), flag(s.resumed), uint64(s.next), s.seq, uint64(len(s.window)))
-	for _, e := range s.window {
+	b = appendNumbers(b, uint64(s.gen), flag(s.resumed), uint64(s.next), s.seq, uint64(s.window.len()))
+	for i := range s.window.len() {
+		e := s.window.at(i)
 		b = append(e.Pos.Append(b), byte(e.Kind))
 	}
-	for _, v := range []position.Vector{s.pushed, s.stable, s.trimmed, s.resume} {
-		b = v.Append(append(b, byte(v.Len())))
+	for _, t := range []*position.Table{&s.pushed, &s.trimmed, &s.resume} {
+		b = t.Append(append(b, byte(t.Len())))
 	}
-	return b
+	return s.stable.Append(append(b, byte(s.stable.Len())))
 }

@@ -148,7 +148,7 @@ func (w *World) outSteps(who string, i int, p proc, add func(string, func(*World
 	if a.resumed && !p.out.heard || !a.stable.Equal(p.s.Stable().Max(a.stable)) || !p.s.Stable().Equal(p.s.Stable().Max(a.stable)) {
 		add(who+" hears the notes", func(w *World) error { return w.hear(&w.procs[i]) })
 	}
-	if _, _, ok := p.s.Clone().Next(); ok {
+	if next, _ := p.s.Clone().Next(); next != nil {
 		add(who+" sends", func(w *World) error { w.send(&w.procs[i]); return nil })
 	}
 }
@@ -220,12 +220,13 @@ func (w *World) hear(p *proc) error {
 }
 
 func (w *World) send(p *proc) {
-	e, _, _ := p.s.Next()
+	e, _ := p.s.Next()
 	a := &w.arenas[p.out.bound]
 	a.frames = append(a.frames, frame{pos: e.Pos, kind: e.Kind})
+	sent := e.Pos
 	p.s.Sent()
 	if w.m == ForgetSent {
-		p.s.Ack(position.VectorOf(e.Pos))
+		p.s.Ack(position.VectorOf(sent))
 	}
 }
 
@@ -259,7 +260,7 @@ func (w *World) accept(p *proc) error {
 		b[0] ^= 1
 	}
 	before := p.r.Accepted()
-	_, isNew, err := p.r.Accept(b)
+	isNew, err := p.r.Accept(b, new(handoff.Entry))
 	if errors.Is(err, handoff.ErrDamaged) {
 		a.consCut = true // this side leaves the ring, and asks for another
 		return nil
