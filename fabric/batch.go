@@ -13,7 +13,8 @@ import (
 type Batch struct {
 	Run
 	writer Writer
-	open   int // bytes claimed, or none
+	open   int    // bytes claimed, or none
+	held   uint64 // Due when Hold last said yes
 }
 
 // PublishBytes is how much a producer commits at most before it publishes by itself. Less would cost more for each record, more
@@ -43,6 +44,15 @@ type Writer interface {
 
 // Ender is a Writer that wants to know of a Batch's end. It flushes.
 type Ender interface{ End() error }
+
+// Holder is a Writer whose consumer asks for what is committed and not published, so that it may stay so without anybody
+// waiting for it.
+type Holder interface {
+	// Hold says that what is committed will be flushed later. It returns false if the consumer waits for it already, or cannot
+	// ask: then flush at once. Else the consumer ends this side's Wait when it finds no more records, and whoever is in Wait
+	// owes it a Flush.
+	Hold() bool
+}
 
 const none = -1
 
@@ -91,6 +101,18 @@ func (b *Batch) Abort() {
 		b.writer.Abort()
 	}
 	b.open = none
+}
+
+// Hold is Holder's, and false if the writer is none. It costs nothing while nothing has been published since the last time.
+func (b *Batch) Hold() bool { return b.Due != 0 && b.held == b.Due || b.hold() }
+
+func (b *Batch) hold() bool {
+	h, ok := b.writer.(Holder)
+	if !ok || !h.Hold() {
+		return false
+	}
+	b.held = b.Due
+	return true
 }
 
 // Flush publishes what is committed and wakes a waiting consumer.

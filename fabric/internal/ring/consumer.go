@@ -24,6 +24,7 @@ type Consumer struct {
 	resumed            bool
 	over               error // what Next says for good
 
+	asked   atomic.Uint64 // what words.Hungry said when the producer was last asked to publish; of the wait
 	emptyAt atomic.Uint64 // the peer's cursor when Next found nothing; stored by the calls, loaded by a wait beside them
 }
 
@@ -37,6 +38,7 @@ type source struct {
 func NewConsumer(setup Setup, words *ConsumerWords) *Consumer {
 	c := &Consumer{words: words, seed: fabric.Seed(uint64(setup.Config.Generation))}
 	c.init(setup, &words.Waiting, c.hasNews)
+	words.Hungry.Store(1) // the first record is not to be held
 	return c
 }
 
@@ -49,7 +51,26 @@ func BindConsumer(c *Consumer, words *ProducerWords, data []byte) {
 
 func (c *Consumer) hasNews() bool {
 	peer := c.peer.Load()
-	return peer != nil && peer.words.Tail.Load() != c.emptyAt.Load()
+	if peer == nil {
+		return false
+	}
+	at := c.emptyAt.Load()
+	if peer.words.Tail.Load() != at {
+		return true
+	}
+	c.ask(peer, at)
+	return false
+}
+
+// ask tells the producer that this side found nothing behind at, and wakes it if it holds something back there. The producer
+// stores Held before it loads Hungry, and here it is the other way round: so one of the two sees the other.
+func (c *Consumer) ask(peer *source, at uint64) {
+	if c.words.Hungry.Load() != at+1 {
+		c.words.Hungry.Store(at + 1)
+	}
+	if peer.words.Held.Load() == at+1 && c.asked.Swap(at+1) != at+1 {
+		c.setup.Peer.Signal()
+	}
 }
 
 // SetResume is fabric's SetResume.

@@ -60,8 +60,9 @@ func (p *Producer) hasNews() bool {
 	if peer == nil {
 		return false
 	}
-	wanted := p.wanted.Load()
+	wanted, held := p.wanted.Load(), p.words.Held.Load()
 	return wanted != 0 && peer.Acked.Load() >= wanted ||
+		held != 0 && held == peer.Hungry.Load() && held == p.words.Tail.Load()+1 ||
 		peer.Stable.Load() != p.stableSeen.Load() ||
 		peer.Resume.Load() != 0 && !p.resumeSeen.Load()
 }
@@ -111,6 +112,8 @@ func (w *writer) Claim(n int) ([]byte, error) {
 }
 
 func (w *writer) Commit() error { return errNoClaim }
+
+func (w *writer) Hold() bool { return (*Producer)(w).Hold() }
 
 func (w *writer) Abort() {}
 
@@ -270,6 +273,24 @@ func (p *Producer) wakeConsumer() {
 	} else {
 		p.setup.Peer.Signal() // its words are not here yet, but it may have ours already
 	}
+}
+
+// Hold implements fabric.Holder.
+func (p *Producer) Hold() bool {
+	if p.begin() != nil {
+		return false // Flush tells why
+	}
+	defer p.exit()
+	peer := p.peer.Load()
+	if peer == nil {
+		return false
+	}
+	held := p.published + 1
+	if p.words.Held.Load() != held {
+		p.words.Held.Store(held)
+	}
+	hungry := peer.Hungry.Load()
+	return hungry != 0 && hungry != held
 }
 
 // Resume is fabric's Resume.

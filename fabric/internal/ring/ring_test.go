@@ -179,3 +179,114 @@ func FuzzNext(f *testing.F) {
 		}
 	})
 }
+
+// TestHold shows that what is held back is published when the consumer asks, and that it need not ask for what it waits for.
+func TestHold(t *testing.T) {
+	r := newParts()
+	setup, toProducer, toConsumer := r.setup(), make(chanEvent, 1), make(chanEvent, 1)
+	setup.Own, setup.Peer = toProducer, toConsumer
+	p := NewProducer(setup, &r.producer, r.data)
+	setup.Own, setup.Peer = toConsumer, toProducer
+	c := NewConsumer(setup, &r.consumer)
+	BindConsumer(c, &r.producer, r.data)
+	b, err := p.Begin()
+	require.NoError(t, err)
+	commit := func() {
+		_, err := b.Claim(8)
+		require.NoError(t, err)
+		require.NoError(t, b.Commit())
+	}
+	commit()
+	require.False(t, b.Hold(), "there is no consumer that could ask")
+	BindProducer(p, &r.consumer)
+	require.False(t, b.Hold(), "the consumer waits for its first record")
+	require.NoError(t, b.Flush())
+	commit()
+	require.True(t, b.Hold())
+	commit()
+	require.True(t, b.Hold())
+
+	_, err = c.Next()
+	require.NoError(t, err)
+	_, err = c.Next()
+	require.ErrorIs(t, err, fabric.ErrEmpty)
+	waited := make(chan error)
+	go func() { waited <- c.Wait(t.Context()) }()
+	require.NoError(t, p.Wait(t.Context()), "the consumer asks")
+	require.NoError(t, b.Flush())
+	require.NoError(t, <-waited)
+	for range 2 {
+		_, err = c.Next()
+		require.NoError(t, err)
+	}
+	require.False(t, p.hasNews(), "it has what it asked for")
+
+	_, err = c.Next()
+	require.ErrorIs(t, err, fabric.ErrEmpty)
+	require.False(t, c.hasNews())
+	commit()
+	require.False(t, b.Hold(), "it waits already")
+	require.NoError(t, b.End())
+}
+
+// TestHoldLosesNothing has a producer that never flushes but when it is told to.
+func TestHoldLosesNothing(t *testing.T) {
+	const records = 10_000
+	r := newParts()
+	setup, toProducer, toConsumer := r.setup(), make(chanEvent, 1), make(chanEvent, 1)
+	setup.Own, setup.Peer = toProducer, toConsumer
+	p := NewProducer(setup, &r.producer, r.data)
+	setup.Own, setup.Peer = toConsumer, toProducer
+	c := NewConsumer(setup, &r.consumer)
+	BindConsumer(c, &r.producer, r.data)
+	BindProducer(p, &r.consumer)
+	ended := make(chan error, 1)
+	go func() { ended <- produceHeld(t.Context(), p, records) }()
+	for n := uint64(0); n < records; {
+		_, err := c.Next()
+		if errors.Is(err, fabric.ErrEmpty) {
+			require.NoError(t, c.Ack(n, nil))
+			require.NoError(t, c.Wait(t.Context()))
+			continue
+		}
+		require.NoError(t, err)
+		n++
+	}
+	require.NoError(t, c.Ack(records, []byte("all")))
+	require.NoError(t, <-ended)
+}
+
+func produceHeld(ctx context.Context, p *Producer, records int) error {
+	b, err := p.Begin()
+	if err != nil {
+		return err
+	}
+	defer b.End()
+	for n := 0; ; {
+		_, err := b.Claim(8)
+		if n == records || errors.Is(err, fabric.ErrFull) {
+			b.Abort()
+			if _, all, err := p.Stable(); all || err != nil {
+				return err
+			}
+			if err := p.Wait(ctx); err != nil {
+				return err
+			}
+			if err := b.Flush(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err == nil {
+			err = b.Commit()
+		}
+		if err != nil {
+			return err
+		}
+		if n++; !b.Hold() {
+			if err := b.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -30,13 +30,15 @@ type Control struct {
 //	     0      8  tail: bytes ever published
 //	     8      8  count: records ever published
 //	   128      8  waiting: see side.wait
+//	   136      8  held: one more than the tail behind which something is committed and not published; zero is never
 type ProducerWords struct {
 	_       structs.HostLayout
 	Tail    atomic.Uint64 // stored by Producer.publish, loaded by Consumer.refresh
 	Count   atomic.Uint64 // stored by Producer.publish, loaded by Owner.Usage
 	_       [lineBytes - 16]byte
 	Waiting atomic.Uint64 // stored by the producer's wait, loaded by the consumer's wakePeer
-	_       [lineBytes - 8]byte
+	Held    atomic.Uint64 // stored by Producer.Hold, loaded by Consumer.ask
+	_       [lineBytes - 16]byte
 }
 
 // ConsumerWords are the consumer's.
@@ -47,6 +49,7 @@ type ProducerWords struct {
 //	    16      8  stable: number of the latest stable note, zero is none; it lies in slot stable%2
 //	    24      8  resume: 1 once the resume note is there
 //	   128      8  waiting: see side.wait
+//	   136      8  hungry: one more than the producer's tail at which nothing was found; zero is a consumer that does not say
 //	   256   4008  resume note
 //	  4264   8016  stable notes
 type ConsumerWords struct {
@@ -57,7 +60,8 @@ type ConsumerWords struct {
 	Resume      atomic.Uint64 // stored by Consumer.SetResume, loaded by Producer.Resume
 	_           [lineBytes - 32]byte
 	Waiting     atomic.Uint64 // stored by the consumer's wait, loaded by the producer's wakePeer
-	_           [lineBytes - 8]byte
+	Hungry      atomic.Uint64 // stored by Consumer.ask, loaded by Producer.Hold
+	_           [lineBytes - 16]byte
 	ResumeNote  Note
 	StableNotes [2]Note
 	_           [8]byte
