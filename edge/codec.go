@@ -55,13 +55,25 @@ func hash(id string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// sized is a codec that knows beforehand how long an item will be, and cannot fail.
+type sized[T any] interface {
+	size(v T) int
+	put(b []byte, v T) []byte // append
+}
+
 type bytesCodec struct{}
+
+func (bytesCodec) size(v []byte) int             { return len(v) }
+func (bytesCodec) put(b []byte, v []byte) []byte { return append(b, v...) }
 
 func (bytesCodec) ID() string                                { return "grafnode/bytes/1" }
 func (bytesCodec) Append(b []byte, v []byte) ([]byte, error) { return append(b, v...), nil }
 func (bytesCodec) Decode(b []byte) ([]byte, error)           { return append([]byte{}, b...), nil }
 
 type stringCodec struct{}
+
+func (stringCodec) size(v string) int             { return len(v) }
+func (stringCodec) put(b []byte, v string) []byte { return append(b, v...) }
 
 func (stringCodec) ID() string                                { return "grafnode/string/1" }
 func (stringCodec) Append(b []byte, v string) ([]byte, error) { return append(b, v...), nil }

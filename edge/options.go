@@ -6,6 +6,7 @@ import (
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/position"
 )
@@ -25,6 +26,8 @@ type options struct {
 	events   Events
 	codec    any
 	marks    bool
+	mode     fabric.Mode
+	check    handoff.Check
 }
 
 func apply(opts []Option) options {
@@ -64,6 +67,19 @@ func UseCodec[T any](c Codec[T]) Option { return func(o *options) { o.codec = c 
 
 // Marks makes a consumer deliver marks and ends too. They must then be acknowledged like items.
 func Marks() Option { return func(o *options) { o.marks = true } }
+
+// LowLatency makes this side look for news without sleeping, which takes one core for as long as it waits, and a producer
+// publish each item at once.
+func LowLatency() Option { return func(o *options) { o.mode = fabric.LowLatency } }
+
+// Thrifty makes this side sleep as soon as there is nothing to do. Without LowLatency or Thrifty it looks for news for a moment,
+// if lately they came so soon, and then sleeps.
+func Thrifty() Option { return func(o *options) { o.mode = fabric.Thrifty } }
+
+// Unchecked leaves payloads out of the checks of the records that a producer sends from here on; order, positions and generation
+// are checked all the same. Between processes of one host nothing but a broken one changes a payload unnoticed; across hosts
+// every frame has a check of its own, always.
+func Unchecked() Option { return func(o *options) { o.check = handoff.CheckHeader } }
 
 func codecOf[T any](o options) (Codec[T], error) {
 	if o.codec == nil {

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
@@ -16,6 +17,7 @@ import (
 // in practice one goroutine pushes.
 type Producer[T any] struct {
 	codec Codec[T]
+	sized sized[T] // codec, if it is one of ours that needs no scratch memory, else nil
 	out   *sender
 }
 
@@ -31,43 +33,70 @@ func Produce[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 	if err != nil {
 		return nil, err
 	}
-	return &Producer[T]{codec: codec, out: startSender(cl, name, claim, o)}, nil
+	p := &Producer[T]{codec: codec, out: startSender(cl, name, claim, o)}
+	p.sized, _ = codec.(sized[T])
+	return p, nil
 }
 
 // Push takes an item to be delivered and keeps it until its acknowledgement. It blocks while the window is full, through
 // any number of relocations, and returns ctx's cause, ErrTooLarge, or what ended the role.
 func (p *Producer[T]) Push(ctx context.Context, pos position.Position, v T) error {
-	e, err := p.encode(pos, v)
-	if err != nil {
-		return err
-	}
-	return p.out.push(ctx, e, true)
+	return p.push(ctx, pos, v, true)
 }
 
 // TryPush is Push without waiting: ErrFull if the window is full.
 func (p *Producer[T]) TryPush(pos position.Position, v T) error {
-	e, err := p.encode(pos, v)
+	return p.push(context.Background(), pos, v, false)
+}
+
+func (p *Producer[T]) push(ctx context.Context, pos position.Position, v T, wait bool) error {
+	if p.sized == nil {
+		return p.pushEncoded(ctx, pos, v, wait)
+	}
+	n := p.sized.size(v)
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	if err := p.out.admit(ctx, pos, handoff.HeaderBytes+n, wait); err != nil {
+		return err
+	}
+	b := p.sized.put(p.out.s.Room(n), v)
+	return p.out.add(handoff.Entry{Pos: pos, Kind: handoff.Item, Payload: b})
+}
+
+// scratch is memory to encode in: a user's codec is not called with the edge locked.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// scratchMax bounds what is kept for the next item.
+const scratchMax = 64 << 10
+
+func (p *Producer[T]) pushEncoded(ctx context.Context, pos position.Position, v T, wait bool) error {
+	buf := scratch.Get().(*[]byte)
+	defer scratch.Put(buf)
+	b, err := p.encode((*buf)[:0], pos, v)
 	if err != nil {
 		return err
 	}
-	return p.out.push(context.Background(), e, false)
+	if cap(b) <= scratchMax {
+		*buf = b
+	}
+	return p.out.push(ctx, handoff.Entry{Pos: pos, Kind: handoff.Item, Payload: b}, wait)
 }
 
 // Check reports why Push would refuse an item for what it is: it cannot be encoded, or it is too large. It pushes nothing.
 func (p *Producer[T]) Check(pos position.Position, v T) error {
-	e, err := p.encode(pos, v)
+	b, err := p.encode(nil, pos, v)
 	if err != nil {
 		return err
 	}
-	return p.out.fits(e)
+	return p.out.fits(pos, handoff.HeaderBytes+len(b))
 }
 
-func (p *Producer[T]) encode(pos position.Position, v T) (handoff.Entry, error) {
-	b, err := p.codec.Append(nil, v)
+func (p *Producer[T]) encode(b []byte, pos position.Position, v T) ([]byte, error) {
+	b, err := p.codec.Append(b, v)
 	if err != nil {
-		return handoff.Entry{}, fmt.Errorf("edge %s: item %v: %w", p.out.link.name, pos, err)
+		return nil, fmt.Errorf("edge %s: item %v: %w", p.out.link.name, pos, err)
 	}
-	return handoff.Entry{Pos: pos, Kind: handoff.Item, Payload: b}, nil
+	return b, nil
 }
 
 // Mark says that everything up to pos is out, so that the consumer can move on past input that made no output. It is sent

@@ -111,7 +111,7 @@ func (c *receiver) next(take func(handoff.Entry) error) (got bool, wait func(con
 		var e handoff.Entry
 		fresh := false
 		if err == nil {
-			e, fresh, err = c.r.Accept(b)
+			fresh, err = c.r.Accept(b, &e)
 		}
 		if err != nil {
 			c.link.lost(c.r.Generation(), err)

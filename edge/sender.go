@@ -18,10 +18,11 @@ import (
 const markDelay = time.Millisecond
 
 // sender is a Producer without its type. It owns three goroutines: the link's run, one that waits on the bound ring, and one
-// that flushes. The ring is used under mu, but for Wait.
+// that flushes what nobody else does. The ring and its batch are used under mu, but for Wait.
 type sender struct {
 	link     link[fabric.Producer]
 	window   int // bytes that may be retained
+	mode     fabric.Mode
 	stop     context.CancelCauseFunc
 	all      sync.WaitGroup // the goroutines
 	kick     chan struct{}  // asks the flusher to publish
@@ -31,6 +32,9 @@ type sender struct {
 	mu      sync.Mutex
 	s       handoff.Sender
 	ring    fabric.Producer // nil while none is bound
+	batch   *fabric.Batch   // of ring
+	lent    bool            // by ring's Begin, so that End gives it back
+	kicked  bool            // the flusher has been asked and has not begun
 	marks   position.Vector // asked for by mark, not pushed yet
 	changed chan struct{}   // closed and replaced when something that callers wait for has changed
 	err     error           // what ended the role
@@ -41,7 +45,7 @@ type sender struct {
 func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 	ctx, stop := context.WithCancelCause(context.Background())
 	p := &sender{
-		window: int(claim.records[name].Capacity), stop: stop,
+		window: int(claim.records[name].Capacity), mode: o.mode, stop: stop,
 		kick: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	p.link = link[fabric.Producer]{
@@ -50,48 +54,77 @@ func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 	}
 	p.link.rec = claim.records[name]
 	p.link.newest = p.link.rec
+	p.s.SetCheck(o.check)
 	p.all.Go(func() { p.fail(p.link.run(ctx)) })
 	p.all.Go(func() { p.flusher(ctx) })
 	return p
 }
 
-// push retains an entry and sends it if the ring has room.
+// push retains an entry, whose payload is copied, and sends it if the ring has room.
 func (p *sender) push(ctx context.Context, e handoff.Entry, wait bool) error {
-	if err := p.fits(e); err != nil {
-		return err
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.admit(ctx, e.Pos, e.Size(), wait); err != nil {
+		return err
+	}
+	return p.add(e)
+}
+
+// admit waits until the window has room for an entry of so many bytes. mu is held, and given up in between.
+func (p *sender) admit(ctx context.Context, pos position.Position, size int, wait bool) error {
+	if err := p.fits(pos, size); err != nil {
+		return err
+	}
 	for {
 		if p.err != nil {
 			return p.err
 		}
-		if n, bytes := p.s.Retained(); n == 0 || bytes+e.Size() <= p.window {
-			break
+		if n, bytes := p.s.Retained(); n == 0 || bytes+size <= p.window {
+			return nil
 		}
 		if !wait {
 			return ErrFull
+		}
+		if err := p.flushLocked(); err != nil { // acknowledgements follow what is seen
+			return err
 		}
 		if err := p.await(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// add retains an entry that was admitted, and sends it if the ring has room.
+func (p *sender) add(e handoff.Entry) error {
 	if err := p.s.Push(e); err != nil {
 		return fmt.Errorf("edge %s: %w", p.link.name, err)
 	}
 	if e.Kind == handoff.Item {
 		p.count.item(len(e.Payload))
 	}
-	p.send()
-	p.wakeFlusher()
+	if p.send() {
+		return p.publish()
+	}
+	return nil
+}
+
+// publish shows the consumer what was just committed: at once if it waits for it, or if this side is to be quick; else when it
+// asks, or when enough has gathered.
+func (p *sender) publish() error {
+	switch {
+	case !p.lent:
+		p.wakeFlusher()
+	case p.mode == fabric.LowLatency || !p.batch.Hold():
+		return p.flushLocked()
+	}
 	return nil
 }
 
 // fits refuses an entry that no ring of this edge takes.
-func (p *sender) fits(e handoff.Entry) error {
-	if most := fabric.RecordMax(p.window); e.Size() > most {
+func (p *sender) fits(pos position.Position, size int) error {
+	if most := fabric.RecordMax(p.window); size > most {
 		return fmt.Errorf("edge %s: item %v takes %d bytes, at most %d in a ring of %d: %w",
-			p.link.name, e.Pos, e.Size(), most, p.window, fabric.ErrTooLarge)
+			p.link.name, pos, size, most, p.window, fabric.ErrTooLarge)
 	}
 	return nil
 }
@@ -114,45 +147,52 @@ func (p *sender) broadcast() {
 	p.changed = make(chan struct{})
 }
 
+// wakeFlusher is called with mu held.
 func (p *sender) wakeFlusher() {
+	if p.kicked {
+		return
+	}
+	p.kicked = true
 	select {
 	case p.kick <- struct{}{}:
 	default: // it has been asked already
 	}
 }
 
-// send moves what the window has and the ring has room for. Called with mu held; a lost ring is reported to the link.
-func (p *sender) send() {
-	if p.ring == nil {
-		return
+// send moves what the window has and the ring has room for, and reports whether that was anything. Called with mu held; a lost
+// ring is reported to the link.
+func (p *sender) send() (sent bool) {
+	if p.batch == nil {
+		return false
 	}
 	for {
-		e, seq, ok := p.s.Next()
-		if !ok {
-			return
+		e, seq := p.s.Next()
+		if e == nil {
+			return sent
 		}
-		b, err := p.ring.Claim(e.Size())
-		if errors.Is(err, fabric.ErrFull) {
-			return
-		}
+		b, err := p.batch.Claim(e.Size())
 		if err == nil {
-			e.Put(b, p.s.Generation(), seq)
-			err = p.ring.Commit()
+			p.s.Write(b, e, seq)
+			err = p.batch.Commit()
+		}
+		if errors.Is(err, fabric.ErrFull) {
+			return sent
 		}
 		if err != nil {
 			p.link.lost(p.s.Generation(), err)
-			return
+			return false
 		}
-		p.s.Sent()
 		if e.Kind == handoff.Item && !p.first {
 			p.first = true
 			p.link.events.firstItem(p.link.name, fabric.RoleProducer, p.s.Generation())
 		}
+		p.s.Sent()
+		sent = true
 	}
 }
 
-// flusher publishes what Push committed, in batches as large as they become while it is at work, and pushes marks that
-// no item has overtaken.
+// flusher publishes what Push committed in rings that nobody asks in, in batches as large as they become while it is at work,
+// and pushes marks that no item has overtaken.
 func (p *sender) flusher(ctx context.Context) {
 	late := time.NewTimer(0)
 	<-late.C
@@ -167,23 +207,35 @@ func (p *sender) flusher(ctx context.Context) {
 			p.pushMarks()
 		case <-p.kick:
 		}
-		p.flush()
-		if p.hasMarks() && !armed {
+		if p.flushKicked() && !armed {
 			armed = true
 			late.Reset(markDelay)
 		}
 	}
 }
 
+// flushKicked flushes for the flusher, and reports whether there are marks to be pushed later.
+func (p *sender) flushKicked() (marks bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kicked = false
+	_ = p.flushLocked() // the role has ended, and so will the flusher
+	return p.marks.Len() > 0
+}
+
 func (p *sender) flush() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.flushLocked()
+}
+
+func (p *sender) flushLocked() error {
 	if p.err != nil {
 		return p.err
 	}
 	p.send()
-	if p.ring != nil {
-		if err := p.ring.Flush(); err != nil {
+	if p.batch != nil {
+		if err := p.batch.Flush(); err != nil {
 			p.link.lost(p.s.Generation(), err)
 		}
 	}
@@ -204,12 +256,6 @@ func (p *sender) mark(pos position.Position) error {
 	return nil
 }
 
-func (p *sender) hasMarks() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.marks.Len() > 0
-}
-
 // pushMarks pushes the marks that lie above what has been pushed. They are small, and of those that are not sent yet there is
 // at most one per lane, so the window need not have room for them: waiting for it here would stop the acknowledgements that
 // make room. Too many lanes end the role.
@@ -219,7 +265,7 @@ func (p *sender) pushMarks() {
 	p.marks = position.Vector{}
 	var err error
 	for _, pos := range marks.Positions() {
-		if err == nil && !p.s.Pushed().Covers(pos) {
+		if err == nil && !p.s.Covers(pos) {
 			err = p.s.Push(handoff.Entry{Pos: pos, Kind: handoff.Mark})
 		}
 	}
@@ -229,12 +275,23 @@ func (p *sender) pushMarks() {
 	}
 }
 
-// install binds a ring and starts to wait on it.
+// install binds a ring and starts to wait on it. In a ring whose consumer asks for what it is not shown, the batch stays open
+// until the ring is left.
 func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge) error {
+	ring.SetMode(p.mode)
+	batch := fabric.MakeBatch(ring)
+	borrowed, lent := &batch, false
+	if _, asks := ring.(fabric.Holder); asks {
+		b, err := ring.Begin()
+		if err != nil {
+			return err
+		}
+		borrowed, lent = b, true
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.s.Bind(rec.Generation)
-	p.ring, p.first = ring, false
+	p.ring, p.batch, p.lent, p.first = ring, borrowed, lent, false
 	p.count.bound(rec.Reason)
 	p.all.Go(func() { p.listen(ctx, ring, rec.Generation) })
 	return nil
@@ -243,7 +300,10 @@ func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge
 func (p *sender) remove() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ring = nil
+	if p.lent {
+		_ = p.batch.End() // what it could not publish is retained
+	}
+	p.ring, p.batch, p.lent = nil, nil, false
 	p.count.left()
 }
 
@@ -301,7 +361,7 @@ func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) erro
 		}
 	}
 	p.send()
-	return ring.Flush()
+	return p.batch.Flush()
 }
 
 func (p *sender) acked() position.Vector {
@@ -341,7 +401,7 @@ func (p *sender) fail(err error) {
 func (p *sender) close(ctx context.Context) error {
 	p.closing.Do(func() {
 		p.pushMarks()
-		p.wakeFlusher()
+		_ = p.flush() // if it fails, so does drain
 		p.closeErr = p.drain(ctx)
 		p.fail(ErrClosed)
 	})

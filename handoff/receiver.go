@@ -59,7 +59,7 @@ func (r *Receiver) Bind(gen fence.Epoch) (resume, stable position.Vector) {
 // Accept takes the next record of the bound ring into e. It returns true if it is new, and false if it is a repeat.
 // ErrDamaged means that the ring is: bind another. ErrLanes is terminal. The payload aliases b.
 func (r *Receiver) Accept(b []byte, e *Entry) (fresh bool, err error) {
-	if err := e.decode(b, r.stamp, r.seq+1); err != nil {
+	if err := e.decode(b, &r.stamp, r.seq+1); err != nil {
 		return false, fmt.Errorf("generation %d: %w", r.gen, err)
 	}
 	if _, known := r.accepted.At(e.Pos.Lane); !known && r.accepted.Len() == position.LanesMax {

@@ -52,9 +52,12 @@ const HeaderBytes = 32
 func (e Entry) Size() int { return HeaderBytes + len(e.Payload) }
 
 // Put writes e as record number seq of generation gen into b, which must have e.Size() bytes, with a check of all of it.
-func (e *Entry) Put(b []byte, gen fence.Epoch, seq uint64) { e.put(b, stampOf(gen), seq, CheckAll) }
+func (e *Entry) Put(b []byte, gen fence.Epoch, seq uint64) {
+	s := stampOf(gen)
+	e.put(b, &s, seq, CheckAll)
+}
 
-func (e *Entry) put(b []byte, s stamp, seq uint64, check Check) {
+func (e *Entry) put(b []byte, s *stamp, seq uint64, check Check) {
 	_ = b[:HeaderBytes+len(e.Payload)]
 	binary.LittleEndian.PutUint32(b[4:], uint32(seq))
 	binary.LittleEndian.PutUint32(b[8:], uint32(e.Pos.Lane))
@@ -66,7 +69,7 @@ func (e *Entry) put(b []byte, s stamp, seq uint64, check Check) {
 }
 
 // decode reads and verifies record number seq of the generation that s is of. Its payload aliases b.
-func (e *Entry) decode(b []byte, s stamp, seq uint64) error {
+func (e *Entry) decode(b []byte, s *stamp, seq uint64) error {
 	if len(b) < HeaderBytes || binary.LittleEndian.Uint32(b[4:]) != uint32(seq) {
 		return misplaced(b, seq)
 	}

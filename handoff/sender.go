@@ -131,7 +131,7 @@ func (s *Sender) Next() (e *Entry, seq uint64) {
 }
 
 // Write writes what Next returned into b, which must have its size.
-func (s *Sender) Write(b []byte, e *Entry, seq uint64) { e.put(b, s.stamp, seq, s.check) }
+func (s *Sender) Write(b []byte, e *Entry, seq uint64) { e.put(b, &s.stamp, seq, s.check) }
 
 // Sent says that the entry of the last Next is in the ring.
 func (s *Sender) Sent() { s.next++; s.seq++ }

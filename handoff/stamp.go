@@ -23,8 +23,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // stamp computes the checks of one generation's records.
 type stamp struct {
-	crc  uint32 // of the generation
-	seed uint64
+	crc    uint32 // of the generation
+	seed   uint64
+	number [8]byte // a record's, for crc32, which lets its argument escape
 }
 
 func stampOf(gen fence.Epoch) stamp {
@@ -33,18 +34,17 @@ func stampOf(gen fence.Epoch) stamp {
 }
 
 // sum returns the check of the record b with the number seq.
-func (s stamp) sum(b []byte, seq uint64, check Check) uint32 {
+func (s *stamp) sum(b []byte, seq uint64, check Check) uint32 {
 	if check == CheckHeader {
 		return s.fold(b, seq)
 	}
-	var number [8]byte
-	binary.LittleEndian.PutUint64(number[:], seq)
-	return crc32.Update(crc32.Update(s.crc, castagnoli, number[:]), castagnoli, b[4:])
+	binary.LittleEndian.PutUint64(s.number[:], seq)
+	return crc32.Update(crc32.Update(s.crc, castagnoli, s.number[:]), castagnoli, b[4:])
 }
 
 // fold is a sum of the words, each times an odd number of its own: it costs less than a CRC, and no change of one word leaves
 // the sum as it is.
-func (s stamp) fold(b []byte, seq uint64) uint32 {
+func (s *stamp) fold(b []byte, seq uint64) uint32 {
 	_ = b[HeaderBytes-1]
 	h := s.seed + seq*0xD6E8FEB86659FD93 + uint64(len(b))*0xA0761D6478BD642F +
 		binary.LittleEndian.Uint64(b[8:])*0xE7037ED1A0B428DB +

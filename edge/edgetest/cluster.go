@@ -3,6 +3,7 @@ package edgetest
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
@@ -22,17 +23,25 @@ type Cluster struct {
 	sessions map[lease.SessionID]chan struct{} // open ones; closed when the session ends
 	changed  chan struct{}                     // closed and replaced at each revision
 	nodes    int                               // arenas take turns on this many nodes
+	arena    func(fabric.Config) (fabric.Arena, error)
 }
 
 // ring is an arena and what has happened to the way to it.
 type ring struct {
 	arena fabric.Arena
 	lost  chan struct{} // closed: nobody reaches it any more
+	cut   atomic.Bool   // lost is closed
 }
 
-// New returns an empty cluster of three nodes.
+// New returns an empty cluster of three nodes, with rings in Go memory.
 func New() *Cluster {
+	return NewOn(func(c fabric.Config) (fabric.Arena, error) { return inproc.New(c) })
+}
+
+// NewOn is New with rings made by arena.
+func NewOn(arena func(fabric.Config) (fabric.Arena, error)) *Cluster {
 	return &Cluster{
+		arena: arena,
 		edges: map[string]api.Edge{}, top: map[string]fence.Epoch{}, rings: map[locator.ArenaID]*ring{},
 		sessions: map[lease.SessionID]chan struct{}{}, changed: make(chan struct{}), nodes: 3,
 	}
@@ -83,6 +92,7 @@ func (r *ring) lose() {
 	select {
 	case <-r.lost:
 	default:
+		r.cut.Store(true)
 		close(r.lost)
 		r.arena.Seal(fabric.ErrSealed) // wakes whoever waits on it
 	}
@@ -158,7 +168,7 @@ func (c *Cluster) renew(rec api.Edge, e api.EdgeChange, req api.ChangeRequest) (
 		rec.Capacity = e.Capacity
 	}
 	id := lease.NewID().Arena()
-	arena, err := inproc.New(fabric.Config{Arena: id, Edge: e.Name, Generation: gen, Capacity: int(rec.Capacity)})
+	arena, err := c.arena(fabric.Config{Arena: id, Edge: e.Name, Generation: gen, Capacity: int(rec.Capacity)})
 	if err != nil {
 		return rec, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}

@@ -3,6 +3,7 @@ package edgetest
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/grafnode/grafnode/fabric"
 )
@@ -12,19 +13,21 @@ type side struct {
 	ring   *ring
 	once   sync.Once
 	broken chan struct{}
+	cut    atomic.Bool // broken is closed
 }
 
-func (s *side) sever() { s.once.Do(func() { close(s.broken) }) }
+func (s *side) sever() {
+	s.once.Do(func() {
+		s.cut.Store(true)
+		close(s.broken)
+	})
+}
 
 func (s *side) err() error {
-	select {
-	case <-s.broken:
+	if s.cut.Load() || s.ring.cut.Load() {
 		return fabric.ErrDisconnected
-	case <-s.ring.lost:
-		return fabric.ErrDisconnected
-	default:
-		return nil
 	}
+	return nil
 }
 
 // wait runs a ring's Wait until the side is lost.
@@ -76,6 +79,12 @@ func (p *producer) Begin() (*fabric.Batch, error) {
 	}
 	b := fabric.MakeBatch(p)
 	return &b, nil
+}
+
+// Hold implements fabric.Holder.
+func (p *producer) Hold() bool {
+	h, ok := p.Producer.(fabric.Holder)
+	return ok && p.err() == nil && h.Hold()
 }
 
 func (p *producer) Flush() error {

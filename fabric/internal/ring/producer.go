@@ -282,7 +282,10 @@ func (p *Producer) Hold() bool {
 	}
 	defer p.exit()
 	peer := p.peer.Load()
-	if peer == nil {
+	switch {
+	case p.published == p.batch.At:
+		return true // there is nothing to hold
+	case peer == nil:
 		return false
 	}
 	held := p.published + 1

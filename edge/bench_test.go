@@ -1,0 +1,134 @@
+package edge_test
+
+import (
+	"context"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/edge/edgetest"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/inproc"
+	"github.com/grafnode/grafnode/fabric/shm"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/position"
+)
+
+// world is a cluster whose rings nothing stands before: edgetest's own can be lost, which costs a look for each record.
+type world struct {
+	*edgetest.Cluster
+	mu     sync.Mutex
+	arenas map[locator.ArenaID]fabric.Arena
+}
+
+type process struct {
+	*edgetest.Client
+	w *world
+}
+
+func newWorld(make func(fabric.Config) (fabric.Arena, error)) *world {
+	w := &world{arenas: map[locator.ArenaID]fabric.Arena{}}
+	w.Cluster = edgetest.NewOn(func(c fabric.Config) (fabric.Arena, error) {
+		a, err := make(c)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.arenas[c.Arena] = a
+		return a, err
+	})
+	return w
+}
+
+func (w *world) process(name string) *process { return &process{w.Client(name), w} }
+
+func (w *world) arena(e api.Edge) fabric.Arena {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.arenas[e.Locator.Arena]
+}
+
+func (p *process) AttachProducer(_ context.Context, e api.Edge) (fabric.Producer, error) {
+	return p.w.arena(e).Producer()
+}
+
+func (p *process) AttachConsumer(_ context.Context, e api.Edge) (fabric.Consumer, error) {
+	return p.w.arena(e).Consumer()
+}
+
+func inprocRing(c fabric.Config) (fabric.Arena, error) { return inproc.New(c) }
+func shmRing(c fabric.Config) (fabric.Arena, error)    { return shm.New(c) }
+
+// ends opens both ends of an edge.
+func ends[T any](tb testing.TB, make func(fabric.Config) (fabric.Arena, error), opts ...edge.Option) (*edge.Producer[T], *edge.Consumer[T]) {
+	w := newWorld(make)
+	tb.Cleanup(w.Close)
+	p, err := edge.Produce[T](tb.Context(), w.process("up"), "e", opts...)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { p.Close(canceled()) })
+	c, err := edge.Consume[T](tb.Context(), w.process("down"), "e", opts...)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { c.Close(canceled()) })
+	return p, c
+}
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// ackEvery is how many items a consumer acknowledges at once.
+const ackEvery = 64
+
+// BenchmarkOneWay pushes in one goroutine and pops in another, item by item. cpu-ns/op is what both take together: it says more
+// than the time where other work has the cores.
+func BenchmarkOneWay(b *testing.B) {
+	rings := map[string]func(fabric.Config) (fabric.Arena, error){"inproc": inprocRing}
+	if runtime.GOOS == "linux" {
+		rings["shm"] = shmRing
+	}
+	for name, ring := range rings {
+		for _, n := range []int{64, 1 << 10, 16 << 10} {
+			size := "/" + strconv.Itoa(n) + "B"
+			b.Run(name+size+"/bytes", func(b *testing.B) { oneWay(b, ring, make([]byte, n)) })
+			b.Run(name+size+"/bytes/unchecked", func(b *testing.B) { oneWay(b, ring, make([]byte, n), edge.Unchecked()) })
+		}
+	}
+}
+
+func oneWay[T any](b *testing.B, ring func(fabric.Config) (fabric.Arena, error), v T, opts ...edge.Option) {
+	p, c := ends[T](b, ring, opts...)
+	ctx := b.Context()
+	pushed := make(chan error, 1)
+	b.ReportAllocs()
+	b.ResetTimer()
+	began := cpu()
+	go func() {
+		var err error
+		for i := 1; i <= b.N && err == nil; i++ {
+			err = p.Push(ctx, position.Position{Offset: uint64(i)}, v)
+		}
+		pushed <- err
+	}()
+	for i := 1; i <= b.N; i++ {
+		m, err := c.Pop(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if i%ackEvery == 0 || i == b.N {
+			if err := c.Ack(m.Pos); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	require.NoError(b, <-pushed)
+	b.ReportMetric(float64((cpu()-began).Nanoseconds())/float64(b.N), "cpu-ns/op")
+}
