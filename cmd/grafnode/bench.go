@@ -1,14 +1,10 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/grafnode/grafnode/internal/benchmark"
 	"github.com/grafnode/grafnode/internal/benchmark/load"
-	"github.com/grafnode/grafnode/internal/benchmark/ring"
-	"github.com/grafnode/grafnode/internal/proc"
 )
 
 func newBench() *cobra.Command {
@@ -18,7 +14,7 @@ func newBench() *cobra.Command {
 		Args:  unknownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchRing(), newBenchRegistry())
+	cmd.AddCommand(newBenchRing(), newBenchWire(), newBenchRegistry())
 	return cmd
 }
 
@@ -31,18 +27,6 @@ func newBenchLoad() *cobra.Command {
 		DisableFlagParsing: true, // load has flags of its own, the same for all sides
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return load.Main(cmd.Context(), args, benchmark.LoadOutput(cmd.OutOrStdout()), benchmark.OpenTarget)
-		},
-	}
-}
-
-// newBenchRingParty returns the hidden verb with which bench ring starts the two sides of a measurement.
-func newBenchRingParty() *cobra.Command {
-	return &cobra.Command{
-		Use:    ring.Verb + " TASK",
-		Short:  "Be one side of a benchmark",
-		Hidden: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return ring.Main(cmd.Context(), args, os.NewFile(proc.PipeFD, "pipe"))
 		},
 	}
 }

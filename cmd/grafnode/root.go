@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grafnode/grafnode/demo"
+	"github.com/grafnode/grafnode/internal/benchmark/ring"
+	"github.com/grafnode/grafnode/internal/benchmark/wire"
 	"github.com/grafnode/grafnode/node"
 )
 
@@ -98,7 +100,7 @@ Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health
 		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newAgent(), newEdge(), newLease(), newSession(), newNode(), newOperator(), newStatus(), newVersion(), newBench(), newBenchLoad(), newBenchRingParty(), demo.Command(),
+	root.AddCommand(newAgent(), newEdge(), newLease(), newSession(), newNode(), newOperator(), newStatus(), newVersion(), newBench(), newBenchLoad(), newBenchParty(ring.Verb, ring.Main), newBenchParty(wire.Verb, wire.Main), demo.Command(),
 		demo.StageCommand())
 	root.AddCommand(newMembers("members", "grafnode members"), newLeaseList("leases", "grafnode leases"))
 	return root

@@ -71,6 +71,8 @@ var allowed = map[string][]string{
 	"internal/benchmark/load":  {},
 	"internal/benchmark/flow":  {"edge", "fabric"},
 	"internal/benchmark/party": {"api", "edge", "fabric", "fabric/shm", "internal/..."},
+	"internal/benchmark/suite": {"fabric", "internal/..."},
+	"internal/benchmark/wire":  {"api", "fabric", "fabric/shm", "fabric/tcp", "internal/..."},
 	"internal/benchmark/ring":  {"edge", "fabric", "internal/..."},
 }
 

@@ -23,6 +23,7 @@ type Programs struct {
 	RingTail    string // commits by a shared word
 	RingInPlace string // commits by each record's length
 	Futex       string
+	Wire        string // raw TCP, checked, into the ring that commits by a shared word
 }
 
 // Build compiles all programs into dir with $CC, or cc.
@@ -39,7 +40,7 @@ func Build(ctx context.Context, dir string) (Programs, error) {
 	if err := unpack(dir); err != nil {
 		return Programs{}, err
 	}
-	p := Programs{filepath.Join(dir, "ring-tail"), filepath.Join(dir, "ring-inplace"), filepath.Join(dir, "futex")}
+	p := Programs{filepath.Join(dir, "ring-tail"), filepath.Join(dir, "ring-inplace"), filepath.Join(dir, "futex"), filepath.Join(dir, "wire")}
 	for _, b := range []struct {
 		program, source string
 		define          string
@@ -47,6 +48,7 @@ func Build(ctx context.Context, dir string) (Programs, error) {
 		{p.RingTail, "ring.c", "-DINPLACE=0"},
 		{p.RingInPlace, "ring.c", "-DINPLACE=1"},
 		{p.Futex, "futex.c", "-DINPLACE=0"},
+		{p.Wire, "wire.c", "-DINPLACE=0"},
 	} {
 		cmd := exec.CommandContext(ctx, path, "-std=gnu11", "-O2", "-pthread", b.define, "-o", b.program, filepath.Join(dir, b.source))
 		if out, err := cmd.CombinedOutput(); err != nil {

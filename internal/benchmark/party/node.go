@@ -92,6 +92,11 @@ func Hand(ctx context.Context, grants ...Grant) error {
 		}
 	}
 	for _, g := range grants {
+		for _, role := range []fabric.Role{fabric.RoleProducer, fabric.RoleConsumer} { // one may come over the network
+			if err := g.Arena.WaitMapped(ctx, role); err != nil {
+				return err
+			}
+		}
 		peer, err := g.Arena.PeerFile(g.Role)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/benchmark/flow"
 	"github.com/grafnode/grafnode/internal/benchmark/party"
+	"github.com/grafnode/grafnode/internal/benchmark/suite"
 )
 
 // Verb is the hidden verb with which this package starts its own program as a party.
@@ -38,11 +39,11 @@ type Task struct {
 // Main is a party: it does the task in args and writes a flow.Result to out, if it has one.
 func Main(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 1 {
-		return fmt.Errorf("%w: %d arguments", ErrUsage, len(args))
+		return fmt.Errorf("%w: %d arguments", suite.ErrUsage, len(args))
 	}
 	var t Task
 	if err := json.Unmarshal([]byte(args[0]), &t); err != nil {
-		return fmt.Errorf("%w: %w", ErrUsage, err)
+		return fmt.Errorf("%w: %w", suite.ErrUsage, err)
 	}
 	result, err := t.run(ctx)
 	if err != nil || result == (flow.Result{}) {
@@ -92,5 +93,5 @@ func (t Task) do(ctx context.Context, s *party.Sides) (flow.Result, error) {
 		}
 		return flow.Pop(ctx, c, t.Load)
 	}
-	return flow.Result{}, fmt.Errorf("%w: no task %q", ErrUsage, t.Task)
+	return flow.Result{}, fmt.Errorf("%w: no task %q", suite.ErrUsage, t.Task)
 }

@@ -3,7 +3,6 @@ package ring
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/grafnode/grafnode/edge"
@@ -11,25 +10,21 @@ import (
 	"github.com/grafnode/grafnode/internal/benchmark/figures"
 	"github.com/grafnode/grafnode/internal/benchmark/flow"
 	"github.com/grafnode/grafnode/internal/benchmark/party"
+	"github.com/grafnode/grafnode/internal/benchmark/suite"
 	"github.com/grafnode/grafnode/position"
 )
 
+// settleFor is how long a process gets to finish what opening its edges began.
+const settleFor = 2 * time.Second
+
 // idle measures what a process uses whose edges all rest: both sides of each are in it, every consumer waits in Pop.
-func (b *bench) idle(ctx context.Context) (figures.Line, error) {
-	l := flow.Load{Bytes: 64, Batch: 1, Warm: 2 * time.Second, For: 4 * b.c.For}
-	pairs, err := figures.InTurns(b.c.Runs, func() (figures.Figure, error) {
-		r, err := b.rig.Run(ctx, l, []party.Process{b.child("idle", Task{Task: taskIdle, Load: l}, nil)}, nil)
-		f := figures.Figure{Value: 100 * r.CPU / r.Seconds}
-		b.logf("%s\tgrafnode\t%.3f %% of a core\t%s", caseIdle, f.Value, r.Note)
-		return f, err
-	}, nil)
-	if err != nil {
-		return figures.Line{}, err
-	}
-	line := figures.Sum(caseIdle, "", "% of a core", pairs)
-	line.Setting = &figures.Setting{Payload: fmt.Sprintf("%d edges, none moves", idleEdges), Placement: "one process, any core",
-		Waiting: fabric.Balanced.String(), Checks: entry}
-	return line, nil
+func (o *ours) idle(ctx context.Context, c suite.Case) (figures.Figure, error) {
+	l := o.b.Load(c)
+	l.Warm, l.For = settleFor, 4*l.For
+	r, err := o.b.Rig.Run(ctx, l, []party.Process{o.child("idle", Task{Task: taskIdle, Load: l}, nil)}, nil)
+	f := c.Figure(r)
+	o.b.Note(c, o.Name(), f, r.Note)
+	return f, err
 }
 
 // idle is the task: it opens the edges, moves one item over each, lets them rest, and reads its own processor time.

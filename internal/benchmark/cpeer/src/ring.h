@@ -11,7 +11,7 @@ typedef struct {
 	word tail;  // the writer's, bytes ever written; not used in place
 	word head;  // the reader's, bytes ever read
 	word ready[2]; // each side's
-	word32 waits;  // for readers that sleep: 1 while one does
+	word32 waits, full; // 1 while the reader, or the writer, sleeps; of those that do
 } shared;
 
 typedef struct {
@@ -22,7 +22,7 @@ typedef struct {
 	uint64_t freed;     // what the reader's cursor says
 } ring;
 
-static size_t ring_bytes(size_t capacity) { return PAGE + capacity; }
+static inline size_t ring_bytes(size_t capacity) { return PAGE + capacity; }
 
 static ring ring_open(size_t at, size_t capacity) {
 	ring r = {.capacity = capacity};

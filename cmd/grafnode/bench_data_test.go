@@ -88,3 +88,15 @@ func TestBenchRingInterrupted(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 1, cmd.ProcessState.ExitCode())
 }
+
+func TestBenchWire(t *testing.T) {
+	names := map[string]string{}
+	for _, l := range linesOf(t, "wire", "--runs", "1", "--for", "40ms") {
+		names[l.Case] += l.Against
+		require.Positive(t, l.Value, l.Case)
+		require.Positive(t, l.Ratio)
+		require.NotEmpty(t, l.Payload+l.Placement+l.Waiting+l.Checks)
+		require.NotEmpty(t, l.PeerSet)
+	}
+	require.Equal(t, map[string]string{"wire/64B/batched": "tcp", "wire/1KiB": "tcp", "wire/16KiB": "tcp"}, names)
+}
