@@ -301,7 +301,7 @@ func (c *consumer) room(at uint64, n int) ([]byte, error) {
 
 // header looks at how the stretch that comes next begins. It is not checked yet: it says where to put the rest, no more.
 func (c *consumer) header() (uint64, error) {
-	b, err := c.l.in.Peek(fabric.HeaderBytes)
+	b, err := c.l.in.peek(fabric.HeaderBytes)
 	if err != nil {
 		return 0, cut(err)
 	}

@@ -87,7 +87,7 @@ func greet(ctx context.Context, l *link, h Hello) (capacity int, err error) {
 	if err := writeMessage(l.conn, h); err != nil {
 		return 0, err
 	}
-	if capacity, err = readAnswer(l.in); err != nil {
+	if capacity, err = readAnswer(&l.in); err != nil {
 		return 0, err
 	}
 	if !stop() {

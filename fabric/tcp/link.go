@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +29,7 @@ type link struct {
 	silence    time.Duration // of the peer, after which it counts as gone; zero during the handshake
 
 	// Of the goroutine that reads.
-	in   *bufio.Reader // small: what is large is read into its place
+	in   intake
 	to   receiver      // where records go; nil: nobody may send any
 	head [headerBytes]byte
 	note []byte // payloads that are not records
@@ -61,12 +60,9 @@ type receiver interface {
 	room(at uint64, n int) ([]byte, error)
 }
 
-// readBytes is what a link reads at once if it does not know what comes.
-const readBytes = 4 << 10
-
 func newLink(conn net.Conn) *link {
 	l := &link{conn: conn, ended: make(chan struct{})}
-	l.in = bufio.NewReaderSize((*listener)(l), readBytes)
+	l.in.from = (*listener)(l)
 	return l
 }
 
@@ -100,7 +96,7 @@ func (l *link) err() error {
 
 // next returns the next frame, blocking until there is one. Its payload is valid until the next call.
 func (l *link) next() (frame, error) {
-	if _, err := io.ReadFull(l.in, l.head[:]); err != nil {
+	if err := l.in.full(l.head[:]); err != nil {
 		return frame{}, err
 	}
 	n, err := payloadLen(l.head[:])
@@ -114,7 +110,8 @@ func (l *link) next() (frame, error) {
 	if f.payload, err = l.place(f, n); err != nil {
 		return frame{}, err
 	}
-	if _, err := io.ReadFull(l.in, f.payload); err != nil {
+	l.in.long = n >= longBytes
+	if err := l.in.full(f.payload); err != nil {
 		return frame{}, cut(err)
 	}
 	l.yield(n)
@@ -219,6 +216,7 @@ func (l *link) sendLast(k kind, payload []byte) error {
 
 // receive gives frames to handle until the link ends.
 func (l *link) receive(handle func(frame) error) {
+	defer l.in.giveBack()
 	for {
 		f, err := l.next()
 		if err == nil {

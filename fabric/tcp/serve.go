@@ -55,7 +55,7 @@ func receiveHello(ctx context.Context, l *link, r Resolver) (Hello, fabric.Arena
 	if err := l.conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return Hello{}, nil, err
 	}
-	h, err := readHello(l.in)
+	h, err := readHello(&l.in)
 	if err != nil {
 		return h, nil, l.refuse(err)
 	}

@@ -59,6 +59,7 @@ func (s *session) run(ctx context.Context) error {
 
 // receive takes in what the remote side says. It returns nil once that has detached, else why the session is over.
 func (s *session) receive() error {
+	defer s.l.in.giveBack()
 	for s.lost.Load() == nil {
 		f, err := s.l.next()
 		switch {
@@ -76,7 +77,7 @@ func (s *session) receive() error {
 		}
 	}
 	// Nothing that the remote side says counts any more, but it must be read: see link.depart. lose bounds it.
-	_, _ = io.Copy(io.Discard, s.l.in)
+	_, _ = io.Copy(io.Discard, &s.l.in)
 	return *s.lost.Load()
 }
 
