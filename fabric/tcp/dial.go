@@ -3,8 +3,10 @@ package tcp
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -17,10 +19,15 @@ import (
 type Attach struct {
 	Address string // host:port of the one TCP port of the ring's node
 	Hello
+	// Timeout bounds how long the node may take to answer, though it shows life; default AttachTimeoutDefault. One that shows none is
+	// given up after three heartbeats, as afterwards.
+	Timeout time.Duration
+	// TLS, if not nil, makes the connection one of TLS 1.3. An empty ServerName means Address's host.
+	TLS *tls.Config
 }
 
-// attachTimeout bounds how long a node may take to answer a Hello: longer than Serve lets its Resolver take.
-const attachTimeout = resolveTimeout + 5*time.Second
+// AttachTimeoutDefault is longer than an owner lets its Resolver take.
+const AttachTimeoutDefault = resolveTimeout + 5*time.Second
 
 // DialProducer attaches the writing side of a ring on another node. It blocks until the node has answered or ctx ends, which
 // has no bearing on the Producer afterwards. An error for which fabric.Lost reports true means that this ring will never do;
@@ -65,14 +72,39 @@ func dial(ctx context.Context, a Attach) (*link, int, error) {
 }
 
 func connect(ctx context.Context, a Attach) (*link, int, error) {
-	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.Timeout, AttachTimeoutDefault))
 	defer cancel()
-	conn, err := tcpconn.Dial(ctx, a.Address, api.PrefaceData)
+	ctx, silent := context.WithCancelCause(ctx)
+	defer silent(nil)
+	silence := silentBeats * a.Heartbeat
+	quiet := time.AfterFunc(silence, func() {
+		silent(fmt.Errorf("%w: no word for %v while attaching", fabric.ErrDisconnected, silence))
+	})
+	defer quiet.Stop()
+	alive := func() { quiet.Reset(silence) }
+	l, capacity, err := attach(ctx, a, alive)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return nil, 0, cause
+	}
+	return l, capacity, err
+}
+
+// attach connects and greets. It calls alive whenever the node has shown life.
+func attach(ctx context.Context, a Attach, alive func()) (*link, int, error) {
+	raw, err := tcpconn.Dial(ctx, a.Address, api.PrefaceData)
 	if err != nil {
 		return nil, 0, err
 	}
+	alive()
+	conn := raw
+	if a.TLS != nil {
+		if conn, err = secure(ctx, raw, named(a.TLS, a.Address), tls.Client); err != nil {
+			return nil, 0, errors.Join(err, raw.Close())
+		}
+		alive()
+	}
 	l := newLink(conn)
-	capacity, err := greet(ctx, l, a.Hello)
+	capacity, err := greet(ctx, l, a.Hello, alive)
 	if err != nil {
 		return nil, 0, errors.Join(err, conn.Close())
 	}
@@ -81,13 +113,26 @@ func connect(ctx context.Context, a Attach) (*link, int, error) {
 	return l, capacity, nil
 }
 
-func greet(ctx context.Context, l *link, h Hello) (capacity int, err error) {
+// named returns c with a server's name.
+func named(c *tls.Config, address string) *tls.Config {
+	if c.ServerName != "" {
+		return c
+	}
+	c = c.Clone()
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		c.ServerName = host
+	}
+	return c
+}
+
+func greet(ctx context.Context, l *link, h Hello, alive func()) (capacity int, err error) {
 	// What blocks here ends with ctx, by a deadline in the past.
 	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
 	if err := writeMessage(l.conn, h); err != nil {
 		return 0, err
 	}
-	if capacity, err = readAnswer(&l.in); err != nil {
+	if capacity, err = readAnswer(&l.in, alive); err != nil {
 		return 0, err
 	}
 	if !stop() {

@@ -316,3 +316,46 @@ func TestResolversErrorsKeepTheirKind(t *testing.T) {
 		require.True(t, fabric.Lost(err), "%v", err)
 	}
 }
+
+// A node whose packets vanish is given up after three heartbeats, however far attaching has come.
+func TestAttachingIntoABlackHole(t *testing.T) {
+	o := newOwner(t)
+	proxy := faultnet.Start(t, o.listener.Addr().String())
+	for _, way := range []faultnet.Direction{faultnet.Up, faultnet.Down} {
+		proxy.BlackHole(way)
+		a := o.attach(proxy.Addr())
+		a.Heartbeat = 50 * time.Millisecond
+		began := time.Now()
+		_, err := tcp.DialProducer(t.Context(), a)
+		require.ErrorIs(t, err, fabric.ErrDisconnected)
+		require.ErrorContains(t, err, "no word for 150ms")
+		require.Less(t, time.Since(began), tcp.AttachTimeoutDefault)
+	}
+}
+
+// slow takes its time.
+type slow struct{ *owner }
+
+func (s slow) Resolve(ctx context.Context, h tcp.Hello) (fabric.Arena, error) {
+	select {
+	case <-time.After(8 * h.Heartbeat): // longer than any silence is borne
+		return s.owner.Resolve(ctx, h)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// A node that is slow to answer, and says so, is waited for, as long as Attach.Timeout says.
+func TestAttachingTakesTime(t *testing.T) {
+	arena, err := inproc.New(fabrictest.Config(fabric.CapacityMin))
+	require.NoError(t, err)
+	o := serve(t, arena, slow{&owner{arena: arena}})
+	a := o.attach(o.listener.Addr().String())
+	a.Heartbeat = 50 * time.Millisecond
+	p, err := tcp.DialProducer(t.Context(), a)
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+	a.Timeout = 4 * a.Heartbeat
+	_, err = tcp.DialConsumer(t.Context(), a)
+	require.ErrorIs(t, err, fabric.ErrDisconnected)
+}

@@ -64,7 +64,8 @@ type answer struct {
 	Error    *api.Error `json:"error,omitempty"`
 }
 
-// The messages of the handshake are a 4-byte little-endian length and JSON of that length.
+// The messages of the handshake are a 4-byte little-endian length and JSON of that length. An owner that needs time for its answer
+// sends empty ones before it, so that it is not taken for dead.
 const (
 	helloMax  = 4 << 10
 	answerMax = refusalMax + 64
@@ -112,11 +113,15 @@ func readHello(r io.Reader) (Hello, error) {
 	return h, nil
 }
 
-// readAnswer returns the ring's capacity. An error for which fabric.Lost reports false is the connection's, not the owner's word.
-func readAnswer(r io.Reader) (capacity int, err error) {
-	body, err := readMessage(r, answerMax)
-	if err != nil {
-		return 0, fmt.Errorf("answer: %w", err)
+// readAnswer returns the ring's capacity. It calls alive when the owner says that it is still at it. An error for which fabric.Lost
+// reports false is the connection's, not the owner's word.
+func readAnswer(r io.Reader, alive func()) (capacity int, err error) {
+	var body []byte
+	for len(body) == 0 {
+		if body, err = readMessage(r, answerMax); err != nil {
+			return 0, fmt.Errorf("answer: %w", err)
+		}
+		alive()
 	}
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {

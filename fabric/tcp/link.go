@@ -10,10 +10,12 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/internal/tcpconn"
 )
 
 // errDeparted is a link's end when its own user closed it.
@@ -30,7 +32,7 @@ type link struct {
 
 	// Of the goroutine that reads.
 	in   intake
-	to   receiver      // where records go; nil: nobody may send any
+	to   receiver // where records go; nil: nobody may send any
 	head [headerBytes]byte
 	note []byte // payloads that are not records
 	turn int    // bytes read since others had theirs
@@ -71,6 +73,13 @@ func (l *link) attach(h Hello) {
 	l.generation, l.beatEvery = h.Generation, h.Heartbeat
 	l.silence = silentBeats * h.Heartbeat
 	l.expect(l.silence)
+	conn := l.conn
+	if s, ok := conn.(*secured); ok {
+		conn = s.corked.Conn
+	}
+	if c, ok := conn.(syscall.Conn); ok {
+		_ = tcpconn.SetUserTimeout(c, l.silence) // without it the kernel has another patience than this link, and the shorter one counts
+	}
 }
 
 // fail ends the link for the reason err, unless it has ended already, and returns the reason that stands.
@@ -168,12 +177,13 @@ func (l *link) writeRecords(at uint64, stretch []byte) error {
 		return errDeparted
 	}
 	l.spoke.Store(true)
+	if s, ok := l.conn.(*secured); ok {
+		return l.wrote(s.writeFrame(l.small, stretch))
+	}
 	l.pair = [2][]byte{l.small, stretch}
 	l.bufs = l.pair[:]
-	if _, err := l.bufs.WriteTo(l.conn); err != nil {
-		return l.fail(disconnected(err))
-	}
-	return nil
+	_, err := l.bufs.WriteTo(l.conn)
+	return l.wrote(err)
 }
 
 func (l *link) writeLocked(b []byte) error {
@@ -181,10 +191,19 @@ func (l *link) writeLocked(b []byte) error {
 		return errDeparted
 	}
 	l.spoke.Store(true)
-	if _, err := l.conn.Write(b); err != nil {
-		return l.fail(disconnected(err))
+	if s, ok := l.conn.(*secured); ok {
+		return l.wrote(s.writeFrame(b))
 	}
-	return nil
+	_, err := l.conn.Write(b)
+	return l.wrote(err)
+}
+
+// wrote ends the link if writing failed.
+func (l *link) wrote(err error) error {
+	if err == nil {
+		return nil
+	}
+	return l.fail(disconnected(err))
 }
 
 // send sends one frame with a short payload.

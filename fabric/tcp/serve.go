@@ -2,9 +2,11 @@ package tcp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/grafnode/grafnode/fabric"
@@ -23,20 +25,26 @@ type Resolver interface {
 	Resolve(ctx context.Context, h Hello) (fabric.Arena, error)
 }
 
+// Server is how an owner serves.
+type Server struct {
+	Resolver Resolver
+	// TLS, if not nil, is what connections must speak: TLS 1.3, right after the preface.
+	TLS *tls.Config
+}
+
+// Serve is Server.Serve without TLS.
+func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
+	return Server{Resolver: r}.Serve(ctx, conn)
+}
+
 // Serve attaches the remote side at the other end of conn, from which the preface has been read, to a ring of this process,
 // and carries its records and notes until it detaches, the ring is lost, the connection breaks, or ctx ends. It opens the side
 // of the ring and closes it when it returns, and closes conn. It returns nil if the remote side detached in good order, else
 // why it ended; the remote side knows as much. Serve uses two goroutines besides the caller's and 16 KiB at most, whatever the
-// other end sends.
-func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
-	l := newLink(conn)
-	h, arena, err := receiveHello(ctx, l, r)
-	if err != nil {
-		err = l.fail(err) // or why ctx ended, which came before
-	} else {
-		err = serveSide(ctx, l, h, arena)
-	}
-	if closing := conn.Close(); err == nil && !errors.Is(closing, net.ErrClosed) {
+// other end sends, and a share of the large buffers of the process; TLS takes about 50 KiB more.
+func (s Server) Serve(ctx context.Context, conn net.Conn) error {
+	l, h, err := s.serve(ctx, conn)
+	if closing := l.conn.Close(); err == nil && !errors.Is(closing, net.ErrClosed) {
 		err = closing
 	}
 	switch {
@@ -46,6 +54,24 @@ func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
 		return fmt.Errorf("data connection from %s: %w", conn.RemoteAddr(), err)
 	}
 	return fmt.Errorf("data connection from %s: %s: %w", conn.RemoteAddr(), h.side(), err)
+}
+
+func (s Server) serve(ctx context.Context, conn net.Conn) (*link, Hello, error) {
+	l := newLink(conn)
+	if s.TLS != nil {
+		ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+		defer cancel()
+		conn, err := secure(ctx, conn, s.TLS, tls.Server)
+		if err != nil {
+			return l, Hello{}, err
+		}
+		l = newLink(conn)
+	}
+	h, arena, err := receiveHello(ctx, l, s.Resolver)
+	if err != nil {
+		return l, h, l.fail(err) // or why ctx ended, which came before
+	}
+	return l, h, serveSide(ctx, l, h, arena)
 }
 
 // receiveHello reads who is there and asks r for the ring. If it fails the other end has been told.
@@ -59,9 +85,7 @@ func receiveHello(ctx context.Context, l *link, r Resolver) (Hello, fabric.Arena
 	if err != nil {
 		return h, nil, l.refuse(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	arena, err := r.Resolve(ctx, h)
+	arena, err := l.resolve(ctx, h, r)
 	if err != nil {
 		return h, nil, l.refuse(err)
 	}
@@ -69,6 +93,34 @@ func receiveHello(ctx context.Context, l *link, r Resolver) (Hello, fabric.Arena
 		return h, nil, l.refuse(fmt.Errorf("arena %s is of edge %s, generation %d: %w", c.Arena, c.Edge, c.Generation, fabric.ErrSealed))
 	}
 	return h, arena, nil
+}
+
+// resolve asks r for the ring, and shows life meanwhile.
+func (l *link) resolve(ctx context.Context, h Hello, r Resolver) (fabric.Arena, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	var showing sync.WaitGroup
+	defer showing.Wait()
+	done := make(chan struct{})
+	defer close(done)
+	showing.Go(func() {
+		ticker := time.NewTicker(h.Heartbeat)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+			}
+			if l.conn.SetWriteDeadline(time.Now().Add(h.Heartbeat)) != nil {
+				return
+			}
+			if _, err := l.conn.Write(make([]byte, 4)); err != nil { // an empty message
+				return
+			}
+		}
+	})
+	return r.Resolve(ctx, h)
 }
 
 // refuse answers a Hello with err, and returns err.

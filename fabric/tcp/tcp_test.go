@@ -2,10 +2,12 @@ package tcp_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -36,11 +38,21 @@ func (o *owner) Resolve(_ context.Context, h tcp.Hello) (fabric.Arena, error) {
 // serve starts an owner of arena, which stops when the test ends. r is asked for the arena; nil: the owner itself.
 func serve(t testing.TB, arena fabric.Arena, r tcp.Resolver) *owner {
 	t.Helper()
+	return serveWith(t, arena, tcp.Server{Resolver: r})
+}
+
+func serveTLS(t testing.TB, arena fabric.Arena, c *tls.Config) *owner {
+	t.Helper()
+	return serveWith(t, arena, tcp.Server{TLS: c})
+}
+
+func serveWith(t testing.TB, arena fabric.Arena, s tcp.Server) *owner {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	o := &owner{arena: arena, listener: l, ended: make(chan error, 64)}
-	if r == nil {
-		r = o
+	if s.Resolver == nil {
+		s.Resolver = o
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var tasks sync.WaitGroup
@@ -55,7 +67,7 @@ func serve(t testing.TB, arena fabric.Arena, r tcp.Resolver) *owner {
 					_ = conn.Close()
 					return
 				}
-				o.ended <- tcp.Serve(ctx, conn, r)
+				o.ended <- s.Serve(ctx, conn)
 			})
 		}
 	})
@@ -74,12 +86,20 @@ func (o *owner) attach(address string) tcp.Attach {
 	}}
 }
 
+// suiteHeartbeat is so long that a process which is kept from running while others test is not taken for dead. Tests of silence
+// have shorter ones, and bear being late.
+const suiteHeartbeat = 10 * time.Second
+
 func (o *owner) producer(t testing.TB) (fabric.Producer, error) {
-	return tcp.DialProducer(t.Context(), o.attach(o.listener.Addr().String()))
+	a := o.attach(o.listener.Addr().String())
+	a.Heartbeat = suiteHeartbeat
+	return tcp.DialProducer(t.Context(), a)
 }
 
 func (o *owner) consumer(t testing.TB) (fabric.Consumer, error) {
-	return tcp.DialConsumer(t.Context(), o.attach(o.listener.Addr().String()))
+	a := o.attach(o.listener.Addr().String())
+	a.Heartbeat = suiteHeartbeat
+	return tcp.DialConsumer(t.Context(), a)
 }
 
 // over returns the factory of rings of newArena, of which the sides named are attached over TCP.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/grafnode/grafnode/internal/detour"
@@ -41,6 +42,10 @@ func begin(ctx context.Context, conn *net.TCPConn, preface string) error {
 	}
 	return context.Cause(ctx)
 }
+
+// SetUserTimeout is for a connection whose users agree on how long the peer may be silent: its kernel is to be as patient, on sent
+// data and on probes of an idle connection.
+func SetUserTimeout(conn syscall.Conn, d time.Duration) error { return setUserTimeout(conn, d) }
 
 // Tune makes the kernel notice a dead peer on conn. (No delay of small writes is Go's default.)
 func Tune(conn *net.TCPConn) error {

@@ -1,13 +1,13 @@
 package tcpconn
 
 import (
-	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-func setUserTimeout(conn *net.TCPConn, d time.Duration) error {
+func setUserTimeout(conn syscall.Conn, d time.Duration) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err

@@ -3,9 +3,9 @@
 package tcpconn
 
 import (
-	"net"
+	"syscall"
 	"time"
 )
 
 // setUserTimeout does nothing: only Linux has the option. Keepalive and heartbeats remain.
-func setUserTimeout(*net.TCPConn, time.Duration) error { return nil }
+func setUserTimeout(syscall.Conn, time.Duration) error { return nil }
