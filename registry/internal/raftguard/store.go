@@ -26,14 +26,14 @@ type StoreConfig struct {
 	Dir   string // made if it is missing
 	Kind  Kind
 	Stall time.Duration // how long a write may take
-	// Fatal is called, at most once and from any goroutine, when a write fails or takes too long, or an entry is not read as it was
-	// written. It should end the process. Every write afterwards returns the same error.
+	// Fatal is called, at most once and from any goroutine, when a write fails or takes too long, an entry is not read as it was
+	// written, or the log would get a gap. It should end the process. Every write afterwards returns the same error.
 	Fatal  func(error)
 	Logger *slog.Logger // nil: slog.Default()
 }
 
-// Store is Raft's log, its snapshots and its vote. Every write is on the disk when it returns, every entry that is read is what was written, and
-// the first failure is the last thing that happens.
+// Store is Raft's log, its snapshots and its vote. Every write is on the disk when it returns, every entry that is read is what was
+// written, and the first failure is the last thing that happens.
 type Store struct {
 	watchdog
 	kind   Kind
