@@ -6,7 +6,6 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/watchstream"
-	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
 
@@ -130,17 +129,17 @@ func changesOf(before, after *State, e Entry, changed []Change) []*watchstream.C
 	return all
 }
 
-// record returns the record that c names, as it is in s.
+// record returns the record that c names, as it is in s: itself, not a copy, since each change of an edge asks for six.
 func (s *State) record(c Change) (shown, bool) {
-	switch c.Kind {
+	switch key := text(c.Key); c.Kind {
 	case api.RecordEdge:
-		return s.Edge(c.Key)
+		return s.edges.get(key)
 	case api.RecordNode:
-		return s.Node(locator.NodeID(c.Key))
+		return s.nodes.get(key)
 	case api.RecordLease:
-		return s.Lease(lease.ID(c.Key))
+		return s.leases.get(key)
 	default:
-		return s.Session(lease.SessionID(c.Key))
+		return s.sessions.get(key)
 	}
 }
 
