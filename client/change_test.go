@@ -176,6 +176,7 @@ func TestAConflictIsNotTheOutcomeOfAnEarlierCopy(t *testing.T) {
 		"carried out, ended":  {[]func(http.ResponseWriter){hangUp, kind(api.KindSession)}, []api.Change{expected, own, other}, 5, true},
 		"somebody was faster": {[]func(http.ResponseWriter){hangUp, kind(api.KindConflict)}, []api.Change{expected, other}, 5, false},
 		"nobody was":          {[]func(http.ResponseWriter){hangUp, kind(api.KindSession)}, []api.Change{expected}, 5, false},
+		"another edge's":      {[]func(http.ResponseWriter){hangUp, kind(api.KindConflict)}, []api.Change{expected}, 5, true}, // which may be deleted
 		"too long ago":        {[]func(http.ResponseWriter){hangUp, kind(api.KindConflict)}, []api.Change{other}, 5, true},
 		"another created it":  {[]func(http.ResponseWriter){hangUp, kind(api.KindConflict)}, []api.Change{{Reason: api.ReasonCreated, Actor: "x"}}, 0, true},
 	} {

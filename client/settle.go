@@ -20,7 +20,7 @@ func (c *Client) settle(ctx context.Context, r api.ChangeRequest, refusal error)
 			continue // another of its edges may know
 		}
 		switch verdict, at := settle.Judge(past, settle.Change{
-			Expect: edge.Expect, Session: r.Session, Reason: r.Reason, Detail: r.Detail, Pending: errors.Is(refusal, errOwnClock),
+			Expect: edge.Expect, Session: r.Session, Reason: r.Reason, Detail: r.Detail, Pending: pending(refusal),
 		}); verdict {
 		case settle.Carried:
 			return fmt.Errorf("it was carried out at revision %d, and its edges have changed since: %w: %w", at, api.ErrUnknown, refusal)
@@ -35,6 +35,12 @@ func (c *Client) settle(ctx context.Context, r api.ChangeRequest, refusal error)
 // errOwnClock says that it was this process's clock that ended a session. The registry need not have ended it yet, and may still carry
 // out what was sent before.
 var errOwnClock = errors.New("by this process's clock")
+
+// pending reports whether the registry may yet carry out a copy that comes late, for all that it has refused another: it never does for
+// a session that it knows to be over, but what was a conflict may be none when the edge in the way is deleted.
+func pending(refusal error) bool {
+	return !errors.Is(refusal, api.ErrSessionLost) || errors.Is(refusal, errOwnClock)
+}
 
 // doubtful reports whether a refusal may be the answer to a copy that came after one that was carried out.
 func doubtful(err error) bool {

@@ -124,7 +124,7 @@ func (s *stage) finish(o *op, a answer) {
 	s.doing = nil
 	s.w.judge.answered(o, a)
 	if o.tries > 1 && len(o.change.Edges) > 0 && doubtful(a.err) {
-		s.settle(o, 0)
+		s.settle(o, a.err, 0)
 		return
 	}
 	switch {

@@ -13,7 +13,7 @@ func doubtful(err error) bool {
 }
 
 // settle finds out from the histories of a change's edges, from that of its nth on, what became of it, as client.Change does.
-func (s *stage) settle(o *op, nth int) {
+func (s *stage) settle(o *op, refusal error, nth int) {
 	s.doing = &op{what: "settle"} // nobody waits for other copies' answers any more
 	if nth == len(o.change.Edges) {
 		s.settled(o, settle.Open, 0)
@@ -26,10 +26,12 @@ func (s *stage) settle(o *op, nth int) {
 	}, func(a answer) {
 		verdict, at := settle.Open, api.Revision(0)
 		if a.err == nil {
-			verdict, at = settle.Judge(a.past, settle.Change{Expect: edge.Expect, Session: o.session, Reason: o.change.Reason})
+			verdict, at = settle.Judge(a.past, settle.Change{
+				Expect: edge.Expect, Session: o.session, Reason: o.change.Reason, Pending: !errors.Is(refusal, api.ErrSessionLost),
+			})
 		}
 		if verdict == settle.Open {
-			s.settle(o, nth+1)
+			s.settle(o, refusal, nth+1)
 			return
 		}
 		s.settled(o, verdict, at)
