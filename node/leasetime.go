@@ -9,6 +9,7 @@ import (
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // leaseTime ties the keeper of lease time to the registry: what the keeper wants in the log, and what the log did.
@@ -41,7 +42,7 @@ func (t *leaseTime) ProposeExpire(ctx context.Context, term uint64, seen []lease
 
 // propose returns nil for a refusal by the state machine: the entry is in the log and did nothing, which is what its
 // conditions are for.
-func (t *leaseTime) propose(ctx context.Context, c registry.Command) error {
+func (t *leaseTime) propose(ctx context.Context, c state.Command) error {
 	result, err := t.registry.Apply(ctx, c)
 	if result.Err != nil {
 		return nil

@@ -20,6 +20,7 @@ import (
 	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/host"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 	"github.com/grafnode/grafnode/transport"
 )
 
@@ -117,7 +118,7 @@ func (n *Node) Problems() []string {
 	}
 	if len(problems) > 0 { // strangers alone are no reason not to serve
 		problems = append(problems, foreigners(n.gossip.Strangers())...)
-		problems = append(problems, tooNew(registry.Level, n.gossip.Members())...)
+		problems = append(problems, tooNew(state.Level, n.gossip.Members())...)
 	}
 	return problems
 }
@@ -198,7 +199,7 @@ func (n *Node) Close() error {
 func (n *Node) opened(undo func() error) { n.undo = append(n.undo, undo) }
 
 // wake says that the state has changed, by c if that is known. It does not block.
-func (n *Node) wake(c registry.Command) {
+func (n *Node) wake(c state.Command) {
 	if s := n.serving.Load(); s != nil {
 		s.wake(c)
 	}

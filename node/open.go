@@ -24,6 +24,7 @@ import (
 	"github.com/grafnode/grafnode/node/host"
 	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 	"github.com/grafnode/grafnode/transport"
 )
 
@@ -103,13 +104,13 @@ func (n *Node) openRegistry() (err error) {
 // hear has all who go by the registry's state told of what it applies.
 func (n *Node) hear(timed *leaseTime) {
 	changes := server.NewChanges(n.metrics)
-	n.registry.OnApply(func(index, term uint64, c registry.Command, r registry.Result) {
+	n.registry.OnApply(func(index, term uint64, c state.Command, r state.Result) {
 		n.keeper.Applied(leaselog.Applied(index, term, c, r))
 		timed.told.move(index)
 		changes.Applied(c, r)
 		n.wake(c)
 	})
-	n.registry.OnRestore(func(s *registry.State) {
+	n.registry.OnRestore(func(s *state.State) {
 		timed.told.move(s.Index())
 		select {
 		case n.restored <- struct{}{}:

@@ -18,7 +18,7 @@ import (
 	"github.com/grafnode/grafnode/internal/testport"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/node"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // level waits until the cluster has raised its state to the newest level.
@@ -26,7 +26,7 @@ func (c *cluster) level() {
 	c.t.Helper()
 	eventually(c.t, func() error {
 		h, err := c.api(c.nodes[0].Address(), "").Health(c.t.Context())
-		if err == nil && h.Level != registry.Level {
+		if err == nil && h.Level != state.Level {
 			err = fmt.Errorf("level %d", h.Level)
 		}
 		return err

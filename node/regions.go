@@ -11,6 +11,7 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/node/blocks"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // regions keeps the node's block regions in line with their leases. Regions outlive the process: a lease of an earlier
@@ -28,14 +29,14 @@ type regions struct {
 // registration: before, a lease may be missing merely because its entry has not been applied yet, and a region removed then would
 // be lost for good. It returns false if something failed that may succeed later.
 func (r *regions) reconcile(ctx context.Context) (settled bool) {
-	state := r.registry.State()
-	if n, _ := state.Node(r.self); n.Incarnation != r.incarnation {
+	current := r.registry.State()
+	if n, _ := current.Node(r.self); n.Incarnation != r.incarnation {
 		return true // the change of state that brings it will call again
 	}
 	settled = true
 	have := r.store.IDs()
 	leased := map[lease.ID]bool{}
-	for l := range state.LeasesOn(r.self) {
+	for l := range current.LeasesOn(r.self) {
 		if l.Kind != lease.KindBlock {
 			continue
 		}
@@ -58,7 +59,7 @@ func (r *regions) reconcile(ctx context.Context) (settled bool) {
 
 var errRegionLost = errors.New("its file is gone from the data directory; the lease is left to expire")
 
-func (r *regions) follow(ctx context.Context, l registry.Lease, here bool) error {
+func (r *regions) follow(ctx context.Context, l state.Lease, here bool) error {
 	switch {
 	case l.Incarnation == r.incarnation && !here:
 		return r.store.Create(l.ID, l.Bytes)

@@ -8,6 +8,7 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/node/host"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // rings is what the host sees of the registry: this node's own, from its own replica.
@@ -23,23 +24,23 @@ func (s rings) WaitApplied(ctx context.Context, r api.Revision) error {
 
 // Ring returns the ring in an arena of this node, or why there is none.
 func (s rings) Ring(id locator.ArenaID) (host.Ring, lease.Status) {
-	state := s.registry.State()
-	l, ok := state.Lease(lease.ID(id))
+	current := s.registry.State()
+	l, ok := current.Lease(lease.ID(id))
 	if !ok {
-		if status, ended := state.Ended(string(id)); ended {
+		if status, ended := current.Ended(string(id)); ended {
 			return host.Ring{}, status
 		}
 		return host.Ring{}, lease.Released
 	}
-	if r, ok := s.ring(state, l); ok {
+	if r, ok := s.ring(current, l); ok {
 		return r, lease.Active
 	}
 	return host.Ring{}, lease.Released
 }
 
 // ring is the ring that l grants, if its edge's record still points at it.
-func (s rings) ring(state *registry.State, l registry.Lease) (host.Ring, bool) {
-	record, ok := state.Edge(l.Edge)
+func (s rings) ring(current *state.State, l state.Lease) (host.Ring, bool) {
+	record, ok := current.Edge(l.Edge)
 	if l.Edge == "" || l.Node != s.self || !ok || record.Lease != l.ID {
 		return host.Ring{}, false
 	}

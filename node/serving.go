@@ -10,7 +10,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/node/host"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // serving is what a node does from its registration on, under the incarnation that it got: sessions, rings, block regions,
@@ -95,9 +95,9 @@ func (n *Node) serve(ctx context.Context, registered api.RegisterResponse) error
 
 // wake says that the state has changed, by c if that is known. It does not block. Block regions are looked through as a whole, so
 // they are left alone by the one command that never concerns them and comes thousands of times a second.
-func (s *serving) wake(c registry.Command) {
+func (s *serving) wake(c state.Command) {
 	s.host.Applied()
-	if _, rings := c.(registry.ChangeEdges); rings {
+	if _, rings := c.(state.ChangeEdges); rings {
 		return
 	}
 	select {

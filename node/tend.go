@@ -11,6 +11,7 @@ import (
 	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 const (
@@ -82,11 +83,11 @@ func (n *Node) lookAfter(ctx context.Context) {
 		if err != nil {
 			return // closing
 		}
-		next, why := n.rules.Next(v, registry.Level, time.Now())
+		next, why := n.rules.Next(v, state.Level, time.Now())
 		if next.Promote == "" {
 			n.say.once("not taken in", why.Join)
 		}
-		if next.Promote == "" && v.Level < registry.Level {
+		if next.Promote == "" && v.Level < state.Level {
 			n.say.once("level of the state stays as it is", why.Level)
 		}
 		step, what := n.step(next)
@@ -123,7 +124,7 @@ func (n *Node) step(next group.Step) (make func(context.Context) error, what str
 			fmt.Sprintf("node %s at %s is taken in", next.TakeIn.ID, next.TakeIn.Address)
 	case next.Level != 0:
 		return func(ctx context.Context) error {
-			_, err := n.registry.Apply(ctx, registry.Upgrade{Level: next.Level})
+			_, err := n.registry.Apply(ctx, state.Upgrade{Level: next.Level})
 			return err
 		}, fmt.Sprintf("the state goes from level %d to %d", n.registry.State().Level(), next.Level)
 	default:
@@ -158,7 +159,7 @@ func (n *Node) self() (membership.Self, error) {
 	}
 	free := n.cfg.Memory - min(n.registry.State().Leased(n.dir.id), n.cfg.Memory)
 	return membership.Self{
-		HasState: has, Cluster: n.dir.cluster(), Free: free, Level: registry.Level, Needs: n.registry.State().Level(),
+		HasState: has, Cluster: n.dir.cluster(), Free: free, Level: state.Level, Needs: n.registry.State().Level(),
 	}, nil
 }
 

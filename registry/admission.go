@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 const (
@@ -50,9 +51,9 @@ func (a *admission) leave() { a.slots.Release(1) }
 
 // urgent reports whether c goes ahead of clients' writes: what ends terms, what keeps them and what the cluster itself stands
 // on. There are few of them, whatever clients do.
-func urgent(c Command) bool {
+func urgent(c state.Command) bool {
 	switch c.(type) {
-	case OpenSession, ChangeEdges, DeleteEdge, GrantLease, ReleaseLease, PutCheckpoint:
+	case state.OpenSession, state.ChangeEdges, state.DeleteEdge, state.GrantLease, state.ReleaseLease, state.PutCheckpoint:
 		return false
 	default:
 		return true

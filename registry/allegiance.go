@@ -2,21 +2,15 @@ package registry
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/raft"
 
 	"github.com/grafnode/grafnode/registry/internal/raftguard"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // namedLevel is the level of the state from which on every member says on Raft connections which cluster it belongs to.
 const namedLevel = 2
-
-// family returns what a cluster's ID has in common before and after recoveries, each of which counts a suffix up.
-func family(cluster string) string {
-	before, _, _ := strings.Cut(cluster, ".")
-	return before
-}
 
 // cluster returns the ID of the cluster that this node belongs to, empty if it has none yet. The state counts; until it has been
 // replayed, what was known outside.
@@ -31,7 +25,7 @@ func (r *Registry) cluster() string {
 // recovered, and members of the group before know this server by its ID and address.
 func (r *Registry) strict() bool {
 	cluster := r.cluster()
-	return family(cluster) != cluster || r.State().Level() >= namedLevel
+	return state.Family(cluster) != cluster || r.State().Level() >= namedLevel
 }
 
 // openTransport starts what carries Raft's messages.

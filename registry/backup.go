@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // A backup is what SaveSnapshot writes and RestoreSnapshot reads:
@@ -23,7 +24,7 @@ import (
 //	0       16     "grafnode-backup\n"
 //	16      4      length of the head, little-endian
 //	20      n      head: SnapshotInfo as JSON, for people and tools
-//	..      ..     the state, as Raft's own snapshots hold it (snapshot.go)
+//	..      ..     the state, as Raft's own snapshots hold it (state.State.Write)
 //	-32     32     SHA-256 of all before
 //
 // A state alone, as v0.1.0 and Raft keep it on disk, is read too: it has checksums of its own, but not when it was taken.
@@ -50,8 +51,8 @@ func (r *Registry) SaveSnapshot(ctx context.Context, w io.Writer) (SnapshotInfo,
 	return info, nil
 }
 
-func writeBackup(w io.Writer, s *State, now time.Time) (SnapshotInfo, error) {
-	info := describe(s)
+func writeBackup(w io.Writer, s *state.State, now time.Time) (SnapshotInfo, error) {
+	info := s.Describe()
 	info.Taken = now.UTC()
 	head, err := json.Marshal(info)
 	if err != nil {
@@ -73,15 +74,6 @@ func writeBackup(w io.Writer, s *State, now time.Time) (SnapshotInfo, error) {
 	return info, nil
 }
 
-// describe says what is in s.
-func describe(s *State) SnapshotInfo {
-	info := SnapshotInfo{
-		Cluster: s.Cluster(), Revision: s.Revision(), Term: s.Term(), Level: s.Level(), Checkpoints: s.checkpoints.size(), Tombstones: s.tombstones.size(),
-	}
-	info.Edges, info.Leases, info.Sessions, info.Nodes = s.Counts()
-	return info
-}
-
 // InspectSnapshot reads a snapshot to its end and checks all of it: api.ErrCorrupt if it is not what was saved.
 func InspectSnapshot(r io.Reader) (SnapshotInfo, error) {
 	_, info, err := readBackup(r)
@@ -89,7 +81,7 @@ func InspectSnapshot(r io.Reader) (SnapshotInfo, error) {
 }
 
 // readBackup reads a backup, or a state alone.
-func readBackup(r io.Reader) (*State, SnapshotInfo, error) {
+func readBackup(r io.Reader) (*state.State, SnapshotInfo, error) {
 	in := &reading{r: r, sum: sha256.New()}
 	buffered := bufio.NewReaderSize(in, 1<<16)
 	start, err := buffered.Peek(len(backupMagic))
@@ -102,24 +94,24 @@ func readBackup(r io.Reader) (*State, SnapshotInfo, error) {
 	case len(start) > 0 && start[0] == backupMagic[0]: // no frame begins like that
 		return nil, SnapshotInfo{}, fmt.Errorf("snapshot: begins with %q: %w", start, api.ErrCorrupt)
 	default:
-		s, err := ReadState(buffered)
+		s, err := state.Read(buffered)
 		if err != nil {
 			return nil, SnapshotInfo{}, err
 		}
-		info := describe(s)
+		info := s.Describe()
 		info.Bytes, info.Sum = in.n, hex.EncodeToString(in.sum.Sum(nil))
 		return s, info, nil
 	}
 }
 
-func readFramed(buffered *bufio.Reader, in *reading) (*State, SnapshotInfo, error) {
+func readFramed(buffered *bufio.Reader, in *reading) (*state.State, SnapshotInfo, error) {
 	sum := sha256.New()
 	body := io.TeeReader(&withoutEnd{buffered, sha256.Size}, sum)
 	said, err := readHead(body)
 	if err != nil {
 		return nil, SnapshotInfo{}, fmt.Errorf("snapshot: %w", err)
 	}
-	s, err := ReadState(body)
+	s, err := state.Read(body)
 	if err != nil {
 		return nil, SnapshotInfo{}, err
 	}
@@ -130,7 +122,7 @@ func readFramed(buffered *bufio.Reader, in *reading) (*State, SnapshotInfo, erro
 	if got := sum.Sum(nil); !bytes.Equal(got, end[:]) {
 		return nil, SnapshotInfo{}, fmt.Errorf("snapshot: checksum %x, computed %x: %w", end, got, api.ErrCorrupt)
 	}
-	info := describe(s)
+	info := s.Describe()
 	info.Taken = said.Taken
 	if said != info {
 		return nil, SnapshotInfo{}, fmt.Errorf("snapshot: says %+v, holds %+v: %w", said, info, api.ErrCorrupt)

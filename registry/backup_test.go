@@ -44,7 +44,7 @@ func TestASnapshotSaysWhatIsInIt(t *testing.T) {
 
 // The state alone is what 0.1.0 and Raft keep.
 func TestASnapshotOfTheFirstVersionIsRead(t *testing.T) {
-	b, err := os.ReadFile("testdata/v1.snapshot")
+	b, err := os.ReadFile("state/testdata/v1.snapshot")
 	require.NoError(t, err)
 	info, err := registry.InspectSnapshot(bytes.NewReader(b))
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func FuzzInspectSnapshot(f *testing.F) {
 	f.Add(b)
 	f.Add(b[:30])
 	f.Add([]byte("grafnode-backup\n\xff\xff\xff\xff"))
-	golden, err := os.ReadFile("testdata/v1.snapshot")
+	golden, err := os.ReadFile("state/testdata/v1.snapshot")
 	require.NoError(f, err)
 	f.Add(golden)
 	f.Fuzz(func(t *testing.T, b []byte) {

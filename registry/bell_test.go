@@ -9,12 +9,13 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/watchstream"
 	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // The bell wakes those whom a change concerns and nobody else, and never lets anybody believe that nothing happened when it did.
 func TestBellWakesThoseConcerned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b, log, s := newBell(), watchstream.NewLog(8, 1<<30), NewState()
+		b, log, s := newBell(), watchstream.NewLog(8, 1<<30), state.New()
 		text := func(what string, of ...string) string { return rapid.SampledFrom(of).Draw(t, what) }
 		var sleepers []*sleeper
 		for range rapid.IntRange(1, 6).Draw(t, "sleepers") {

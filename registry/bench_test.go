@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -77,19 +76,4 @@ func spread(b *testing.B, clients int, call func(client int, last *api.Revision)
 		})
 	}
 	wg.Wait()
-}
-
-// BenchmarkStep measures the state machine alone, with a thousand edges.
-func BenchmarkStep(b *testing.B) {
-	s := newScript(b)
-	s.must(registry.RegisterNode{Node: node, Address: "127.0.0.1:1", Memory: 1 << 50})
-	state, index := s.state, s.index
-	revisions := make([]api.Revision, 1000)
-	for i := 0; b.Loop(); i++ {
-		index++
-		var r registry.Result
-		state, r = state.Step(registry.Entry{Index: index, Command: take(fmt.Sprint("p.", i%1000), revisions[i%1000], lease.SessionID("s1"))})
-		require.NoError(b, r.Err)
-		revisions[i%1000] = r.Edges[0].Revision
-	}
 }

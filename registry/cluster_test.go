@@ -19,6 +19,7 @@ import (
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -213,7 +214,7 @@ func (c *cluster) followers() []*member {
 }
 
 // apply proposes to whoever leads until it is applied. The command must bear being applied twice.
-func (c *cluster) apply(cmd registry.Command) registry.Result {
+func (c *cluster) apply(cmd state.Command) state.Result {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
@@ -244,15 +245,15 @@ const node = locator.NodeID("host")
 
 // furnish registers a node and opens sessions.
 func (c *cluster) furnish(sessions ...lease.SessionID) {
-	n := c.apply(registry.RegisterNode{Node: node, Address: "127.0.0.1:7000", Memory: 1 << 40}).Node
+	n := c.apply(state.RegisterNode{Node: node, Address: "127.0.0.1:7000", Memory: 1 << 40}).Node
 	for _, s := range sessions {
-		c.apply(registry.OpenSession{Session: s, Stage: "stage", Node: node, Incarnation: n.Incarnation, TTL: lease.TTLDefault})
+		c.apply(state.OpenSession{Session: s, Stage: "stage", Node: node, Incarnation: n.Incarnation, TTL: lease.TTLDefault})
 	}
 }
 
 // take makes s the producer of an edge at the given revision.
-func take(name string, expect api.Revision, s lease.SessionID) registry.ChangeEdges {
-	return registry.ChangeEdges{Op: string(lease.NewID()), Session: s, Reason: api.ReasonTakeover, TTL: lease.TTLDefault,
-		Edges: []registry.EdgeChange{{Name: name, Expect: expect, TakeProducer: true, ProducerStage: "stage", Capacity: 1 << 16,
+func take(name string, expect api.Revision, s lease.SessionID) state.ChangeEdges {
+	return state.ChangeEdges{Op: string(lease.NewID()), Session: s, Reason: api.ReasonTakeover, TTL: lease.TTLDefault,
+		Edges: []state.EdgeChange{{Name: name, Expect: expect, TakeProducer: true, ProducerStage: "stage", Capacity: 1 << 16,
 			Lease: lease.NewID(), Node: node}}}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/grafnode/grafnode/internal/watchstream"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry/internal/raftguard"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Config is what a Registry needs. Zero durations and numbers become the defaults.
@@ -85,7 +86,7 @@ func orDefault[T comparable](v, otherwise T) T {
 
 // Validate reports what is missing or out of range.
 func (c Config) Validate() error {
-	if err := checkID("node ID", c.NodeID); err != nil {
+	if err := state.CheckID("node ID", c.NodeID); err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}
 	if _, err := netip.ParseAddrPort(c.Address); err != nil {

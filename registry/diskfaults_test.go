@@ -12,6 +12,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // hashicorp/raft#503: a leader whose disk hangs heartbeats on, and without the guard nobody could write any more. It gives up, its
@@ -27,16 +28,16 @@ func TestALeaderWhoseDiskHangsStopsLeading(t *testing.T) {
 		}
 	})
 	t.Cleanup(func() { say("") }) // before the members are closed, which wait for their disks
-	c.apply(registry.Nothing{})
+	c.apply(state.Nothing{})
 	n0 := c.members[0]
 	for c.leader() != n0 {
 		_ = c.leader().Transfer(c.within(), n0.id)
 	}
-	c.apply(registry.Nothing{})
+	c.apply(state.Nothing{})
 	say("hang")
 	proposed := make(chan error, 1)
 	go func() {
-		_, err := n0.Apply(c.within(), registry.Nothing{})
+		_, err := n0.Apply(c.within(), state.Nothing{})
 		proposed <- err
 	}()
 	require.ErrorContains(t, receive(t, n0.fatal), "takes longer than 1s")
@@ -53,10 +54,10 @@ func TestALeaderWhoseDiskFailsIsReplaced(t *testing.T) {
 	c := newCluster(t, 1, steady)
 	m := c.leader()
 	require.NoError(t, os.WriteFile(control, []byte("fail"), 0o600))
-	_, err := m.Apply(c.within(), registry.Nothing{})
+	_, err := m.Apply(c.within(), state.Nothing{})
 	require.ErrorIs(t, err, api.ErrUnknown)
 	require.ErrorContains(t, receive(t, m.fatal), "raft disk failed")
 	require.NoError(t, os.WriteFile(control, nil, 0o600))
-	_, err = m.Apply(c.within(), registry.Nothing{})
+	_, err = m.Apply(c.within(), state.Nothing{})
 	require.Error(t, err, "what has failed once is not tried again")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // kill does to a member's sockets what the kernel does when its process dies: the listener goes, then every connection is reset.
@@ -35,7 +36,7 @@ func longHeartbeat(cfg *registry.Config) { cfg.Heartbeat, cfg.Election = patient
 // settled is a cluster of three that has voted, with its configuration known to all.
 func settled(t testing.TB, tune func(*registry.Config)) *cluster {
 	c := newCluster(t, 3, func(cfg *registry.Config) { cfg.Heartbeat, cfg.Election = time.Second, time.Second; tune(cfg) })
-	r := c.apply(registry.Nothing{})
+	r := c.apply(state.Nothing{})
 	for _, m := range c.members {
 		require.NoError(t, m.WaitApplied(c.within(), r.Revision))
 	}
@@ -67,7 +68,7 @@ func (c *cluster) successor(of *member) *member {
 }
 
 func applyTo(c *cluster, m *member) error {
-	_, err := m.Apply(c.within(), registry.Nothing{})
+	_, err := m.Apply(c.within(), state.Nothing{})
 	return err
 }
 
@@ -125,7 +126,7 @@ func TestABusyMachineLooksLikeNoDeath(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	for ctx.Err() == nil {
-		_, _ = c.leader().Apply(ctx, registry.Nothing{})
+		_, _ = c.leader().Apply(ctx, state.Nothing{})
 	}
 	close(stop)
 	busy.Wait()

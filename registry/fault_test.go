@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,11 +14,12 @@ import (
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // agree waits until all members have the same state, byte for byte.
 func (c *cluster) agree() {
-	r := c.apply(registry.Nothing{})
+	r := c.apply(state.Nothing{})
 	var want []byte
 	for i, m := range c.members {
 		require.NoError(c.t, m.WaitApplied(c.within(), r.Revision))
@@ -65,10 +67,10 @@ func TestRestartFromSnapshots(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *registry.Config) { cfg.TrailingLogs = 4 })
 	c.furnish("s1")
 	away := c.followers()[0]
-	require.NoError(t, away.WaitApplied(c.within(), c.apply(registry.Nothing{}).Revision))
+	require.NoError(t, away.WaitApplied(c.within(), c.apply(state.Nothing{}).Revision))
 	require.NoError(t, away.Snapshot(c.within())) // of something
 	require.NoError(t, away.Close())
-	var last registry.Result
+	var last state.Result
 	for i := range 50 {
 		last = c.apply(take(fmt.Sprint("p.", i), 0, "s1"))
 	}
@@ -79,7 +81,7 @@ func TestRestartFromSnapshots(t *testing.T) {
 	}
 	away.wire = listen(t, away.address)
 	restored := make(chan api.Revision, 10)
-	c.prepare = func(m *member) { m.OnRestore(func(s *registry.State) { restored <- s.Revision() }) }
+	c.prepare = func(m *member) { m.OnRestore(func(s *state.State) { restored <- s.Revision() }) }
 	c.open(away)
 	c.prepare = nil
 	receive(t, restored) // its own
@@ -123,7 +125,7 @@ func TestPartitionHeals(t *testing.T) {
 	require.Equal(t, fence.Epoch(4), edgeOf(t, c.leader(), "p.a").Generation)
 }
 
-func edgeOf(t testing.TB, m *member, name string) registry.Record {
+func edgeOf(t testing.TB, m *member, name string) state.Record {
 	r, ok := m.State().Edge(name)
 	require.True(t, ok)
 	return r
@@ -187,7 +189,7 @@ func TestAWipedServerDoesNotVoteForItsPredecessor(t *testing.T) {
 	require.False(t, behind.IsLeader())
 	leader.wire = listen(t, leader.address)
 	c.open(leader)
-	c.apply(registry.Nothing{})
+	c.apply(state.Nothing{})
 	edgeOf(t, c.leader(), "p.a")
 }
 
@@ -254,7 +256,7 @@ func TestWatchGoesOnThroughLeaderChanges(t *testing.T) {
 }
 
 // applyUntil applies a change of one edge, as a client does that resolves unknown outcomes by the operation's name.
-func (c *cluster) applyUntil(cmd registry.ChangeEdges, name string) {
+func (c *cluster) applyUntil(cmd state.ChangeEdges, name string) {
 	for {
 		leader := c.leader()
 		if err := leader.Read(c.within(), api.Strict); err != nil {
@@ -303,4 +305,10 @@ func TestWatchEndsWithItsReasons(t *testing.T) {
 	}
 	require.ErrorIs(t, last, api.ErrNoQuorum)
 	m.wire.setCut(false)
+}
+
+func bytesOf(t testing.TB, s *state.State) []byte {
+	var b bytes.Buffer
+	require.NoError(t, s.Write(&b))
+	return b.Bytes()
 }

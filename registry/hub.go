@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/grafnode/grafnode/internal/watchstream"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // hub is where the one writer of states, Raft's apply goroutine, meets any number of readers. Publishing is one swap and one
@@ -18,7 +19,7 @@ type hub struct {
 
 // view is a state, the changes that led there, and how to learn of the next.
 type view struct {
-	state   *State
+	state   *state.State
 	changes watchstream.View
 	applied uint64        // log index; at or above the state's
 	newer   chan struct{} // closed when there is a newer view
@@ -26,15 +27,15 @@ type view struct {
 
 func newHub(changes, bytes int) *hub {
 	h := &hub{log: watchstream.NewLog(changes, bytes), bell: newBell(), gone: newCutOff()}
-	h.view.Store(h.look(NewState(), 0))
+	h.view.Store(h.look(state.New(), 0))
 	return h
 }
 
-func (h *hub) look(s *State, applied uint64) *view {
+func (h *hub) look(s *state.State, applied uint64) *view {
 	return &view{state: s, changes: h.log.View(s), applied: applied, newer: make(chan struct{})}
 }
 
-func (h *hub) publish(s *State, applied uint64) {
+func (h *hub) publish(s *state.State, applied uint64) {
 	old := h.view.Swap(h.look(s, applied))
 	close(old.newer)
 }

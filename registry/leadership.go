@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Leadership says whether this node leads, and in which term. It leads only after it has applied a barrier of that term, so
@@ -133,9 +134,9 @@ func (r *Registry) establish(ctx context.Context) {
 func (r *Registry) commitBarrier(ctx context.Context) (term uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*r.cfg.Election)
 	defer cancel()
-	result, err := r.propose(ctx, Nothing{})
+	result, err := r.propose(ctx, state.Nothing{})
 	if err == nil && r.State().Cluster() == "" {
-		result, err = r.propose(ctx, InitCluster{Cluster: strings.ToLower(rand.Text())})
+		result, err = r.propose(ctx, state.InitCluster{Cluster: strings.ToLower(rand.Text())})
 	}
 	return result.Term, err
 }

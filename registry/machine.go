@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // machine is the state machine as raft drives it. Raft calls all its methods from one goroutine, except a snapshot's
@@ -17,11 +18,11 @@ type machine struct {
 	hub     *hub
 	logger  *slog.Logger
 	fatal   func(error)
-	applied func(index, term uint64, c Command, r Result)
-	fresh   func(*State)
+	applied func(index, term uint64, c state.Command, r state.Result)
+	fresh   func(*state.State)
 	told    func(index, term uint64)
 
-	state    *State
+	state    *state.State
 	index    uint64    // last applied, also of entries without a command
 	broken   error     // set once an entry could not be applied; nothing is applied afterwards
 	restored time.Time // last snapshot from the leader, with nothing applied since
@@ -33,7 +34,7 @@ func (m *machine) Apply(log *raft.Log) any { return m.ApplyBatch([]*raft.Log{log
 // ApplyBatch applies committed entries and publishes the state after the last.
 func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
-	entries := make([]Entry, len(logs))
+	entries := make([]state.Entry, len(logs))
 	if last := logs[len(logs)-1]; m.broken == nil {
 		m.told(last.Index, last.Term) // committed is what followers wait for; they apply while this node does
 	}
@@ -49,27 +50,27 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	m.hub.publish(m.state, m.index)
 	for i, e := range entries {
 		if e.Command != nil {
-			m.applied(e.Index, e.Term, e.Command, answers[i].(Result))
+			m.applied(e.Index, e.Term, e.Command, answers[i].(state.Result))
 		}
 	}
 	return answers
 }
 
-func (m *machine) step(log *raft.Log, e *Entry) Result {
+func (m *machine) step(log *raft.Log, e *state.Entry) state.Result {
 	if m.broken != nil {
-		return Result{Term: log.Term, Err: m.refusal()}
+		return state.Result{Term: log.Term, Err: m.refusal()}
 	}
-	c, proposed, err := decodeCommand(log.Data)
+	c, proposed, err := state.Decode(log.Data)
 	if err != nil {
 		m.broken = fmt.Errorf("log entry %d of term %d cannot be applied, this node stops: %w", log.Index, log.Term, err)
 		m.fatal(m.broken)
-		return Result{Term: log.Term, Err: m.refusal()}
+		return state.Result{Term: log.Term, Err: m.refusal()}
 	}
-	*e = Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c}
+	*e = state.Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c}
 	before := m.state
-	var r Result
+	var r state.Result
 	m.state, r = before.Step(*e)
-	m.hub.log.Append(m.state.Revision(), changesOf(before, m.state, *e, r.Changes)...)
+	m.hub.log.Append(m.state.Revision(), state.ChangesOf(before, m.state, *e, r)...)
 	return r
 }
 
@@ -87,7 +88,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 // Restore replaces the state by a snapshot.
 func (m *machine) Restore(r io.ReadCloser) error {
 	defer r.Close()
-	s, err := ReadState(r)
+	s, err := state.Read(r)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func (m *machine) watchLoop() {
 	}
 }
 
-type snapshot struct{ state *State }
+type snapshot struct{ state *state.State }
 
 func (s snapshot) Persist(sink raft.SnapshotSink) error {
 	if err := s.state.Write(sink); err != nil {

@@ -2,7 +2,9 @@ package registry
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"testing"
@@ -11,20 +13,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 func newMachine(fatal *[]error) *machine {
 	return &machine{
-		hub: newHub(8, 1<<20), logger: slog.New(slog.DiscardHandler), state: NewState(),
+		hub: newHub(8, 1<<20), logger: slog.New(slog.DiscardHandler), state: state.New(),
 		fatal:   func(err error) { *fatal = append(*fatal, err) },
-		applied: func(uint64, uint64, Command, Result) {},
-		fresh:   func(*State) {},
+		applied: func(uint64, uint64, state.Command, state.Result) {},
+		fresh:   func(*state.State) {},
 		told:    func(uint64, uint64) {},
 	}
 }
 
-func logged(t *testing.T, index uint64, c Command) *raft.Log {
-	b, err := encodeCommand(c, 1)
+func logged(t *testing.T, index uint64, c state.Command) *raft.Log {
+	b, err := state.Encode(c, 1)
 	require.NoError(t, err)
 	return &raft.Log{Index: index, Term: 2, Type: raft.LogCommand, Data: b}
 }
@@ -32,16 +35,16 @@ func logged(t *testing.T, index uint64, c Command) *raft.Log {
 func TestMachineShowsTheStateBeforeItTells(t *testing.T) {
 	var fatal []error
 	m := newMachine(&fatal)
-	var seen []Entry
-	m.applied = func(index, term uint64, c Command, r Result) {
+	var seen []state.Entry
+	m.applied = func(index, term uint64, c state.Command, r state.Result) {
 		require.Equal(t, api.Revision(3), m.hub.view.Load().state.Revision())
-		seen = append(seen, Entry{Index: index, Term: term, Command: c})
+		seen = append(seen, state.Entry{Index: index, Term: term, Command: c})
 	}
 	config := &raft.Log{Index: 2, Term: 2, Type: raft.LogConfiguration}
-	answers := m.ApplyBatch([]*raft.Log{logged(t, 1, InitCluster{Cluster: "c"}), config, logged(t, 3, InitCluster{Cluster: "d"})})
-	require.NoError(t, answers[0].(Result).Err)
+	answers := m.ApplyBatch([]*raft.Log{logged(t, 1, state.InitCluster{Cluster: "c"}), config, logged(t, 3, state.InitCluster{Cluster: "d"})})
+	require.NoError(t, answers[0].(state.Result).Err)
 	require.Nil(t, answers[1])
-	require.ErrorIs(t, answers[2].(Result).Err, api.ErrConflict)
+	require.ErrorIs(t, answers[2].(state.Result).Err, api.ErrConflict)
 	require.Len(t, seen, 2, "refusals too")
 	require.Equal(t, uint64(3), m.hub.view.Load().applied)
 	require.Empty(t, fatal)
@@ -49,25 +52,27 @@ func TestMachineShowsTheStateBeforeItTells(t *testing.T) {
 
 // An entry that cannot be understood stops the node: skipping it would make another state than the peers'.
 func TestUnreadableEntriesStopTheMachine(t *testing.T) {
-	unknown, err := appendFrame(nil, 99, make([]byte, 8))
-	require.NoError(t, err)
-	damaged := logged(t, 2, Nothing{})
+	unknown := logged(t, 2, state.Nothing{}).Data
+	unknown[1] = 99
+	castagnoli := crc32.MakeTable(crc32.Castagnoli)
+	binary.LittleEndian.PutUint32(unknown[6:], crc32.Update(crc32.Checksum(unknown[:6], castagnoli), castagnoli, unknown[10:]))
+	damaged := logged(t, 2, state.Nothing{})
 	damaged.Data[len(damaged.Data)-1] ^= 1
 	for name, c := range map[string]struct {
 		data []byte
 		why  error
-	}{"unknown kind": {unknown, errNewer}, "damaged": {damaged.Data, api.ErrCorrupt}} {
+	}{"unknown kind": {unknown, state.ErrNewer}, "damaged": {damaged.Data, api.ErrCorrupt}} {
 		t.Run(name, func(t *testing.T) {
 			var fatal []error
 			m := newMachine(&fatal)
 			answers := m.ApplyBatch([]*raft.Log{
-				logged(t, 1, InitCluster{Cluster: "c"}),
+				logged(t, 1, state.InitCluster{Cluster: "c"}),
 				{Index: 2, Term: 2, Type: raft.LogCommand, Data: c.data},
-				logged(t, 3, RegisterNode{Node: "n", Address: "127.0.0.1:1"}),
+				logged(t, 3, state.RegisterNode{Node: "n", Address: "127.0.0.1:1"}),
 			})
-			require.NoError(t, answers[0].(Result).Err)
-			require.ErrorIs(t, answers[1].(Result).Err, api.ErrUnknown)
-			require.ErrorIs(t, answers[2].(Result).Err, api.ErrUnknown)
+			require.NoError(t, answers[0].(state.Result).Err)
+			require.ErrorIs(t, answers[1].(state.Result).Err, api.ErrUnknown)
+			require.ErrorIs(t, answers[2].(state.Result).Err, api.ErrUnknown)
 			require.Len(t, fatal, 1)
 			require.ErrorIs(t, fatal[0], c.why)
 			require.ErrorContains(t, fatal[0], "log entry 2 of term 2")
@@ -80,7 +85,7 @@ func TestUnreadableEntriesStopTheMachine(t *testing.T) {
 }
 
 func snapshotOf(t *testing.T, cluster string) io.ReadCloser {
-	s, r := NewState().Step(Entry{Index: 9, Term: 1, Command: InitCluster{Cluster: cluster}})
+	s, r := state.New().Step(state.Entry{Index: 9, Term: 1, Command: state.InitCluster{Cluster: cluster}})
 	require.NoError(t, r.Err)
 	var b bytes.Buffer
 	require.NoError(t, s.Write(&b))
@@ -105,7 +110,7 @@ func TestSnapshotLoopIsNoticed(t *testing.T) {
 	m := newMachine(&fatal)
 	require.NoError(t, m.Restore(snapshotOf(t, "c"))) // at start
 	require.NoError(t, m.Restore(snapshotOf(t, "c"))) // from the leader
-	m.ApplyBatch([]*raft.Log{logged(t, 10, Nothing{})})
+	m.ApplyBatch([]*raft.Log{logged(t, 10, state.Nothing{})})
 	require.NoError(t, m.Restore(snapshotOf(t, "c")))
 	require.Empty(t, fatal)
 	require.NoError(t, m.Restore(snapshotOf(t, "c")))

@@ -10,22 +10,23 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Apply proposes c and waits for what becomes of it. Only the leader can. An error that wraps api.ErrNoQuorum means that c was not
 // applied and never will be, and so does api.ErrOverloaded, which only clients' writes get; one that wraps api.ErrUnknown that it
 // may have been, or may still be; any other is Result.Err, the state machine's refusal.
-func (r *Registry) Apply(ctx context.Context, c Command) (Result, error) {
+func (r *Registry) Apply(ctx context.Context, c state.Command) (state.Result, error) {
 	if r.readyTerm() == 0 {
-		return Result{}, r.errNotLeader()
+		return state.Result{}, r.errNotLeader()
 	}
 	if err := r.State().Admits(c); err != nil {
-		return Result{}, err
+		return state.Result{}, err
 	}
 	if !urgent(c) {
 		leave, err := r.admission.enter(ctx)
 		if err != nil {
-			return Result{}, err
+			return state.Result{}, err
 		}
 		defer leave()
 	}
@@ -33,20 +34,20 @@ func (r *Registry) Apply(ctx context.Context, c Command) (Result, error) {
 }
 
 // propose is Apply for a leader that need not have committed its barrier yet.
-func (r *Registry) propose(ctx context.Context, c Command) (Result, error) {
-	b, err := encodeCommand(c, r.cfg.Now().UnixNano())
+func (r *Registry) propose(ctx context.Context, c state.Command) (state.Result, error) {
+	b, err := state.Encode(c, r.cfg.Now().UnixNano())
 	if err != nil {
-		return Result{}, err
+		return state.Result{}, err
 	}
 	if ctx.Err() != nil {
-		return Result{}, fmt.Errorf("%w: %w", api.ErrNoQuorum, context.Cause(ctx))
+		return state.Result{}, fmt.Errorf("%w: %w", api.ErrNoQuorum, context.Cause(ctx))
 	}
 	future := r.raft.Apply(b, r.enqueueTimeout(ctx))
 	if err := r.await(ctx, future); err != nil {
-		return Result{}, r.outcome(err)
+		return state.Result{}, r.outcome(err)
 	}
 	r.transfer.over()
-	result := future.Response().(Result)
+	result := future.Response().(state.Result)
 	return result, result.Err
 }
 

@@ -10,18 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // A node that comes back from a long partition has called for elections all the while. Without pre-vote its term would have risen
 // and the leader, hearing of it, would have stepped down.
 func TestARejoiningNodeDeposesNobody(t *testing.T) {
 	c := newCluster(t, 3, nil)
-	c.apply(registry.Nothing{})
+	c.apply(state.Nothing{})
 	leader, away := c.leader(), c.followers()[0]
 	term := leader.Term()
 	away.wire.setCut(true)
 	require.Eventually(t, func() bool { return away.Stats().State == "candidate" }, patience, time.Millisecond)
-	last := c.apply(registry.Nothing{})
+	last := c.apply(state.Nothing{})
 	require.Equal(t, term, away.Term(), "asking beforehand costs no term")
 	away.wire.setCut(false)
 	require.NoError(t, away.WaitApplied(c.within(), last.Revision))
@@ -37,7 +38,7 @@ func TestADamagedLogIsNotStarted(t *testing.T) {
 			c := newCluster(t, 1, func(cfg *registry.Config) { steady(cfg); cfg.LogStore = store })
 			c.furnish("a-session-of-this-test")
 			for range 3 {
-				c.apply(registry.Nothing{})
+				c.apply(state.Nothing{})
 			}
 			m := c.leader()
 			require.NoError(t, m.Close())

@@ -8,6 +8,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/planted"
 	"github.com/grafnode/grafnode/registry/internal/rounds"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Read waits until State is as fresh as asked for; api.ErrNoQuorum if that cannot be had here. Stale: whatever is there.
@@ -51,7 +52,7 @@ func (r *Registry) read(ctx context.Context, rs *rounds.Rounds[none]) error {
 func (r *Registry) barrier(ctx context.Context) (none, error) {
 	ctx, cancel := r.roundTimeout(ctx)
 	defer cancel()
-	_, err := r.Apply(ctx, Nothing{})
+	_, err := r.Apply(ctx, state.Nothing{})
 	return none{}, err
 }
 

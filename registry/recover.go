@@ -15,6 +15,7 @@ import (
 	"github.com/grafnode/grafnode/internal/atomicfile"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry/internal/raftguard"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // RecoverConfig is what Recover needs to know.
@@ -99,7 +100,7 @@ type recovery struct {
 
 func (r *recovery) run() (RecoverReport, error) {
 	path := filepath.Join(r.DataDir, fileRecovering)
-	report, err := r.rewrite(func(s *State, mark *recoverMark) (*State, error) { return r.revive(s, mark, path) })
+	report, err := r.rewrite(func(s *state.State, mark *recoverMark) (*state.State, error) { return r.revive(s, mark, path) })
 	if err != nil {
 		return report, err
 	}
@@ -119,8 +120,8 @@ func (r *recovery) run() (RecoverReport, error) {
 
 // survey goes as far as the new state, which is not written.
 func (r *recovery) survey() (RecoverReport, error) {
-	var next *State
-	report, err := r.rewrite(func(s *State, mark *recoverMark) (_ *State, err error) {
+	var next *state.State
+	report, err := r.rewrite(func(s *state.State, mark *recoverMark) (_ *state.State, err error) {
 		if next, err = recovered(s, mark); err != nil {
 			return nil, err
 		}
@@ -137,7 +138,7 @@ func (r *recovery) survey() (RecoverReport, error) {
 var errSurveyed = errors.New("surveyed")
 
 // rewrite replaces what is on the disk by what revive makes of it, and says what that is.
-func (r *recovery) rewrite(revive func(s *State, mark *recoverMark) (*State, error)) (report RecoverReport, err error) {
+func (r *recovery) rewrite(revive func(s *state.State, mark *recoverMark) (*state.State, error)) (report RecoverReport, err error) {
 	// One peer says where everybody is: Recover writes a configuration, and is not on the network.
 	_, nowhere := raft.NewInmemTransport(raft.ServerAddress(r.Address))
 	conf := Config{NodeID: r.NodeID}.withDefaults().raft()
@@ -154,7 +155,7 @@ func (r *recovery) rewrite(revive func(s *State, mark *recoverMark) (*State, err
 	if report.Index, report.Term, err = r.last(); err != nil {
 		return report, err
 	}
-	r.machine = reviver{state: NewState(), revive: func(s *State) (*State, error) { return revive(s, &mark) }}
+	r.machine = reviver{state: state.New(), revive: func(s *state.State) (*state.State, error) { return revive(s, &mark) }}
 	alone := raft.Configuration{Servers: []raft.Server{
 		{Suffrage: raft.Voter, ID: raft.ServerID(r.NodeID), Address: raft.ServerAddress(r.Address)},
 	}}
@@ -192,7 +193,7 @@ func (r *recovery) last() (index, term uint64, err error) {
 
 // others returns the group's other members, by the newest configuration on the disk.
 func (r *recovery) others(conf raft.Config, nowhere raft.Transport) (left []Peer, err error) {
-	c, err := raft.GetConfiguration(&conf, &reviver{state: NewState()}, r.store, r.store, r.snapshots, nowhere)
+	c, err := raft.GetConfiguration(&conf, &reviver{state: state.New()}, r.store, r.store, r.snapshots, nowhere)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +207,7 @@ func (r *recovery) others(conf raft.Config, nowhere raft.Transport) (left []Peer
 
 // revive returns the state that the new group begins with, after it has been noted for good that there will be one. Until its
 // snapshot is on the disk a next attempt comes here with the old state and does the same; afterwards, with the new one.
-func (r *recovery) revive(s *State, mark *recoverMark, path string) (*State, error) {
+func (r *recovery) revive(s *state.State, mark *recoverMark, path string) (*state.State, error) {
 	next, err := recovered(s, mark)
 	if err != nil || next == s {
 		return next, err
@@ -221,7 +222,7 @@ func (r *recovery) revive(s *State, mark *recoverMark, path string) (*State, err
 }
 
 // recovered returns the state that comes after s, which is s itself if an earlier attempt has written it, and notes it in mark.
-func recovered(s *State, mark *recoverMark) (*State, error) {
+func recovered(s *state.State, mark *recoverMark) (*state.State, error) {
 	switch s.Cluster() {
 	case "":
 		return nil, fmt.Errorf("this node has never heard of a cluster: nothing to recover: %w", api.ErrNotFound)

@@ -11,10 +11,11 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // lost returns a cluster whose followers are closed for good, and what its only member that is left had.
-func lost(t *testing.T, snapshotted bool) (c *cluster, survivor *member, was *registry.State) {
+func lost(t *testing.T, snapshotted bool) (c *cluster, survivor *member, was *state.State) {
 	c = newCluster(t, 3, nil)
 	c.furnish("s1")
 	r := c.apply(take("p.a", 0, "s1"))
@@ -40,7 +41,7 @@ func bound(to *string) func(string) error {
 }
 
 // requireRevived requires that the survivor is a cluster of its own that goes on above everything of before.
-func requireRevived(t *testing.T, c *cluster, survivor *member, was *registry.State) {
+func requireRevived(t *testing.T, c *cluster, survivor *member, was *state.State) {
 	c.members = []*member{survivor}
 	survivor.wire = listen(t, survivor.address)
 	c.open(survivor)

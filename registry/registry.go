@@ -15,6 +15,7 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry/internal/raftguard"
 	"github.com/grafnode/grafnode/registry/internal/rounds"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // ErrClosed says that the registry is not open.
@@ -27,8 +28,8 @@ type Registry struct {
 
 	hub       *hub
 	machine   *machine
-	onApply   hooks[func(index, term uint64, c Command, r Result)]
-	onRestore hooks[func(*State)]
+	onApply   hooks[func(index, term uint64, c state.Command, r state.Result)]
+	onRestore hooks[func(*state.State)]
 
 	files
 	transport *raftguard.Transport
@@ -66,13 +67,13 @@ func New(cfg Config) (*Registry, error) {
 	r.life, r.end = context.WithCancelCause(context.Background())
 	r.barriers, r.quorums = rounds.New(r.life, r.barrier), rounds.New(r.life, r.quorum)
 	r.machine = &machine{
-		hub: r.hub, logger: r.log, fatal: r.giveUp, state: NewState(),
-		applied: func(index, term uint64, c Command, result Result) {
+		hub: r.hub, logger: r.log, fatal: r.giveUp, state: state.New(),
+		applied: func(index, term uint64, c state.Command, result state.Result) {
 			for _, f := range r.onApply.all() {
 				f(index, term, c, result)
 			}
 		},
-		fresh: func(s *State) {
+		fresh: func(s *state.State) {
 			for _, f := range r.onRestore.all() {
 				f(s)
 			}
@@ -175,15 +176,17 @@ func (r *Registry) giveUp(err error) {
 }
 
 // State returns the present state. It never blocks.
-func (r *Registry) State() *State { return r.hub.view.Load().state }
+func (r *Registry) State() *state.State { return r.hub.view.Load().state }
 
 // OnApply adds a hook that is called for each command, applied or refused, in log order, after State shows it and before Apply
 // returns. On a restart it is called again for what is replayed. It runs on the apply goroutine and must not block. Add
 // hooks before Open.
-func (r *Registry) OnApply(f func(index, term uint64, c Command, result Result)) { r.onApply.add(f) }
+func (r *Registry) OnApply(f func(index, term uint64, c state.Command, result state.Result)) {
+	r.onApply.add(f)
+}
 
 // OnRestore adds a hook that is called when the state was replaced by a snapshot. As for OnApply.
-func (r *Registry) OnRestore(f func(*State)) { r.onRestore.add(f) }
+func (r *Registry) OnRestore(f func(*state.State)) { r.onRestore.add(f) }
 
 type hooks[F any] struct {
 	mu sync.Mutex

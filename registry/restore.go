@@ -12,6 +12,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/atomicfile"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // restoreLevel is the level of the state from which on snapshots can be restored on a live cluster.
@@ -59,7 +60,7 @@ func (r *Registry) RestoreSnapshot(ctx context.Context, in io.Reader, force bool
 	return nil
 }
 
-func (r *Registry) restore(s *State, force bool) error {
+func (r *Registry) restore(s *state.State, force bool) error {
 	if err := r.Read(r.life, api.Strict); err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (r *Registry) restore(s *State, force bool) error {
 	err := r.raft.Restore(&raft.SnapshotMeta{Version: raft.SnapshotVersionMax, Size: int64(b.Len())}, &b, 0)
 	if err == nil {
 		// Raft's own entry behind the snapshot is none that the state machine sees; reads wait for one that it does.
-		_, err = r.propose(r.life, Nothing{})
+		_, err = r.propose(r.life, state.Nothing{})
 	}
 	switch took := r.State().Revision() >= next.Revision(); {
 	case err == nil:
@@ -97,11 +98,11 @@ func (r *Registry) restore(s *State, force bool) error {
 }
 
 // mayReplace reports why s may not be restored over current.
-func mayReplace(s, current *State, force bool) error {
+func mayReplace(s, current *state.State, force bool) error {
 	switch {
 	case s.Cluster() == "":
 		return fmt.Errorf("the snapshot is of no cluster: %w", api.ErrInvalid)
-	case family(s.Cluster()) != family(current.Cluster()) && !force:
+	case state.Family(s.Cluster()) != state.Family(current.Cluster()) && !force:
 		return fmt.Errorf("the snapshot is of cluster %s, this is %s; use force if it is meant to replace it: %w",
 			s.Cluster(), current.Cluster(), api.ErrConflict)
 	case s.Level() > current.Level() || current.Level() < restoreLevel:
@@ -143,15 +144,15 @@ func (r *Registry) checkMarks() error {
 var errHalfRestored = errors.New("a snapshot was being restored here when this node stopped, and the others may not have taken it: " +
 	"wipe the data directory and join as a new node, or, if no other node is left, run `grafnode operator raft recover`")
 
-func (r *Registry) newestSnapshot() (*State, error) {
+func (r *Registry) newestSnapshot() (*state.State, error) {
 	list, err := r.snapshots.List()
 	if err != nil || len(list) == 0 {
-		return NewState(), err
+		return state.New(), err
 	}
 	_, in, err := r.snapshots.Open(list[0].ID)
 	if err != nil {
 		return nil, err
 	}
-	s, err := ReadState(in)
+	s, err := state.Read(in)
 	return s, errors.Join(err, in.Close())
 }

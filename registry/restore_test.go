@@ -10,10 +10,11 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // toNewestLevel raises a cluster to the newest level, as its leader does when all know it.
-func toNewestLevel(c *cluster) { c.apply(registry.Upgrade{Level: registry.Level}) }
+func toNewestLevel(c *cluster) { c.apply(state.Upgrade{Level: state.Level}) }
 
 func TestASnapshotIsRestoredOnALiveCluster(t *testing.T) {
 	c := newCluster(t, 3, steady)
@@ -27,7 +28,7 @@ func TestASnapshotIsRestoredOnALiveCluster(t *testing.T) {
 	require.NoError(t, err)
 	then := c.apply(take("p.a", first.Revision, "s1"))
 	c.apply(take("p.later", 0, "s1"))
-	last := c.apply(registry.DeleteEdge{Name: "p.gone", Expect: edgeOf(t, leader, "p.gone").Revision})
+	last := c.apply(state.DeleteEdge{Name: "p.gone", Expect: edgeOf(t, leader, "p.gone").Revision})
 
 	for range 2 { // and once more at once: no entry comes in between
 		before := leader.State()
@@ -128,7 +129,7 @@ func TestWhatIsNotRestored(t *testing.T) {
 	require.Equal(t, cluster, leader.State().Cluster())
 	require.NoFileExists(t, filepath.Join(leader.dir, "restoring.json"))
 
-	golden, err := os.ReadFile("testdata/v1.snapshot") // what 0.1.0 wrote
+	golden, err := os.ReadFile("state/testdata/v1.snapshot") // what 0.1.0 wrote
 	require.NoError(t, err)
 	require.NoError(t, leader.RestoreSnapshot(c.within(), bytes.NewReader(golden), true))
 }

@@ -5,13 +5,15 @@ import (
 	"io"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // reviver is the state machine in a recovery: it goes where the disk leads, and hands out what revive makes of that.
 type reviver struct {
-	state   *State
-	revive  func(*State) (*State, error)
-	revived *State
+	state   *state.State
+	revive  func(*state.State) (*state.State, error)
+	revived *state.State
 	broken  error
 }
 
@@ -20,18 +22,18 @@ func (m *reviver) Apply(log *raft.Log) any {
 	if m.broken != nil {
 		return nil
 	}
-	c, proposed, err := decodeCommand(log.Data)
+	c, proposed, err := state.Decode(log.Data)
 	if err != nil {
 		m.broken = fmt.Errorf("log entry %d of term %d: %w", log.Index, log.Term, err)
 		return nil
 	}
-	m.state, _ = m.state.Step(Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c})
+	m.state, _ = m.state.Step(state.Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c})
 	return nil
 }
 
 // Restore reads a snapshot of the old group's.
 func (m *reviver) Restore(r io.ReadCloser) error {
-	s, err := ReadState(r)
+	s, err := state.Read(r)
 	if err == nil {
 		m.state = s
 	}

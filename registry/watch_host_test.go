@@ -15,6 +15,7 @@ import (
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // freezer carries Raft's connections and can stop them as if the process was stopped: nothing is read, nothing is written, and nobody
@@ -216,7 +217,7 @@ func (c *cluster) sees(m *member, w watching, last, want api.Revision) {
 }
 
 // applyUntil2 applies a change at whoever leads but one, who may think that it still does.
-func (c *cluster) applyUntil2(cmd registry.ChangeEdges, not *member) api.Revision {
+func (c *cluster) applyUntil2(cmd state.ChangeEdges, not *member) api.Revision {
 	ctx := c.within()
 	for {
 		for _, m := range c.members {
@@ -317,7 +318,7 @@ func TestSlowReaders(t *testing.T) {
 		case e.Type == api.EventSync && !burst1:
 			burst1 = true
 			r, _ := m.State().Edge("p.gone")
-			c.apply(registry.DeleteEdge{Name: "p.gone", Expect: r.Revision})
+			c.apply(state.DeleteEdge{Name: "p.gone", Expect: r.Revision})
 			last = burst()
 		case e.Type == api.EventState && burst1:
 			require.True(t, e.Resync)
@@ -336,13 +337,13 @@ func TestSlowReaders(t *testing.T) {
 func TestAllKindsAreWatched(t *testing.T) {
 	c := newCluster(t, 1, steady)
 	c.furnish("s1")
-	host2 := c.apply(registry.RegisterNode{Node: "host2", Name: "two", Address: "127.0.0.1:7001", Memory: 1 << 40}).Node
+	host2 := c.apply(state.RegisterNode{Node: "host2", Name: "two", Address: "127.0.0.1:7001", Memory: 1 << 40}).Node
 	m := c.leader().Registry
 	w := watch(t, m, api.WatchRequest{Node: "host2", Kinds: api.RecordKinds})
 	require.Equal(t, "two", w.until(t, isType(api.EventState)).Node.Name)
 	w.until(t, isType(api.EventSync))
 
-	c.apply(registry.OpenSession{Session: "s2", Stage: "stage", Node: "host2", Incarnation: host2.Incarnation, TTL: lease.TTLDefault})
+	c.apply(state.OpenSession{Session: "s2", Stage: "stage", Node: "host2", Incarnation: host2.Incarnation, TTL: lease.TTLDefault})
 	e := w.until(t, isType(api.EventChange))
 	require.Equal(t, lease.SessionID("s2"), e.Session.ID)
 	require.Equal(t, api.RecordSession, e.Kind)
@@ -363,7 +364,7 @@ func TestAllKindsAreWatched(t *testing.T) {
 	require.Equal(t, lease.Released, e.Lease.Status)
 	require.Equal(t, moved.Revision, e.Revision)
 
-	c.apply(registry.EndSession{Session: "s2"})
+	c.apply(state.EndSession{Session: "s2"})
 	e = w.until(t, isType(api.EventChange))
 	require.True(t, e.Deleted)
 	require.Equal(t, lease.SessionID("s2"), e.Session.ID)

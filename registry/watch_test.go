@@ -17,35 +17,36 @@ import (
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // truth computes what the registry did by itself, from the commands that members apply, in a state machine that is nobody's.
 type truth struct {
 	mu    sync.Mutex
-	state *registry.State
+	state *state.State
 	index uint64
 	ref   *watchcheck.Reference
 }
 
 func newTruth() *truth {
-	return &truth{state: registry.NewState(), ref: watchcheck.NewReference()}
+	return &truth{state: state.New(), ref: watchcheck.NewReference()}
 }
 
 // follow has the truth learn what m applies, unless it knows.
 func (k *truth) follow(m *member) {
-	m.OnApply(func(index, term uint64, c registry.Command, _ registry.Result) {
+	m.OnApply(func(index, term uint64, c state.Command, _ state.Result) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if index <= k.index {
 			return
 		}
 		k.index = index
-		k.state, _ = k.state.Step(registry.Entry{Index: index, Term: term, Command: c})
+		k.state, _ = k.state.Step(state.Entry{Index: index, Term: term, Command: c})
 		k.ref.Add(k.state.Revision(), everything(k.state))
 	})
 }
 
-func everything(s *registry.State) iter.Seq[api.Event] {
+func everything(s *state.State) iter.Seq[api.Event] {
 	f := watchstream.NewFilter(api.WatchRequest{Kinds: api.RecordKinds})
 	return func(yield func(api.Event) bool) {
 		for _, k := range api.RecordKinds {
@@ -189,7 +190,7 @@ func TestStreamsAreTrue(t *testing.T) {
 		reading.Go(func() { r.run(ctx, t, i, open, done) })
 	}
 	c.stir(t)
-	at := c.apply(registry.Nothing{}).Revision
+	at := c.apply(state.Nothing{}).Revision
 	final.Lock()
 	final.at = at
 	final.Unlock()
@@ -207,19 +208,19 @@ func TestStreamsAreTrue(t *testing.T) {
 
 // stir changes edges, leases and sessions while members lead, restart and take snapshots in turn.
 func (c *cluster) stir(t *testing.T) {
-	host2 := c.apply(registry.RegisterNode{Node: "host2", Address: "127.0.0.1:7001", Memory: 1 << 40}).Node
+	host2 := c.apply(state.RegisterNode{Node: "host2", Address: "127.0.0.1:7001", Memory: 1 << 40}).Node
 	for i := range 160 {
 		name := fmt.Sprint("p.", i%12)
 		c.applyUntil(takeOn(name, "s1", []locator.NodeID{node, "host2"}[i%5/3]), name)
 		switch i % 20 {
 		case 4:
 			id := lease.SessionID(fmt.Sprint("t", i))
-			c.apply(registry.OpenSession{Session: id, Stage: "p.x", Node: host2.ID, Incarnation: host2.Incarnation, TTL: lease.TTLDefault})
+			c.apply(state.OpenSession{Session: id, Stage: "p.x", Node: host2.ID, Incarnation: host2.Incarnation, TTL: lease.TTLDefault})
 			c.applyUntil(takeOn("p.t", id, "host2"), "p.t")
-			c.try(registry.EndSession{Session: id})
+			c.try(state.EndSession{Session: id})
 		case 9:
 			r, _ := c.leader().State().Edge(name)
-			c.try(registry.DeleteEdge{Name: name, Expect: r.Revision})
+			c.try(state.DeleteEdge{Name: name, Expect: r.Revision})
 		case 13:
 			_ = c.leader().Transfer(c.within(), "") // whether or not it succeeds
 		case 17:
@@ -231,9 +232,9 @@ func (c *cluster) stir(t *testing.T) {
 }
 
 // try applies a command whose outcome does not matter.
-func (c *cluster) try(cmd registry.Command) { _, _ = c.leader().Apply(c.within(), cmd) }
+func (c *cluster) try(cmd state.Command) { _, _ = c.leader().Apply(c.within(), cmd) }
 
-func takeOn(name string, s lease.SessionID, host locator.NodeID) registry.ChangeEdges {
+func takeOn(name string, s lease.SessionID, host locator.NodeID) state.ChangeEdges {
 	cmd := take(name, 0, s)
 	cmd.Edges[0].Node = host
 	return cmd

@@ -8,7 +8,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/locator"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 const (
@@ -32,11 +32,11 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 	if err := checkChange(want, session); err != nil {
 		return err
 	}
-	state := s.c.Registry.State()
-	if records, ok := appliedBefore(state, want); ok {
+	current := s.c.Registry.State()
+	if records, ok := appliedBefore(current, want); ok {
 		return s.answerChange(w, records)
 	}
-	command, err := s.placeChange(state, want, session)
+	command, err := s.placeChange(current, want, session)
 	if errors.Is(err, api.ErrNoRoom) {
 		// A copy of this request may be on its way through the log and have found room. What was proposed before this barrier
 		// is applied after it.
@@ -59,9 +59,9 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 
 // appliedBefore returns the records of a change that is in the state already, as the state machine would answer it: nothing is
 // placed for it again, and no want of room or of healthy nodes now can hide that it was done.
-func appliedBefore(state *registry.State, r api.ChangeRequest) (records []registry.Record, ok bool) {
+func appliedBefore(current *state.State, r api.ChangeRequest) (records []state.Record, ok bool) {
 	for _, e := range r.Edges {
-		record, ok := state.Edge(e.Name)
+		record, ok := current.Edge(e.Name)
 		if !ok || record.Op.ID != r.OpID || record.Op.Session != r.Session {
 			return nil, false
 		}
@@ -71,16 +71,16 @@ func appliedBefore(state *registry.State, r api.ChangeRequest) (records []regist
 }
 
 // placeChange finds a place for each ring of a change.
-func (s *Server) placeChange(state *registry.State, r api.ChangeRequest, session registry.Session) (registry.ChangeEdges, error) {
-	command := registry.ChangeEdges{Op: r.OpID, Session: session.ID, Reason: r.Reason, Detail: r.Detail, TTL: s.c.RingTTL}
-	places := s.newPlaces(state)
+func (s *Server) placeChange(current *state.State, r api.ChangeRequest, session state.Session) (state.ChangeEdges, error) {
+	command := state.ChangeEdges{Op: r.OpID, Session: session.ID, Reason: r.Reason, Detail: r.Detail, TTL: s.c.RingTTL}
+	places := s.newPlaces(current)
 	for _, edge := range r.Edges {
 		places.release(edge.Name)
 	}
 	for _, edge := range r.Edges {
 		placed, err := places.edge(edge, session)
 		if err != nil {
-			return registry.ChangeEdges{}, err
+			return state.ChangeEdges{}, err
 		}
 		command.Edges = append(command.Edges, placed)
 	}
@@ -88,18 +88,18 @@ func (s *Server) placeChange(state *registry.State, r api.ChangeRequest, session
 }
 
 // answerChange answers with the records as the change left them: its revision is theirs.
-func (s *Server) answerChange(w http.ResponseWriter, records []registry.Record) error {
-	state := s.c.Registry.State()
-	s.setHeaders(w, state)
+func (s *Server) answerChange(w http.ResponseWriter, records []state.Record) error {
+	current := s.c.Registry.State()
+	s.setHeaders(w, current)
 	answered := api.ChangeResponse{Revision: records[0].Op.Revision}
 	for _, record := range records {
-		answered.Edges = append(answered.Edges, record.API(state))
+		answered.Edges = append(answered.Edges, record.API(current))
 	}
 	return answer(w, answered)
 }
 
 // checkChange looks for what would otherwise become a bad placement or a misleading history. The rest is the registry's.
-func checkChange(r api.ChangeRequest, session registry.Session) error {
+func checkChange(r api.ChangeRequest, session state.Session) error {
 	if r.Session != session.ID {
 		return api.Errorf(api.KindInvalid, "the body asks for session %q, the headers for %q", r.Session, session.ID)
 	}
@@ -109,8 +109,8 @@ func checkChange(r api.ChangeRequest, session registry.Session) error {
 	if reasonLabel(r.Reason) == other {
 		return api.Errorf(api.KindInvalid, "reason %q is none of the known ones", r.Reason)
 	}
-	if len(r.Edges) == 0 || len(r.Edges) > registry.ChangeEdgesMax {
-		return api.Errorf(api.KindInvalid, "%d edges in one change, must be 1 to %d", len(r.Edges), registry.ChangeEdgesMax)
+	if len(r.Edges) == 0 || len(r.Edges) > state.ChangeEdgesMax {
+		return api.Errorf(api.KindInvalid, "%d edges in one change, must be 1 to %d", len(r.Edges), state.ChangeEdgesMax)
 	}
 	for _, e := range r.Edges {
 		if err := api.CheckEdgeName(e.Name); err != nil {
@@ -146,19 +146,19 @@ func (s *Server) relocate(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) relocateOnce(ctx context.Context, r *http.Request, avoid []locator.NodeID) (api.Edge, error) {
-	state := s.c.Registry.State()
-	record, err := edgeOf(state, r)
+	current := s.c.Registry.State()
+	record, err := edgeOf(current, r)
 	if err != nil {
 		return api.Edge{}, err
 	}
-	places := s.newPlaces(state)
+	places := s.newPlaces(current)
 	places.release(record.Name)
-	placed, err := places.edge(api.EdgeChange{Name: record.Name, Expect: record.Revision, AvoidNodes: avoid}, registry.Session{})
+	placed, err := places.edge(api.EdgeChange{Name: record.Name, Expect: record.Revision, AvoidNodes: avoid}, state.Session{})
 	if err != nil {
 		return api.Edge{}, err
 	}
-	result, err := s.c.Registry.Apply(ctx, registry.ChangeEdges{
-		Reason: api.ReasonRequested, TTL: s.c.RingTTL, Edges: []registry.EdgeChange{placed},
+	result, err := s.c.Registry.Apply(ctx, state.ChangeEdges{
+		Reason: api.ReasonRequested, TTL: s.c.RingTTL, Edges: []state.EdgeChange{placed},
 	})
 	if err != nil {
 		return api.Edge{}, err

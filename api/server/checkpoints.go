@@ -5,19 +5,19 @@ import (
 	"net/http"
 
 	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func (s *Server) getCheckpoint(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+func (s *Server) getCheckpoint(current *state.State, q *query, w http.ResponseWriter, r *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
 	if err := checkKey("checkpoint's key", r.PathValue("key")); err != nil {
 		return err
 	}
-	checkpoint, ok := state.Checkpoint(r.PathValue("key"))
+	checkpoint, ok := current.Checkpoint(r.PathValue("key"))
 	if !ok {
 		return api.Errorf(api.KindNotFound, "no checkpoint %s", r.PathValue("key"))
 	}
@@ -41,7 +41,7 @@ func (s *Server) putCheckpoint(w http.ResponseWriter, r *http.Request) error {
 	if sum := crc32.Checksum(want.Value, castagnoli); want.Write && sum != want.Sum {
 		return api.Errorf(api.KindInvalid, "checkpoint %s: the value's checksum is %08x, sum says %08x: damaged on its way", key, sum, want.Sum)
 	}
-	result, err := s.c.Registry.Apply(r.Context(), registry.PutCheckpoint{
+	result, err := s.c.Registry.Apply(r.Context(), state.PutCheckpoint{
 		Key: key, Epoch: want.Epoch, Write: want.Write, Expect: want.Expect, Value: want.Value, Sum: want.Sum,
 	})
 	if err != nil {

@@ -5,52 +5,52 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/lease"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
-func (s *Server) listEdges(state *registry.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) listEdges(current *state.State, q *query, w http.ResponseWriter, _ *http.Request) error {
 	prefix := q.text("prefix")
 	if err := q.check(); err != nil {
 		return err
 	}
 	edges := []api.Edge{}
-	for record := range state.Edges(prefix) {
-		edges = append(edges, record.API(state))
+	for record := range current.Edges(prefix) {
+		edges = append(edges, record.API(current))
 	}
 	return answer(w, edges)
 }
 
-func (s *Server) getEdge(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+func (s *Server) getEdge(current *state.State, q *query, w http.ResponseWriter, r *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
-	record, err := edgeOf(state, r)
+	record, err := edgeOf(current, r)
 	if err != nil {
 		return err
 	}
-	return answer(w, record.API(state))
+	return answer(w, record.API(current))
 }
 
-func (s *Server) getHistory(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+func (s *Server) getHistory(current *state.State, q *query, w http.ResponseWriter, r *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
-	record, err := edgeOf(state, r)
+	record, err := edgeOf(current, r)
 	if err != nil {
 		return err
 	}
-	return answer(w, state.History(record.Name))
+	return answer(w, current.History(record.Name))
 }
 
 // edgeOf returns the record that the request's path names.
-func edgeOf(state *registry.State, r *http.Request) (registry.Record, error) {
+func edgeOf(current *state.State, r *http.Request) (state.Record, error) {
 	name := r.PathValue("name")
 	if err := api.CheckEdgeName(name); err != nil {
-		return registry.Record{}, api.Errorf(api.KindInvalid, "edge: %v", err)
+		return state.Record{}, api.Errorf(api.KindInvalid, "edge: %v", err)
 	}
-	record, ok := state.Edge(name)
+	record, ok := current.Edge(name)
 	if !ok {
-		return registry.Record{}, api.Errorf(api.KindNotFound, "no edge %s", name)
+		return state.Record{}, api.Errorf(api.KindNotFound, "no edge %s", name)
 	}
 	return record, nil
 }
@@ -65,7 +65,7 @@ func (s *Server) deleteEdge(w http.ResponseWriter, r *http.Request) error {
 	if err := api.CheckEdgeName(name); err != nil {
 		return api.Errorf(api.KindInvalid, "edge: %v", err)
 	}
-	command := registry.DeleteEdge{Name: name, Expect: api.Revision(expect), Op: op}
+	command := state.DeleteEdge{Name: name, Expect: api.Revision(expect), Op: op}
 	if err := s.c.Registry.State().Admits(command); err != nil {
 		return err
 	}
@@ -83,12 +83,12 @@ func (s *Server) done(w http.ResponseWriter) error {
 }
 
 // listLeases answers with all leases, rings' and others.
-func (s *Server) listLeases(state *registry.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) listLeases(current *state.State, q *query, w http.ResponseWriter, _ *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
 	leases := []api.Lease{}
-	for l := range state.Leases() {
+	for l := range current.Leases() {
 		leases = append(leases, l.API())
 	}
 	return answer(w, leases)

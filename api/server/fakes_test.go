@@ -25,12 +25,13 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // fakeRegistry is the real state machine without Raft.
 type fakeRegistry struct {
 	mu       sync.Mutex
-	state    *registry.State
+	state    *state.State
 	index    uint64
 	leads    bool
 	leader   registry.Peer
@@ -42,7 +43,7 @@ type fakeRegistry struct {
 	silent   time.Duration
 }
 
-func (f *fakeRegistry) State() *registry.State {
+func (f *fakeRegistry) State() *state.State {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.state
@@ -51,14 +52,14 @@ func (f *fakeRegistry) State() *registry.State {
 func (f *fakeRegistry) Leader() (registry.Peer, bool) { return f.leader, f.leader.ID != "" }
 func (f *fakeRegistry) IsLeader() bool                { return f.leads }
 
-func (f *fakeRegistry) Apply(_ context.Context, c registry.Command) (registry.Result, error) {
+func (f *fakeRegistry) Apply(_ context.Context, c state.Command) (state.Result, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.applyErr != nil {
-		return registry.Result{}, f.applyErr
+		return state.Result{}, f.applyErr
 	}
 	f.index++
-	next, result := f.state.Step(registry.Entry{Index: f.index, Term: 1, Proposed: time.Now().UnixNano(), Command: c})
+	next, result := f.state.Step(state.Entry{Index: f.index, Term: 1, Proposed: time.Now().UnixNano(), Command: c})
 	f.state = next
 	return result, result.Err
 }
@@ -194,16 +195,16 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	reg := &fakeRegistry{state: registry.NewState(), leads: true, leader: registry.Peer{ID: "n1", Address: "127.0.0.1:7400"}}
+	reg := &fakeRegistry{state: state.New(), leads: true, leader: registry.Peer{ID: "n1", Address: "127.0.0.1:7400"}}
 	var gossip fakeGossip
 	for _, id := range []string{"n1", "n2", "n3"} {
 		address := "127.0.0." + id[1:] + ":7400"
 		gossip = append(gossip, membership.Member{ID: locator.NodeID(id), Name: id, Zone: "z" + id[1:], Address: address,
 			Health: membership.Alive, Free: 64 << 20})
-		apply(t, reg, registry.RegisterNode{Node: locator.NodeID(id), Name: id, Zone: "z" + id[1:], Address: address, Memory: 64 << 20})
+		apply(t, reg, state.RegisterNode{Node: locator.NodeID(id), Name: id, Zone: "z" + id[1:], Address: address, Memory: 64 << 20})
 	}
-	apply(t, reg, registry.InitCluster{Cluster: "c1"})
-	apply(t, reg, registry.OpenSession{Session: "s1", Stage: "parse", Node: "n1", Incarnation: 1, TTL: 10 * time.Second,
+	apply(t, reg, state.InitCluster{Cluster: "c1"})
+	apply(t, reg, state.OpenSession{Session: "s1", Stage: "parse", Node: "n1", Incarnation: 1, TTL: 10 * time.Second,
 		Token: sha256.Sum256([]byte("secret"))})
 	f := &fixture{registry: reg, group: &fakeGroup{registry: reg, saved: "snapshot of c1"}, gossip: gossip, blocks: &fakeBlocks{}}
 	for i, m := range gossip {
@@ -228,7 +229,7 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-func apply(t *testing.T, reg *fakeRegistry, c registry.Command) registry.Result {
+func apply(t *testing.T, reg *fakeRegistry, c state.Command) state.Result {
 	t.Helper()
 	result, err := reg.Apply(t.Context(), c)
 	require.NoError(t, err)

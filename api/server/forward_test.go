@@ -11,6 +11,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Requests for another cluster are refused by whoever gets them, and what a node passes on says for which it is.
@@ -33,8 +34,8 @@ func TestClustersDoNotMix(t *testing.T) {
 	}
 	// The address of the leader is another cluster's by now.
 	other := newFixture(t)
-	other.registry.state = registry.NewState()
-	apply(t, other.registry, registry.InitCluster{Cluster: "c9"})
+	other.registry.state = state.New()
+	apply(t, other.registry, state.InitCluster{Cluster: "c9"})
 	follower.follow(other.url)
 	status, _, body := follower.ask(t, "POST", "/v1/edges/e/relocate", "{}")
 	require.Equal(t, http.StatusMisdirectedRequest, status)

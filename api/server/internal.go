@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // session carries out a node's word about one of its sessions.
@@ -30,25 +30,25 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, api.SessionResponse{Revision: result.Revision})
 }
 
-func sessionCommand(r api.SessionRequest) (registry.Command, error) {
-	var commands []registry.Command
+func sessionCommand(r api.SessionRequest) (state.Command, error) {
+	var commands []state.Command
 	var sums [][]byte
 	if o := r.Open; o != nil {
-		commands, sums = append(commands, registry.OpenSession{Session: o.Session, Stage: o.Stage, Node: o.Node,
+		commands, sums = append(commands, state.OpenSession{Session: o.Session, Stage: o.Stage, Node: o.Node,
 			Incarnation: o.Incarnation, PID: o.PID, TTL: o.TTL, Token: tokenSum(o.TokenSum)}), append(sums, o.TokenSum)
 	}
 	if a := r.Adopt; a != nil {
-		commands, sums = append(commands, registry.AdoptSession{Session: a.Session, Node: a.Node,
+		commands, sums = append(commands, state.AdoptSession{Session: a.Session, Node: a.Node,
 			Incarnation: a.Incarnation, Token: tokenSum(a.TokenSum)}), append(sums, a.TokenSum)
 	}
 	if e := r.End; e != nil {
-		commands = append(commands, registry.EndSession{Session: e.Session, Incarnation: e.Incarnation})
+		commands = append(commands, state.EndSession{Session: e.Session, Incarnation: e.Incarnation})
 	}
 	if len(commands) != 1 {
 		return nil, api.Errorf(api.KindInvalid, "exactly one of open, adopt and end must be given, not %d", len(commands))
 	}
 	for _, sum := range sums {
-		if len(sum) != len(registry.Session{}.Token) {
+		if len(sum) != len(state.Session{}.Token) {
 			return nil, api.Errorf(api.KindInvalid, "token_sum has %d bytes, must be a SHA-256", len(sum))
 		}
 	}

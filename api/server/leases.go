@@ -7,7 +7,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/lease"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // acquire places and grants a lease outside an edge to the asking session.
@@ -26,7 +26,7 @@ func (s *Server) acquire(w http.ResponseWriter, r *http.Request) error {
 	if want.ID == "" {
 		want.ID = lease.NewID()
 	}
-	grant := registry.GrantLease{
+	grant := state.GrantLease{
 		Lease: want.ID, Kind: want.Kind, Session: session.ID, Name: want.Name, Bytes: want.Bytes, TTL: want.TTL,
 	}
 	if grant.Node, err = s.placeLease(want, session); err != nil {
@@ -36,9 +36,9 @@ func (s *Server) acquire(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	state := s.c.Registry.State()
-	s.setHeaders(w, state)
-	return answer(w, result.Leases[0].Grant(state))
+	current := s.c.Registry.State()
+	s.setHeaders(w, current)
+	return answer(w, result.Leases[0].Grant(current))
 }
 
 func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
@@ -49,7 +49,7 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.c.Registry.Apply(r.Context(), registry.ReleaseLease{Lease: leaseID(r), Session: session.ID}); err != nil {
+	if _, err := s.c.Registry.Apply(r.Context(), state.ReleaseLease{Lease: leaseID(r), Session: session.ID}); err != nil {
 		return err
 	}
 	return s.done(w)
@@ -64,7 +64,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := checkID("lease ID", string(leaseID(r))); err != nil {
 		return err
 	}
-	if _, err := s.c.Registry.Apply(r.Context(), registry.RevokeLease{Lease: leaseID(r), Detail: detail}); err != nil {
+	if _, err := s.c.Registry.Apply(r.Context(), state.RevokeLease{Lease: leaseID(r), Detail: detail}); err != nil {
 		return err
 	}
 	return s.done(w)
@@ -82,7 +82,7 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request) error {
 	if l, ok := s.c.Registry.State().Lease(leaseID(r)); ok && l.Epoch != want.Generation {
 		return api.Errorf(api.KindInvalid, "lease %s is of generation %d, not %d", l.ID, l.Epoch, want.Generation)
 	}
-	if _, err := s.c.Registry.Apply(r.Context(), registry.AdoptLease{
+	if _, err := s.c.Registry.Apply(r.Context(), state.AdoptLease{
 		Lease: leaseID(r), Node: want.Node, Incarnation: want.Incarnation,
 	}); err != nil {
 		return err
@@ -104,15 +104,15 @@ func (s *Server) renew(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	state := s.c.Registry.State()
+	current := s.c.Registry.State()
 	renewed.Ended = map[string]lease.Status{}
 	for _, id := range want.Leases {
-		if status, ok := state.Ended(string(id)); ok {
+		if status, ok := current.Ended(string(id)); ok {
 			renewed.Ended[string(id)] = status
 		}
 	}
 	for _, id := range want.Sessions {
-		if status, ok := state.Ended(string(id)); ok {
+		if status, ok := current.Ended(string(id)); ok {
 			renewed.Ended[string(id)] = status
 		}
 	}
@@ -127,30 +127,30 @@ func (s *Server) ownOf(ctx context.Context, r api.RenewRequest) (api.RenewReques
 			return r, err
 		}
 	}
-	state := s.c.Registry.State()
-	if n, ok := state.Node(r.Node); !ok || n.Incarnation != r.Incarnation {
+	current := s.c.Registry.State()
+	if n, ok := current.Node(r.Node); !ok || n.Incarnation != r.Incarnation {
 		return r, api.Errorf(api.KindFenced, "node %s asks as incarnation %d, it is %d now", r.Node, r.Incarnation, n.Incarnation)
 	}
 	r.Leases = slices.DeleteFunc(slices.Clone(r.Leases), func(id lease.ID) bool {
-		l, ok := state.Lease(id)
+		l, ok := current.Lease(id)
 		return !ok || l.Node != r.Node || l.Incarnation != r.Incarnation
 	})
 	r.Sessions = slices.DeleteFunc(slices.Clone(r.Sessions), func(id lease.SessionID) bool {
-		session, ok := state.Session(id)
+		session, ok := current.Session(id)
 		return !ok || session.Node != r.Node || session.Incarnation != r.Incarnation
 	})
 	return r, nil
 }
 
 func (s *Server) knowsAll(r api.RenewRequest) bool {
-	state := s.c.Registry.State()
-	n, ok := state.Node(r.Node)
+	current := s.c.Registry.State()
+	n, ok := current.Node(r.Node)
 	for _, id := range r.Leases {
-		_, known := state.Lease(id)
+		_, known := current.Lease(id)
 		ok = ok && known
 	}
 	for _, id := range r.Sessions {
-		_, known := state.Session(id)
+		_, known := current.Session(id)
 		ok = ok && known
 	}
 	return ok && n.Incarnation >= r.Incarnation

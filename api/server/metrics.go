@@ -10,7 +10,7 @@ import (
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Ring is how full a ring on this node is.
@@ -65,7 +65,7 @@ func NewChanges(reg prometheus.Registerer) *Changes {
 }
 
 // Applied counts one command. It does not block. It is called for each command in the order of the log, by one goroutine.
-func (c *Changes) Applied(command registry.Command, r registry.Result) {
+func (c *Changes) Applied(command state.Command, r state.Result) {
 	if r.Term > c.term && c.term != 0 {
 		c.leaders.Inc()
 	}
@@ -77,7 +77,7 @@ func (c *Changes) Applied(command registry.Command, r registry.Result) {
 	if r.Err != nil {
 		return
 	}
-	if _, ok := command.(registry.ChangeEdges); ok {
+	if _, ok := command.(state.ChangeEdges); ok {
 		for _, record := range r.Edges {
 			c.generations.WithLabelValues(reasonLabel(record.Reason)).Inc()
 		}
@@ -156,18 +156,18 @@ func (c *Cluster) Collect(out chan<- prometheus.Metric) {
 type gauger func(d *prometheus.Desc, v float64, labels ...string)
 
 func (c *Cluster) collectState(gauge gauger) {
-	state := c.registry.State()
-	edges, leases, sessions, nodes := state.Counts()
+	current := c.registry.State()
+	edges, leases, sessions, nodes := current.Counts()
 	gauge(descEdges, float64(edges))
 	gauge(descLeases, float64(leases))
 	gauge(descSessions, float64(sessions))
 	gauge(descNodes, float64(nodes))
-	gauge(descRevision, float64(state.Revision()))
-	if self, ok := state.Node(c.node); ok {
+	gauge(descRevision, float64(current.Revision()))
+	if self, ok := current.Node(c.node); ok {
 		gauge(descMemory, float64(self.Memory))
-		gauge(descLeased, float64(state.Leased(c.node)))
+		gauge(descLeased, float64(current.Leased(c.node)))
 	}
-	for record := range state.Edges("") {
+	for record := range current.Edges("") {
 		if name := c.edges.label(record.Name); name != other { // one value cannot stand for several edges
 			gauge(descGeneration, float64(record.Generation), name)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 func report(items uint64, rewires ...float64) api.StageReport {
@@ -80,11 +80,11 @@ func TestLabelsAreBounded(t *testing.T) {
 func TestChangesAreCountedOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	c := NewChanges(reg)
-	change := registry.ChangeEdges{Reason: api.ReasonTakeover}
-	records := []registry.Record{{Reason: api.ReasonTakeover}, {Reason: api.ReasonCreated}}
-	c.Applied(change, registry.Result{Revision: 7, Term: 1, Edges: records, Ended: []registry.Ended{{Status: lease.Released}}})
-	c.Applied(change, registry.Result{Revision: 7, Term: 1, Edges: records}) // asked again
-	c.Applied(change, registry.Result{Revision: 1<<32 + 9, Term: 3, Err: api.ErrConflict, Edges: records})
+	change := state.ChangeEdges{Reason: api.ReasonTakeover}
+	records := []state.Record{{Reason: api.ReasonTakeover}, {Reason: api.ReasonCreated}}
+	c.Applied(change, state.Result{Revision: 7, Term: 1, Edges: records, Ended: []state.Ended{{Status: lease.Released}}})
+	c.Applied(change, state.Result{Revision: 7, Term: 1, Edges: records}) // asked again
+	c.Applied(change, state.Result{Revision: 1<<32 + 9, Term: 3, Err: api.ErrConflict, Edges: records})
 	require.Contains(t, scrape(reg), `grafnode_edge_generation_changes_total{reason="takeover"} 1`)
 	require.Contains(t, scrape(reg), `grafnode_edge_generation_changes_total{reason="created"} 1`)
 	require.Contains(t, scrape(reg), `grafnode_leases_ended_total{status="released"} 1`)

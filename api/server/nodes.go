@@ -8,17 +8,18 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // listNodes shows what the registry, Raft and gossip know of each node. One that gossip alone knows is shown too: it has
 // not been taken in yet.
-func (s *Server) listNodes(state *registry.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) listNodes(current *state.State, q *query, w http.ResponseWriter, _ *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
 	nodes := map[locator.NodeID]api.Node{}
-	for n := range state.Nodes() {
-		shown := n.API(state)
+	for n := range current.Nodes() {
+		shown := n.API(current)
 		shown.Health = "unknown"
 		nodes[n.ID] = shown
 	}
@@ -52,16 +53,16 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	n := want.Node
-	result, err := s.c.Registry.Apply(r.Context(), registry.RegisterNode{
+	result, err := s.c.Registry.Apply(r.Context(), state.RegisterNode{
 		Node: n.ID, Name: n.Name, Zone: n.Zone, Address: n.Address, Memory: n.Memory, Version: n.Version,
 		Incarnation: n.Incarnation,
 	})
 	if err != nil {
 		return err
 	}
-	state := s.c.Registry.State()
-	s.setHeaders(w, state)
-	return answer(w, api.RegisterResponse{Cluster: state.Cluster(), Incarnation: result.Node.Incarnation})
+	current := s.c.Registry.State()
+	s.setHeaders(w, current)
+	return answer(w, api.RegisterResponse{Cluster: current.Cluster(), Incarnation: result.Node.Incarnation})
 }
 
 // removeNode forgets a node that will not come back, and what lay on it. Its vote must have been taken first.
@@ -82,7 +83,7 @@ func (s *Server) removeNode(w http.ResponseWriter, r *http.Request) error {
 	if slices.ContainsFunc(members, func(m registry.Member) bool { return m.ID == id }) {
 		return api.Errorf(api.KindConflict, "node %s is a member of the Raft group: remove it there first (operator raft remove-peer)", id)
 	}
-	command := registry.RemoveNode{Node: id, Force: force, Detail: detail}
+	command := state.RemoveNode{Node: id, Force: force, Detail: detail}
 	if err := s.c.Registry.State().Admits(command); err != nil {
 		return err
 	}

@@ -13,25 +13,26 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // listServers shows the Raft group.
-func (s *Server) listServers(state *registry.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) listServers(current *state.State, q *query, w http.ResponseWriter, _ *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
-	servers, err := s.servers(state)
+	servers, err := s.servers(current)
 	if err != nil {
 		return err
 	}
 	stats := s.c.Registry.Stats()
 	return answer(w, api.Raft{
-		Cluster: state.Cluster(), Leader: stats.Leader.ID, Term: stats.Term, Index: stats.LastIndex, Servers: servers,
+		Cluster: current.Cluster(), Leader: stats.Leader.ID, Term: stats.Term, Index: stats.LastIndex, Servers: servers,
 	})
 }
 
 // servers returns the members of the Raft group with what the registry and gossip know of them.
-func (s *Server) servers(state *registry.State) ([]api.RaftServer, error) {
+func (s *Server) servers(current *state.State) ([]api.RaftServer, error) {
 	members, err := s.c.Group.Members()
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (s *Server) servers(state *registry.State) ([]api.RaftServer, error) {
 	}
 	servers := make([]api.RaftServer, 0, len(members))
 	for _, m := range members {
-		n, _ := state.Node(m.ID) // none: it has not registered yet
+		n, _ := current.Node(m.ID) // none: it has not registered yet
 		shown := api.RaftServer{
 			ID: m.ID, Name: n.Name, Address: m.Address, Voter: m.Voter, Leader: m.Leader, LastContact: m.LastContact,
 			Index: m.Matched, Gossip: cmp.Or(string(seen[m.ID].Health), "unknown"), Level: seen[m.ID].Level, Version: n.Version,
@@ -219,8 +220,8 @@ func (s *Server) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 		}
 		return err
 	}
-	state := s.c.Registry.State()
-	s.c.Logger.Warn("an operator has restored a snapshot", "revision", state.Revision(), "asked_from", r.RemoteAddr)
-	s.setHeaders(w, state)
-	return answer(w, api.RestoreResponse{Cluster: state.Cluster(), Revision: state.Revision()})
+	current := s.c.Registry.State()
+	s.c.Logger.Warn("an operator has restored a snapshot", "revision", current.Revision(), "asked_from", r.RemoteAddr)
+	s.setHeaders(w, current)
+	return answer(w, api.RestoreResponse{Cluster: current.Cluster(), Revision: current.Revision()})
 }

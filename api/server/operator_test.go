@@ -15,6 +15,7 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // operator returns the client's verbs against f.
@@ -223,7 +224,7 @@ func TestSessionsAndLeasesOneByOne(t *testing.T) {
 	require.NoError(t, a.RevokeLease(t.Context(), g.ID, "repair"))
 	_, err = a.Lease(t.Context(), g.ID, api.Default)
 	require.ErrorIs(t, err, lease.ErrRevoked)
-	apply(t, f.registry, registry.EndSession{Session: "s1"})
+	apply(t, f.registry, state.EndSession{Session: "s1"})
 	_, err = a.Session(t.Context(), "s1", api.Default)
 	require.ErrorIs(t, err, api.ErrSessionLost)
 }
@@ -253,7 +254,7 @@ func TestARepeatedChangeNeedsNoPlace(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, first)
 	full := func() {
 		for _, n := range []string{"n1", "n2", "n3"} {
-			apply(t, f.registry, registry.RegisterNode{Node: locator.NodeID(n), Name: n, Zone: n, Address: "127.0.0.1:7400", Memory: 1})
+			apply(t, f.registry, state.RegisterNode{Node: locator.NodeID(n), Name: n, Zone: n, Address: "127.0.0.1:7400", Memory: 1})
 		}
 	}
 	full()
@@ -265,13 +266,13 @@ func TestARepeatedChangeNeedsNoPlace(t *testing.T) {
 	// And one that is applied while its copy looks for a place is found behind the barrier.
 	late := newFixture(t)
 	for _, n := range []string{"n1", "n2", "n3"} {
-		apply(t, late.registry, registry.RegisterNode{Node: locator.NodeID(n), Name: n, Zone: n, Address: "127.0.0.1:7400", Memory: 1})
+		apply(t, late.registry, state.RegisterNode{Node: locator.NodeID(n), Name: n, Zone: n, Address: "127.0.0.1:7400", Memory: 1})
 	}
 	late.registry.onRead = func() {
 		late.registry.onRead = nil
-		apply(t, late.registry, registry.RegisterNode{Node: "n1", Name: "n1", Zone: "z", Address: "127.0.0.1:7400", Memory: 64 << 20})
-		apply(t, late.registry, registry.ChangeEdges{Op: "o1", Session: "s1", Reason: api.ReasonCreated, TTL: lease.TTLDefault,
-			Edges: []registry.EdgeChange{{Name: "p.parse", TakeProducer: true, ProducerStage: "parse", Capacity: 1 << 20, Lease: lease.NewID(), Node: "n1"}}})
+		apply(t, late.registry, state.RegisterNode{Node: "n1", Name: "n1", Zone: "z", Address: "127.0.0.1:7400", Memory: 64 << 20})
+		apply(t, late.registry, state.ChangeEdges{Op: "o1", Session: "s1", Reason: api.ReasonCreated, TTL: lease.TTLDefault,
+			Edges: []state.EdgeChange{{Name: "p.parse", TakeProducer: true, ProducerStage: "parse", Capacity: 1 << 20, Lease: lease.NewID(), Node: "n1"}}})
 	}
 	status, _, body := late.ask(t, "POST", "/v1/changes", createParse)
 	require.Equal(t, http.StatusOK, status, body)

@@ -11,20 +11,20 @@ import (
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // places chooses nodes for one request, one edge after the other: what one edge has been given is no longer free for the
 // next. The state decides again when the command is applied.
 type places struct {
-	state *registry.State
+	state *state.State
 	nodes []leasebroker.Candidate // with what will be lent of their memory when what was placed so far is applied
 }
 
-func (s *Server) newPlaces(state *registry.State) *places {
-	p, members := &places{state: state}, s.c.Gossip.Members()
-	for n := range state.Nodes() {
-		c := leasebroker.Candidate{ID: n.ID, Zone: n.Zone, Memory: n.Memory, Leased: state.Leased(n.ID)}
+func (s *Server) newPlaces(current *state.State) *places {
+	p, members := &places{state: current}, s.c.Gossip.Members()
+	for n := range current.Nodes() {
+		c := leasebroker.Candidate{ID: n.ID, Zone: n.Zone, Memory: n.Memory, Leased: current.Leased(n.ID)}
 		if i := slices.IndexFunc(members, func(m membership.Member) bool { return m.ID == n.ID }); i >= 0 {
 			c.Health = string(members[i].Health)
 		}
@@ -50,7 +50,7 @@ func (p *places) release(edge string) {
 }
 
 // edge fills in a place for e's next ring: close to the stages that hold its sides after the change.
-func (p *places) edge(e api.EdgeChange, actor registry.Session) (registry.EdgeChange, error) {
+func (p *places) edge(e api.EdgeChange, actor state.Session) (state.EdgeChange, error) {
 	record, exists := p.state.Edge(e.Name)
 	switch {
 	case e.Capacity != 0:
@@ -65,9 +65,9 @@ func (p *places) edge(e api.EdgeChange, actor registry.Session) (registry.EdgeCh
 	}
 	node, err := p.place(r)
 	if err != nil {
-		return registry.EdgeChange{}, fmt.Errorf("edge %s: %w", e.Name, err)
+		return state.EdgeChange{}, fmt.Errorf("edge %s: %w", e.Name, err)
 	}
-	return registry.EdgeChange{
+	return state.EdgeChange{
 		Name: e.Name, Expect: e.Expect, TakeProducer: e.TakeProducer, TakeConsumer: e.TakeConsumer,
 		ProducerStage: e.ProducerStage, ConsumerStage: e.ConsumerStage, Codec: e.Codec, Capacity: e.Capacity,
 		Lease: lease.NewID(), Node: node,
@@ -93,7 +93,7 @@ func lostLately(history iter.Seq[api.Change], now time.Time) (nodes []locator.No
 }
 
 // side is where a role will be: with the actor if it takes it, else where it is.
-func (p *places) side(now api.Side, taken bool, actor registry.Session) leasebroker.Side {
+func (p *places) side(now api.Side, taken bool, actor state.Session) leasebroker.Side {
 	node := now.Node
 	switch {
 	case taken:
@@ -115,20 +115,20 @@ func (p *places) place(r leasebroker.Request) (locator.NodeID, error) {
 
 // placeLease chooses a node for a lease outside an edge. A named region that exists stays where it is, and so does a lease
 // that was granted when the request came before. Storage is not counted as memory is: it asks for none.
-func (s *Server) placeLease(want lease.Request, session registry.Session) (locator.NodeID, error) {
-	state := s.c.Registry.State()
-	if had, ok := state.Lease(want.ID); ok {
+func (s *Server) placeLease(want lease.Request, session state.Session) (locator.NodeID, error) {
+	current := s.c.Registry.State()
+	if had, ok := current.Lease(want.ID); ok {
 		return had.Node, nil
 	}
-	if _, ended := state.Ended(string(want.ID)); ended {
-		return "", endedLease(state, want.ID)
+	if _, ended := current.Ended(string(want.ID)); ended {
+		return "", endedLease(current, want.ID)
 	}
 	if want.Name != "" {
-		if had, ok := state.Region(want.Name); ok {
+		if had, ok := current.Region(want.Name); ok {
 			return had.Node, nil
 		}
 	}
-	places := s.newPlaces(state)
+	places := s.newPlaces(current)
 	r := leasebroker.Request{Zone: want.Zone, Producer: places.side(api.Side{}, true, session)}
 	if want.Kind == lease.KindMemory {
 		r.Bytes = want.Bytes

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // handler answers a request, or returns an error that is answered for it; after the first byte it must return nil.
@@ -96,9 +96,9 @@ func (s *Server) wrap(route string, h handler) http.Handler {
 
 func (s *Server) withHeaders(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		state := s.c.Registry.State()
-		s.setHeaders(w, state)
-		err := s.meant(r, state)
+		current := s.c.Registry.State()
+		s.setHeaders(w, current)
+		err := s.meant(r, current)
 		if err == nil {
 			err = h(w, r)
 		}
@@ -113,10 +113,10 @@ func (s *Server) withHeaders(h handler) http.Handler {
 	})
 }
 
-func (s *Server) setHeaders(w http.ResponseWriter, state *registry.State) {
+func (s *Server) setHeaders(w http.ResponseWriter, current *state.State) {
 	h := w.Header()
-	h.Set(api.HeaderCluster, state.Cluster())
-	h.Set(api.HeaderRevision, strconv.FormatUint(uint64(state.Revision()), 10))
+	h.Set(api.HeaderCluster, current.Cluster())
+	h.Set(api.HeaderRevision, strconv.FormatUint(uint64(current.Revision()), 10))
 	if leader, ok := s.c.Registry.Leader(); ok {
 		h.Set(api.HeaderLeader, leader.Address)
 	}
@@ -140,7 +140,7 @@ var errNoLeader = api.Errorf(api.KindNoQuorum, "no leader: a majority of the nod
 
 // read has a handler answer from a state that is as fresh as the request's consistency asks: this node's, or the leader's. A stale
 // answer says how long this node has heard of no leader.
-func (s *Server) read(h func(*registry.State, *query, http.ResponseWriter, *http.Request) error) handler {
+func (s *Server) read(h func(*state.State, *query, http.ResponseWriter, *http.Request) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q := queryOf(r)
 		fresh := q.consistency()
@@ -162,11 +162,11 @@ func (s *Server) read(h func(*registry.State, *query, http.ResponseWriter, *http
 }
 
 func (s *Server) readHere(w http.ResponseWriter, r *http.Request, q *query,
-	h func(*registry.State, *query, http.ResponseWriter, *http.Request) error,
+	h func(*state.State, *query, http.ResponseWriter, *http.Request) error,
 ) error {
-	state := s.c.Registry.State()
-	s.setHeaders(w, state)
-	return h(state, q, w, r)
+	current := s.c.Registry.State()
+	s.setHeaders(w, current)
+	return h(current, q, w, r)
 }
 
 func (s *Server) metrics() handler {

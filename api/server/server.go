@@ -20,14 +20,15 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Registry is what the handlers need of the registry; *registry.Registry is one.
 type Registry interface {
-	State() *registry.State
+	State() *state.State
 	Leader() (registry.Peer, bool)
 	IsLeader() bool
-	Apply(ctx context.Context, c registry.Command) (registry.Result, error)
+	Apply(ctx context.Context, c state.Command) (state.Result, error)
 	Read(ctx context.Context, c api.Consistency) error
 	Watch(ctx context.Context, q api.WatchRequest) iter.Seq2[api.Event, error]
 	Servers() ([]registry.Server, error)

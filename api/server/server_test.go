@@ -16,7 +16,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/lease"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -126,7 +126,7 @@ func TestBadRequestsAreRefusedInOneClearLine(t *testing.T) {
 func TestASessionNewerThanThisNodesStateIsNotCalledEnded(t *testing.T) {
 	f := newFixture(t)
 	f.registry.onRead = func() {
-		apply(t, f.registry, registry.OpenSession{Session: "s2", Stage: "enrich", Node: "n1", Incarnation: 1, TTL: 10 * time.Second,
+		apply(t, f.registry, state.OpenSession{Session: "s2", Stage: "enrich", Node: "n1", Incarnation: 1, TTL: 10 * time.Second,
 			Token: sha256.Sum256([]byte("secret"))})
 	}
 	status, _, body := f.ask(t, "POST", "/v1/changes", strings.ReplaceAll(createParse, "s1", "s2"), api.HeaderSession, "s2")
@@ -135,7 +135,7 @@ func TestASessionNewerThanThisNodesStateIsNotCalledEnded(t *testing.T) {
 
 func TestBlocksAreReadAndWrittenUnderAnEpoch(t *testing.T) {
 	f := newFixture(t)
-	apply(t, f.registry, registry.GrantLease{Lease: "l1", Kind: lease.KindBlock, Node: "n1", Session: "s1", Name: "r", Bytes: 4096, TTL: 10 * time.Second})
+	apply(t, f.registry, state.GrantLease{Lease: "l1", Kind: lease.KindBlock, Node: "n1", Session: "s1", Name: "r", Bytes: 4096, TTL: 10 * time.Second})
 	status, _, body := f.ask(t, "PUT", "/v1/blocks/l1?offset=8&bytes=5&epoch=3&number=2", "hello")
 	require.Equal(t, http.StatusNoContent, status, body)
 	status, _, body = f.ask(t, "PUT", "/v1/blocks/l1?offset=8&bytes=5&epoch=3&number=1", "early")
@@ -151,7 +151,7 @@ func TestBlocksAreReadAndWrittenUnderAnEpoch(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, status, body)
 	status, _, _ = f.ask(t, "PUT", "/v1/blocks/l1?bytes=9&epoch=4&number=3", "cut")
 	require.Equal(t, http.StatusBadRequest, status)
-	apply(t, f.registry, registry.RevokeLease{Lease: "l1"})
+	apply(t, f.registry, state.RevokeLease{Lease: "l1"})
 	status, _, body = f.ask(t, "GET", "/v1/blocks/l1?bytes=1", "")
 	require.Equal(t, http.StatusGone, status, body)
 	require.Contains(t, body, string(api.KindRevoked))
@@ -170,10 +170,10 @@ func TestCheckpointsAreFencedAndTheirKeysMayHaveSlashes(t *testing.T) {
 
 func TestRenewalsAreForTheAskingIncarnationOnly(t *testing.T) {
 	f := newFixture(t)
-	apply(t, f.registry, registry.GrantLease{Lease: "l1", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
-	apply(t, f.registry, registry.GrantLease{Lease: "l2", Kind: lease.KindMemory, Node: "n2", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
-	apply(t, f.registry, registry.GrantLease{Lease: "l3", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
-	apply(t, f.registry, registry.RevokeLease{Lease: "l3"})
+	apply(t, f.registry, state.GrantLease{Lease: "l1", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
+	apply(t, f.registry, state.GrantLease{Lease: "l2", Kind: lease.KindMemory, Node: "n2", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
+	apply(t, f.registry, state.GrantLease{Lease: "l3", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1, TTL: 10 * time.Second})
+	apply(t, f.registry, state.RevokeLease{Lease: "l3"})
 	const ask = `{"node":"n1","incarnation":1,"leases":["l1","l2","l3","l4"],"sessions":["s1","s2"]}`
 	status, _, body := f.ask(t, "POST", "/v1/renew", ask)
 	require.Equal(t, http.StatusOK, status, body)
@@ -183,7 +183,7 @@ func TestRenewalsAreForTheAskingIncarnationOnly(t *testing.T) {
 	require.Equal(t, map[lease.SessionID]time.Duration{"s1": time.Second}, renewed.Sessions)
 	require.Equal(t, map[string]lease.Status{"l3": lease.Revoked}, renewed.Ended)
 
-	apply(t, f.registry, registry.RegisterNode{Node: "n1", Address: "127.0.0.1:7400", Memory: 1 << 20})
+	apply(t, f.registry, state.RegisterNode{Node: "n1", Address: "127.0.0.1:7400", Memory: 1 << 20})
 	status, _, body = f.ask(t, "POST", "/v1/renew", ask)
 	require.Equal(t, http.StatusForbidden, status, body)
 	require.Contains(t, body, string(api.KindFenced))

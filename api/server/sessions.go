@@ -7,22 +7,22 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/lease"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
-func (s *Server) listSessions(state *registry.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) listSessions(current *state.State, q *query, w http.ResponseWriter, _ *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
 	sessions := []api.Session{}
-	for session := range state.Sessions() {
+	for session := range current.Sessions() {
 		sessions = append(sessions, shownSession(session))
 	}
 	return answer(w, sessions)
 }
 
 // getSession answers with a session and what ends with it.
-func (s *Server) getSession(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+func (s *Server) getSession(current *state.State, q *query, w http.ResponseWriter, r *http.Request) error {
 	id := lease.SessionID(r.PathValue("id"))
 	if err := q.check(); err != nil {
 		return err
@@ -30,18 +30,18 @@ func (s *Server) getSession(state *registry.State, q *query, w http.ResponseWrit
 	if err := checkID("session ID", string(id)); err != nil {
 		return err
 	}
-	session, ok := state.Session(id)
+	session, ok := current.Session(id)
 	if !ok {
-		if _, ended := state.Ended(string(id)); ended {
+		if _, ended := current.Ended(string(id)); ended {
 			return api.Errorf(api.KindSession, "session %s has ended", id)
 		}
 		return api.Errorf(api.KindNotFound, "no session %s", id)
 	}
 	detail := api.SessionDetail{Session: shownSession(session), Edges: []string{}, Leases: []lease.ID{}}
-	for record := range state.EdgesOf(id) {
+	for record := range current.EdgesOf(id) {
 		detail.Edges = append(detail.Edges, record.Name)
 	}
-	for l := range state.Leases() {
+	for l := range current.Leases() {
 		if l.Session == id {
 			detail.Leases = append(detail.Leases, l.ID)
 		}
@@ -50,7 +50,7 @@ func (s *Server) getSession(state *registry.State, q *query, w http.ResponseWrit
 }
 
 // shownSession is a session as the API shows it: without its secret's sum.
-func shownSession(s registry.Session) api.Session {
+func shownSession(s state.Session) api.Session {
 	return api.Session{
 		ID: s.ID, Stage: s.Stage, Node: s.Node, Incarnation: s.Incarnation, PID: s.PID, TTL: s.TTL,
 		Opened: time.Unix(0, s.Opened).UTC(),
@@ -58,7 +58,7 @@ func shownSession(s registry.Session) api.Session {
 }
 
 // getLease answers with a lease in force, or how it ended.
-func (s *Server) getLease(state *registry.State, q *query, w http.ResponseWriter, r *http.Request) error {
+func (s *Server) getLease(current *state.State, q *query, w http.ResponseWriter, r *http.Request) error {
 	id := leaseID(r)
 	if err := q.check(); err != nil {
 		return err
@@ -66,16 +66,16 @@ func (s *Server) getLease(state *registry.State, q *query, w http.ResponseWriter
 	if err := checkID("lease ID", string(id)); err != nil {
 		return err
 	}
-	l, ok := state.Lease(id)
+	l, ok := current.Lease(id)
 	if !ok {
-		return endedLease(state, id)
+		return endedLease(current, id)
 	}
 	return answer(w, l.API())
 }
 
 // endedLease says why there is no such lease, as far as it is remembered.
-func endedLease(state *registry.State, id lease.ID) error {
-	switch status, ok := state.Ended(string(id)); {
+func endedLease(current *state.State, id lease.ID) error {
+	switch status, ok := current.Ended(string(id)); {
 	case !ok:
 		return api.Errorf(api.KindNotFound, "no lease %s", id)
 	case status == lease.Released:

@@ -16,7 +16,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 )
 
-const golden = "../../registry/testdata/v1.snapshot"
+const golden = "../../registry/state/testdata/v1.snapshot"
 
 // The snapshot of v0.1.0 is read for ever.
 func TestSnapshotsAreInspectedOffline(t *testing.T) {

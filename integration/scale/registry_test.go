@@ -23,6 +23,7 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // nodes is how many simulated nodes hold the rings and renew their leases.
@@ -53,7 +54,7 @@ func openReplica(t testing.TB, dir string) *replica {
 	require.NoError(t, err)
 	r.keeper, err = leasebroker.New(leasebroker.Config{Registry: r, Now: boottime.Now, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	r.OnApply(func(index, term uint64, c registry.Command, result registry.Result) {
+	r.OnApply(func(index, term uint64, c state.Command, result state.Result) {
 		a := leaselog.Applied(index, term, c, result)
 		a.At = boottime.Now()
 		r.keeper.Applied(a)
@@ -107,12 +108,12 @@ func leaseID(n, generation int) lease.ID { return lease.ID(fmt.Sprintf("%026d", 
 // furnish registers the nodes, each with a session.
 func (r *replica) furnish() {
 	inParallel(nodes, func(n int) {
-		registered, err := r.Apply(r.t.Context(), registry.RegisterNode{
+		registered, err := r.Apply(r.t.Context(), state.RegisterNode{
 			Node: nodeID(n), Name: string(nodeID(n)), Zone: fmt.Sprint("zone-", n%3), Address: fmt.Sprintf("10.0.%d.%d:7400", n/250, n%250),
 			Memory: 1 << 40, Version: "scale",
 		})
 		require.NoError(r.t, err)
-		_, err = r.Apply(r.t.Context(), registry.OpenSession{
+		_, err = r.Apply(r.t.Context(), state.OpenSession{
 			Session: sessionID(n), Stage: fmt.Sprint("stage-", n), Node: nodeID(n), Incarnation: registered.Node.Incarnation, PID: 1, TTL: ttl,
 		})
 		require.NoError(r.t, err)
@@ -122,8 +123,8 @@ func (r *replica) furnish() {
 // take makes node n's session the producer of an edge whose ring lies there.
 func (r *replica) take(edge int, expect api.Revision, generation int) api.Revision {
 	n := edge % nodes
-	result, err := r.Apply(r.t.Context(), registry.ChangeEdges{
-		Op: fmt.Sprint("op-", edge, "-", generation), Session: sessionID(n), Reason: api.ReasonTakeover, TTL: ttl, Edges: []registry.EdgeChange{{
+	result, err := r.Apply(r.t.Context(), state.ChangeEdges{
+		Op: fmt.Sprint("op-", edge, "-", generation), Session: sessionID(n), Reason: api.ReasonTakeover, TTL: ttl, Edges: []state.EdgeChange{{
 			Name: edgeName(edge), Expect: expect, TakeProducer: true, ProducerStage: fmt.Sprint("stage-", n), Codec: "abcdef", Capacity: 1 << 20,
 			Lease: leaseID(edge, generation), Node: nodeID(n),
 		}},

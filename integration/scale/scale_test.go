@@ -20,7 +20,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/lease"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // watchers is how many watches are open at once.
@@ -95,7 +95,7 @@ func (r *replica) snapshot(edges int) {
 	wrote := cpuTime() - cpu
 	size := file.Len()
 	cpu = cpuTime()
-	_, err := registry.ReadState(&file)
+	_, err := state.Read(&file)
 	require.NoError(r.t, err)
 	report(r.t, "snapshot", "%.1f MB, %d bytes an edge; %.2f s of a core to write, %.2f s to read, renewals beside it in both", float64(size)/1e6,
 		size/edges, wrote.Seconds(), (cpuTime() - cpu).Seconds())

@@ -45,17 +45,18 @@ var allowed = map[string][]string{
 	"stream/...":          {"stream", "edge", "handoff", "durable", "api", "fabric"},
 
 	"transport":             {"api", "internal/..."},
-	"registry":              {"api", "fabric", "registry/internal/...", "internal/..."},
+	"registry":              {"api", "fabric", "registry/state", "registry/internal/...", "internal/..."},
+	"registry/state":        {"api", "internal/planted", "internal/watchstream"},
 	"registry/internal/...": {"registry/internal/...", "internal/..."},
 	"leasebroker":           {"api", "internal/..."},
 	"membership":            {"internal/..."},
-	"api/server":            {"api", "fabric", "registry", "leasebroker", "membership", "internal/..."},
-	"registry/simulate":     {"api", "registry", "leasebroker", "membership", "node/group", "node/leaselog", "internal/..."},
+	"api/server":            {"api", "fabric", "registry", "registry/state", "leasebroker", "membership", "internal/..."},
+	"registry/simulate":     {"api", "registry", "registry/state", "leasebroker", "membership", "node/group", "node/leaselog", "internal/..."},
 	"node/group":            {"registry", "membership"},
-	"node/leaselog":         {"api", "registry", "leasebroker"},
+	"node/leaselog":         {"api", "registry/state", "leasebroker"},
 	"node/host":             {"api", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "internal/..."},
 	"node/blocks":           {"api", "durable", "internal/..."},
-	"node":                  {"api", "api/server", "client", "registry", "leasebroker", "membership", "transport", "node/host", "node/blocks", "node/group", "node/leaselog", "fabric", "fabric/tcp", "internal/..."},
+	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/blocks", "node/group", "node/leaselog", "fabric", "fabric/tcp", "internal/..."},
 
 	"examples/...":      {"stream", "stream/...", "edge", "client", "durable", "handoff", "api", "fabric", "examples/..."},
 	"demo":              {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric", "internal/..."},
@@ -163,6 +164,21 @@ func TestStageProgramsStayLight(t *testing.T) {
 				if strings.HasPrefix(dep, h) {
 					t.Errorf("%s pulls in %s: a stage program must not carry the control plane", name, dep)
 				}
+			}
+		}
+	}
+}
+
+// Every replica must compute the same bytes, and the simulation the same as a replica.
+func TestTheStateMachineIsPure(t *testing.T) {
+	for _, imp := range load(t)["registry/state"].Imports {
+		switch imp {
+		case "github.com/hashicorp/go-msgpack/v2/codec": // bytes for bytes
+		case "context", "log/slog", "math/rand", "math/rand/v2", "net", "os", "os/exec":
+			t.Errorf("registry/state imports %s: it is pure", imp)
+		default:
+			if strings.Contains(imp, ".") && !strings.HasPrefix(imp, module) {
+				t.Errorf("registry/state imports %s: it is pure", imp)
 			}
 		}
 	}

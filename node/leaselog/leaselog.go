@@ -6,40 +6,40 @@ package leaselog
 import (
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Allowance returns the command that records an allowance.
-func Allowance(term uint64, seen []leasebroker.Seen) registry.Allowance {
+func Allowance(term uint64, seen []leasebroker.Seen) state.Allowance {
 	leases, sessions := marks(seen)
-	return registry.Allowance{Term: term, Leases: leases, Sessions: sessions}
+	return state.Allowance{Term: term, Leases: leases, Sessions: sessions}
 }
 
 // Expire returns the command that expires what was seen.
-func Expire(term uint64, seen []leasebroker.Seen) registry.Expire {
+func Expire(term uint64, seen []leasebroker.Seen) state.Expire {
 	leases, sessions := marks(seen)
-	return registry.Expire{Term: term, Leases: leases, Sessions: sessions}
+	return state.Expire{Term: term, Leases: leases, Sessions: sessions}
 }
 
-func marks(seen []leasebroker.Seen) (leases []registry.Mark[lease.ID], sessions []registry.Mark[lease.SessionID]) {
+func marks(seen []leasebroker.Seen) (leases []state.Mark[lease.ID], sessions []state.Mark[lease.SessionID]) {
 	for _, s := range seen {
 		if s.Key.Lease != "" {
-			leases = append(leases, registry.Mark[lease.ID]{ID: s.Key.Lease, Seq: s.Seq})
+			leases = append(leases, state.Mark[lease.ID]{ID: s.Key.Lease, Seq: s.Seq})
 		} else {
-			sessions = append(sessions, registry.Mark[lease.SessionID]{ID: s.Key.Session, Seq: s.Seq})
+			sessions = append(sessions, state.Mark[lease.SessionID]{ID: s.Key.Session, Seq: s.Seq})
 		}
 	}
 	return leases, sessions
 }
 
 // Applied says what one entry did to leases and sessions. At is for the caller to fill in.
-func Applied(index, term uint64, c registry.Command, r registry.Result) leasebroker.Applied {
+func Applied(index, term uint64, c state.Command, r state.Result) leasebroker.Applied {
 	a := leasebroker.Applied{Index: index, Term: term}
 	if r.Err != nil {
 		return a
 	}
 	terms := timed(r.Leases, r.Sessions)
-	if _, ok := c.(registry.Allowance); ok {
+	if _, ok := c.(state.Allowance); ok {
 		a.Allowed = terms
 	} else {
 		a.Granted = terms // also what was there already: the keeper knows it
@@ -52,19 +52,19 @@ func Applied(index, term uint64, c registry.Command, r registry.Result) leasebro
 }
 
 // Snapshot is all that is timed in s.
-func Snapshot(s *registry.State) leasebroker.Snapshot {
-	var leases []registry.Lease
+func Snapshot(s *state.State) leasebroker.Snapshot {
+	var leases []state.Lease
 	for l := range s.Leases() {
 		leases = append(leases, l)
 	}
-	var sessions []registry.Session
+	var sessions []state.Session
 	for session := range s.Sessions() {
 		sessions = append(sessions, session)
 	}
 	return leasebroker.Snapshot{Index: s.Index(), Terms: timed(leases, sessions)}
 }
 
-func timed(leases []registry.Lease, sessions []registry.Session) []leasebroker.Timed {
+func timed(leases []state.Lease, sessions []state.Session) []leasebroker.Timed {
 	var out []leasebroker.Timed
 	for _, l := range leases {
 		out = append(out, leasebroker.Timed{Key: leasebroker.Key{Lease: l.ID}, TTL: l.TTL, Seq: l.Seq})

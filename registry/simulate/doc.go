@@ -1,6 +1,6 @@
 // Package simulate runs a whole cluster's registry in one goroutine, from one seed, in made-up time, and judges it.
 //
-// What is simulated is the production code where it is pure: registry.State.Step, snapshots, leasebroker.Keeper, watchstream, the
+// What is simulated is the production code where it is pure: state.State.Step, snapshots, leasebroker.Keeper, watchstream, the
 // session of package client, the rules by which a leader changes its group, the commands between them. Around it stand models: Raft
 // with exactly Raft's guarantees (one leader a term, elected by a majority with no newer log; uncommitted tails may be lost,
 // committed entries never; leaders that do not know that they are deposed; followers that lag, snapshots in place of entries; a

@@ -3,7 +3,7 @@ package simulate
 import (
 	"time"
 
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // patience starts a follower's clock: when it runs out without a leader's word, it asks for votes.
@@ -57,7 +57,7 @@ func (n *node) knows(candidate *node) bool {
 // found gives a new cluster its identity.
 func (n *node) found() {
 	if n.state.Cluster() == "" {
-		n.propose(registry.InitCluster{Cluster: n.w.id("c")}, func(registry.Result, outcome) {})
+		n.propose(state.InitCluster{Cluster: n.w.id("c")}, func(state.Result, outcome) {})
 	}
 }
 
@@ -74,7 +74,7 @@ func (n *node) lead() {
 	}
 	n.match[n.m.id] = n.disk
 	term := n.term
-	n.propose(registry.Nothing{}, func(_ registry.Result, o outcome) {
+	n.propose(state.Nothing{}, func(_ state.Result, o outcome) {
 		if o == applied && n.leads && n.term == term {
 			n.ready = term
 			n.tellKeeper(term)
@@ -124,6 +124,6 @@ func (n *node) stepDown() {
 	list := n.futures
 	n.futures = nil
 	for _, f := range list {
-		f.done(registry.Result{}, unknown)
+		f.done(state.Result{}, unknown)
 	}
 }

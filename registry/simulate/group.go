@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/locator"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // server is a member of the Raft group: a node by its ID, and the machine where that is to be found. A node that was wiped is another
@@ -126,7 +126,7 @@ func (n *node) regroupTo(prev members, next []server, done func(outcome)) {
 		done(notApplied)
 		return
 	}
-	n.append(&entry{command: registry.Nothing{}, proposed: n.m.wall(), group: next}, func(_ registry.Result, o outcome) { done(o) })
+	n.append(&entry{command: state.Nothing{}, proposed: n.m.wall(), group: next}, func(_ state.Result, o outcome) { done(o) })
 }
 
 // tend looks after the group every second or so, as package node does.

@@ -8,7 +8,7 @@ import (
 	"github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // host is a node's end of its stages' lines, and of the leases that lie on it. It acts as node and node/host do.
@@ -39,7 +39,7 @@ const again = 200 * time.Millisecond
 // register announces this life, until it is known.
 func (n *node) register() {
 	was, _ := n.state.Node(n.id)
-	c := registry.RegisterNode{
+	c := state.RegisterNode{
 		Node: n.id, Address: "127.0.0.1:1", Zone: "z", Memory: 1 << 30, Incarnation: was.Incarnation + 1,
 	}
 	n.forward("register", func(l *node, reply func(answer)) { l.write(c, reply) }, func(a answer) {
@@ -53,7 +53,7 @@ func (n *node) register() {
 }
 
 // noticed looks at what an entry did to this node's guests and leases.
-func (n *node) noticed(_ *entry, r registry.Result) {
+func (n *node) noticed(_ *entry, r state.Result) {
 	for _, e := range r.Ended {
 		n.ended(e.ID)
 	}
@@ -168,10 +168,10 @@ func (n *node) hello(on *wire, old lease.SessionID, ttl time.Duration) {
 		return
 	}
 	g := &guest{wire: on, id: old, ttl: ttl, beat: n.m.now()}
-	var c registry.Command
+	var c state.Command
 	if old == "" {
 		g.id, g.deadline = lease.SessionID(n.w.id("s")), lease.HolderDeadline(n.m.now(), ttl)
-		c = registry.OpenSession{Session: g.id, Stage: on.stage.name, Node: n.id, Incarnation: n.incarnation, TTL: ttl}
+		c = state.OpenSession{Session: g.id, Stage: on.stage.name, Node: n.id, Incarnation: n.incarnation, TTL: ttl}
 	} else {
 		for _, other := range n.guests {
 			if other.id == old { // its line to this life was closed
@@ -179,7 +179,7 @@ func (n *node) hello(on *wire, old lease.SessionID, ttl time.Duration) {
 				return
 			}
 		}
-		c = registry.AdoptSession{Session: old, Node: n.id, Incarnation: n.incarnation}
+		c = state.AdoptSession{Session: old, Node: n.id, Incarnation: n.incarnation}
 	}
 	n.forward("hello", func(l *node, reply func(answer)) { l.write(c, reply) }, func(a answer) {
 		switch {
@@ -228,7 +228,7 @@ func (n *node) departed(on *wire) {
 
 // endSession has the cluster end a session, until it has.
 func (n *node) endSession(id lease.SessionID) {
-	c := registry.EndSession{Session: id, Incarnation: n.incarnation}
+	c := state.EndSession{Session: id, Incarnation: n.incarnation}
 	n.forward("end session", func(l *node, reply func(answer)) { l.write(c, reply) }, func(a answer) {
 		if undecided(a.err) {
 			n.after(again, "end session again", 0, func() { n.endSession(id) })

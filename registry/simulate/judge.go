@@ -10,7 +10,7 @@ import (
 	"github.com/grafnode/grafnode/internal/watchcheck"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // judge knows all that was committed and all that anybody was told, at its true time.
@@ -20,11 +20,11 @@ type judge struct {
 
 	log   []*entry // committed, in order; log[0] has index base+1
 	base  uint64
-	state *registry.State // after the last of log
-	floor uint64          // index up to which somebody has been told
-	lost  uint64          // index of the last restore or recovery
-	era   int             // counts recoveries
-	group []server        // the newest that is committed
+	state *state.State // after the last of log
+	floor uint64       // index up to which somebody has been told
+	lost  uint64       // index of the last restore or recovery
+	era   int          // counts recoveries
+	group []server     // the newest that is committed
 
 	edges   map[string]*edgeTruth
 	ops     map[string]opTruth // by op ID: changes that were applied
@@ -66,7 +66,7 @@ const versionsMax = 4096
 
 func newJudge(w *World) *judge {
 	return &judge{
-		w: w, state: registry.NewState(), edges: map[string]*edgeTruth{}, ops: map[string]opTruth{}, refused: map[string]bool{},
+		w: w, state: state.New(), edges: map[string]*edgeTruth{}, ops: map[string]opTruth{}, refused: map[string]bool{},
 		regions: map[string]holder{}, terms: newLeaseTruths(w), watches: watchcheck.NewReference(),
 	}
 }
@@ -98,7 +98,7 @@ func (j *judge) committed(e *entry, by *node) {
 	before := j.state
 	if e.restore != nil {
 		e.from, e.to = before, e.restore
-		e.result = registry.Result{Revision: e.restore.Revision()}
+		e.result = state.Result{Revision: e.restore.Revision()}
 	} else if e.from != before {
 		e.from = before
 		e.to, e.result = e.step(before)
@@ -128,9 +128,9 @@ func (j *judge) changed(e *entry) {
 	}
 	fresh := r.Revision == j.state.Revision() // else it is the answer of an earlier entry
 	switch c := e.command.(type) {
-	case registry.ChangeEdges:
+	case state.ChangeEdges:
 		j.changedEdges(e, c, fresh)
-	case registry.GrantLease:
+	case state.GrantLease:
 		for _, l := range r.Leases {
 			if l.Kind == lease.KindBlock {
 				j.region(l)
@@ -145,7 +145,7 @@ func (j *judge) changed(e *entry) {
 	}
 }
 
-func (j *judge) changedEdges(e *entry, c registry.ChangeEdges, fresh bool) {
+func (j *judge) changedEdges(e *entry, c state.ChangeEdges, fresh bool) {
 	was, before := j.ops[c.Op]
 	switch {
 	case c.Op == "":
@@ -171,7 +171,7 @@ func (j *judge) changedEdges(e *entry, c registry.ChangeEdges, fresh bool) {
 
 // buried reports whether an edge of a change was deleted since the change was applied. At level 1 a deleted edge forgets its last
 // operation, and a late copy of that brings it back.
-func (j *judge) buried(c registry.ChangeEdges) bool {
+func (j *judge) buried(c state.ChangeEdges) bool {
 	for _, ec := range c.Edges {
 		for _, v := range j.edge(ec.Name).versions {
 			if v.revision == 0 && v.index > j.ops[c.Op].index {
@@ -182,7 +182,7 @@ func (j *judge) buried(c registry.ChangeEdges) bool {
 	return false
 }
 
-func (j *judge) granted(r registry.Record) {
+func (j *judge) granted(r state.Record) {
 	t := j.edge(r.Name)
 	if r.Generation <= t.top {
 		j.object("edge %s: generation %d granted to ring %s, %d was granted before (then: %+v)",
@@ -233,7 +233,7 @@ func (t *edgeTruth) at(index uint64) (version, bool) {
 }
 
 // region judges the epochs of block regions: one holder each, and each successor's is above all before.
-func (j *judge) region(l registry.Lease) {
+func (j *judge) region(l state.Lease) {
 	was := j.regions[l.Name]
 	if l.Epoch < was.epoch || l.Epoch == was.epoch && l.Session != was.session {
 		j.object("block region %s: epoch %d of %s after %d of %s", l.Name, l.Epoch, l.Session, was.epoch, was.session)
@@ -247,7 +247,7 @@ type holder struct {
 }
 
 // applied judges that a node does with an entry what all do, to the same state.
-func (j *judge) applied(n *node, e *entry, before *registry.State, got registry.Result) {
+func (j *judge) applied(n *node, e *entry, before *state.State, got state.Result) {
 	if e.index-j.base > uint64(len(j.log)) || j.log[e.index-j.base-1] != e {
 		j.object("node %d applied entry %d, which is not committed", n.m.id, e.index)
 		return
@@ -266,7 +266,7 @@ func (j *judge) applied(n *node, e *entry, before *registry.State, got registry.
 }
 
 // same judges that two states that went different ways, one over a snapshot, are the same.
-func (j *judge) same(s *registry.State, e *entry) bool {
+func (j *judge) same(s *state.State, e *entry) bool {
 	var a, b bytes.Buffer
 	if err := errors.Join(s.Write(&a), e.to.Write(&b)); err != nil {
 		j.object("entry %d: %w", e.index, err)

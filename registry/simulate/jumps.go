@@ -7,7 +7,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // An operator restores old snapshots over a living cluster, and recovers it from lost majorities.
@@ -33,7 +33,7 @@ func (w *World) restoreOne() {
 		next := w.kept[w.rng.IntN(len(w.kept))].RestoredOver(n.state)
 		n.after(w.delay(), "restore", n.term, func() {
 			if n.ready != 0 && next.Index() <= n.last() {
-				n.append(&entry{restore: next}, func(registry.Result, outcome) {})
+				n.append(&entry{restore: next}, func(state.Result, outcome) {})
 			}
 		})
 		return
@@ -67,11 +67,11 @@ func (w *World) recoverOne() {
 		return
 	}
 	w.Stats.Recoveries++
-	state := survivor.state.Recovered()
+	current := survivor.state.Recovered()
 	index, term := survivor.applied, survivor.termAt(survivor.last())
-	survivor.snap = file{index, term, state, members{[]server{{survivor.id, survivor.m.id, true}}, index}}
+	survivor.snap = file{index, term, current, members{[]server{{survivor.id, survivor.m.id, true}}, index}}
 	survivor.log, survivor.first, survivor.disk = nil, index+1, index
-	w.judge.recovered(index, state)
+	w.judge.recovered(index, current)
 	w.judge.group = survivor.snap.group.servers
 	for _, n := range w.nodes {
 		if n != survivor {
@@ -100,18 +100,18 @@ func (n *node) replay() {
 // wipe empties the disk, and gives the node a new name.
 func (n *node) wipe() {
 	n.id = locator.NodeID(fmt.Sprintf("n%d.%d", n.m.id, n.life))
-	n.term, n.snap, n.log, n.first, n.disk, n.cluster = 0, file{state: registry.NewState()}, nil, 1, 0, ""
+	n.term, n.snap, n.log, n.first, n.disk, n.cluster = 0, file{state: state.New()}, nil, 1, 0, ""
 	n.group = members{}
 }
 
 // restored takes into the truth that a state has come whole: what was granted before stays granted, and may come back to life.
-func (j *judge) restored(at uint64, s *registry.State) {
+func (j *judge) restored(at uint64, s *state.State) {
 	j.w.Stats.Restores++
 	j.jumped(at, s)
 }
 
 // recovered begins the log anew behind a state. What was committed beyond it is lost, and with it what anybody was told.
-func (j *judge) recovered(at uint64, s *registry.State) {
+func (j *judge) recovered(at uint64, s *state.State) {
 	if s.Revision() <= j.state.Revision() {
 		j.object("recovered at revision %d, below %d", s.Revision(), j.state.Revision())
 	}
@@ -120,7 +120,7 @@ func (j *judge) recovered(at uint64, s *registry.State) {
 	j.jumped(at, s)
 }
 
-func (j *judge) jumped(at uint64, s *registry.State) {
+func (j *judge) jumped(at uint64, s *state.State) {
 	j.lost = at
 	clear(j.ops)
 	clear(j.refused)
@@ -133,7 +133,7 @@ func (j *judge) jumped(at uint64, s *registry.State) {
 }
 
 // all yields every record of a state as watches show it.
-func all(s *registry.State) func(func(api.Event) bool) {
+func all(s *state.State) func(func(api.Event) bool) {
 	return func(yield func(api.Event) bool) {
 		for _, kind := range api.RecordKinds {
 			for _, event := range s.Select(everything, kind, "") {
@@ -146,7 +146,7 @@ func all(s *registry.State) func(func(api.Event) bool) {
 }
 
 // jumped ends the terms that a state does not have, and revives those that it has again.
-func (t *leaseTruths) jumped(s *registry.State) {
+func (t *leaseTruths) jumped(s *state.State) {
 	there := map[leasebroker.Key]bool{}
 	note := func(key leasebroker.Key, ttl time.Duration) {
 		there[key] = true

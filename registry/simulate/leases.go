@@ -5,7 +5,7 @@ import (
 
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // leaseTruths is what really happened to terms: of leases and of sessions.
@@ -127,7 +127,7 @@ func (j *judge) promised(s *stage) {
 // committed notes grants and judges ends.
 func (t *leaseTruths) committed(e *entry, by *node) {
 	r := &e.result
-	if _, renewal := e.command.(registry.Allowance); !renewal {
+	if _, renewal := e.command.(state.Allowance); !renewal {
 		for _, l := range r.Leases {
 			t.granted(leasebroker.Key{Lease: l.ID}, l.TTL)
 		}
@@ -135,7 +135,7 @@ func (t *leaseTruths) committed(e *entry, by *node) {
 			t.granted(leasebroker.Key{Session: s.ID}, s.TTL)
 		}
 	}
-	x, expiry := e.command.(registry.Expire)
+	x, expiry := e.command.(state.Expire)
 	if expiry && len(r.Ended) == 0 {
 		t.w.Stats.RefusedExpiries++
 	}
@@ -157,7 +157,7 @@ func (t *leaseTruths) granted(key leasebroker.Key, ttl time.Duration) {
 	t.alive = append(t.alive, k)
 }
 
-func (t *leaseTruths) ended(k *term, status lease.Status, x registry.Expire, _ *node) {
+func (t *leaseTruths) ended(k *term, status lease.Status, x state.Expire, _ *node) {
 	if k.ended {
 		t.w.judge.object("%v ended twice, at %v and now", k.key, k.end)
 	}

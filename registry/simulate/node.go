@@ -13,7 +13,7 @@ import (
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/leaselog"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // node is a cluster node: its share of the log, the state, the keeper of lease time, and what it serves.
@@ -26,7 +26,7 @@ type node struct {
 	cluster string // as far as it knows; on disk
 	level   uint64 // that its program knows
 	rules   group.Rules
-	state   *registry.State
+	state   *state.State
 	keeper  *leasebroker.Keeper
 	alarm   uint64        // of the keeper's one timer
 	told    time.Duration // when the keeper hears of the last change of leadership
@@ -42,7 +42,7 @@ type node struct {
 func newNode(w *World, m *machine) *node {
 	n := &node{process: process{w: w, m: m, who: uint64(m.id)}, id: locator.NodeID(fmt.Sprintf("n%d", m.id))}
 	n.first, n.level = 1, 1
-	n.snap.state = registry.NewState()
+	n.snap.state = state.New()
 	return n
 }
 
@@ -81,7 +81,7 @@ func (n *node) kill() {
 func (n *node) load() {
 	defer func() { n.changes.Reset(n.state.Revision()) }()
 	if n.snap.index == 0 {
-		n.state = registry.NewState()
+		n.state = state.New()
 		return
 	}
 	var b bytes.Buffer
@@ -89,7 +89,7 @@ func (n *node) load() {
 		n.w.judge.object("snapshot at %d cannot be written: %w", n.snap.index, err)
 		return
 	}
-	s, err := registry.ReadState(&b)
+	s, err := state.Read(&b)
 	if err != nil {
 		n.w.judge.object("snapshot at %d cannot be read: %w", n.snap.index, err)
 		return
@@ -109,7 +109,7 @@ func (n *node) applyTo(index uint64) {
 		}
 		before := n.state
 		result := n.apply(e)
-		n.changes.Append(n.state.Revision(), registry.ChangesOf(before, n.state, e.entry(), result)...)
+		n.changes.Append(n.state.Revision(), state.ChangesOf(before, n.state, e.entry(), result)...)
 		n.applied = e.index
 		n.w.judge.applied(n, e, before, result)
 		a := leaselog.Applied(e.index, e.term, e.command, result)
@@ -135,7 +135,7 @@ func (n *node) applyTo(index uint64) {
 }
 
 // apply gives the state after e. Step is pure, so what it did to the same state before holds.
-func (n *node) apply(e *entry) registry.Result {
+func (n *node) apply(e *entry) state.Result {
 	if e.from == n.state {
 		n.state = e.to
 		return e.result
@@ -149,12 +149,12 @@ func (n *node) apply(e *entry) registry.Result {
 	return result
 }
 
-func (e *entry) step(s *registry.State) (*registry.State, registry.Result) {
+func (e *entry) step(s *state.State) (*state.State, state.Result) {
 	return s.Step(e.entry())
 }
 
-func (e *entry) entry() registry.Entry {
-	return registry.Entry{Index: e.index, Term: e.term, Proposed: e.proposed, Command: e.command}
+func (e *entry) entry() state.Entry {
+	return state.Entry{Index: e.index, Term: e.term, Proposed: e.proposed, Command: e.command}
 }
 
 // tellKeeper brings the keeper the news of a leadership, zero: of its end, a little later and in order.
@@ -225,10 +225,10 @@ func (n *node) perform(e leasebroker.Effects) {
 type done func(uint64, leasebroker.Outcome, lease.Instant) leasebroker.Effects
 
 // proposeFor puts a keeper's proposal into the log, some time after it was made, and reports what became of it.
-func (n *node) proposeFor(p *leasebroker.Proposal, c registry.Command, done done) {
+func (n *node) proposeFor(p *leasebroker.Proposal, c state.Command, done done) {
 	number := p.Number
 	n.after(n.hesitation(), "keeper proposes", number, func() {
-		n.propose(c, func(_ registry.Result, o outcome) {
+		n.propose(c, func(_ state.Result, o outcome) {
 			if o == applied && n.w.net.rough && n.w.chance(20) {
 				o = unknown // its context had ended
 			}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/lease"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // edgesMax is how many edges the stages fight for.
@@ -19,8 +19,8 @@ func edgeName(n int) string { return fmt.Sprintf("e%02d", n) }
 type op struct {
 	what    string
 	edge    string
-	id      string               // of changes: makes an unknown outcome resolvable
-	change  registry.ChangeEdges // of those that are settled by reading
+	id      string            // of changes: makes an unknown outcome resolvable
+	change  state.ChangeEdges // of those that are settled by reading
 	mode    api.Consistency
 	session lease.SessionID
 	serve   func(n *node, reply func(answer)) // at the node that gets it
@@ -167,7 +167,7 @@ func (s *stage) opChange(edge string) *op {
 	if s.over() {
 		return nil
 	}
-	c := registry.ChangeEdges{
+	c := state.ChangeEdges{
 		Op: s.w.id("op"), Session: s.session(), Reason: api.ReasonTakeover, TTL: s.w.between(ttlMin, ttlMax),
 	}
 	names := []string{edge}
@@ -179,7 +179,7 @@ func (s *stage) opChange(edge string) *op {
 	}
 	for _, name := range names {
 		take := s.w.rng.IntN(8)
-		c.Edges = append(c.Edges, registry.EdgeChange{
+		c.Edges = append(c.Edges, state.EdgeChange{
 			Name: name, Expect: s.known[name], TakeProducer: take != 0 && take < 5, TakeConsumer: take >= 4,
 			ProducerStage: s.name, ConsumerStage: s.name, Capacity: 4096,
 		})
@@ -189,14 +189,14 @@ func (s *stage) opChange(edge string) *op {
 	}}
 }
 
-func (s *stage) write(what, edge string, session lease.SessionID, c registry.Command) *op {
+func (s *stage) write(what, edge string, session lease.SessionID, c state.Command) *op {
 	return &op{what: what, edge: edge, session: session, serve: func(n *node, reply func(answer)) {
 		n.forward("forwarded "+what, func(l *node, reply func(answer)) { l.write(c, reply) }, reply)
 	}}
 }
 
 func (s *stage) opDelete(edge string) *op {
-	c := registry.DeleteEdge{Name: edge, Expect: s.known[edge]}
+	c := state.DeleteEdge{Name: edge, Expect: s.known[edge]}
 	if s.node.state.Level() >= 2 {
 		c.Op = s.w.id("op")
 	}
@@ -210,7 +210,7 @@ func (s *stage) opMove(edge string) *op {
 	if s.known[edge] == 0 {
 		return nil
 	}
-	c := registry.ChangeEdges{Reason: api.ReasonRequested, TTL: ttlMax, Edges: []registry.EdgeChange{{Name: edge, Expect: s.known[edge]}}}
+	c := state.ChangeEdges{Reason: api.ReasonRequested, TTL: ttlMax, Edges: []state.EdgeChange{{Name: edge, Expect: s.known[edge]}}}
 	return &op{what: "move", edge: edge, serve: func(n *node, reply func(answer)) {
 		n.forward("forwarded move", func(l *node, reply func(answer)) { l.change(c, reply) }, reply)
 	}}
@@ -223,9 +223,9 @@ func (s *stage) opLease() *op {
 	if len(s.leases) > 0 && s.w.chance(300) {
 		id := s.leases[len(s.leases)-1]
 		s.leases = s.leases[:len(s.leases)-1]
-		return s.write("release", "", s.session(), registry.ReleaseLease{Lease: id, Session: s.session()})
+		return s.write("release", "", s.session(), state.ReleaseLease{Lease: id, Session: s.session()})
 	}
-	c := registry.GrantLease{
+	c := state.GrantLease{
 		Lease: lease.ID(s.w.id("l")), Kind: lease.KindMemory, Node: s.w.nodes[s.w.rng.IntN(len(s.w.nodes))].id,
 		Session: s.session(), Bytes: 4096, TTL: s.w.between(ttlMin, ttlMax),
 	}
@@ -241,5 +241,5 @@ func (s *stage) opRevoke(edge string) *op {
 	if !ok {
 		return nil
 	}
-	return s.write("revoke", edge, "", registry.RevokeLease{Lease: r.Lease})
+	return s.write("revoke", edge, "", state.RevokeLease{Lease: r.Lease})
 }

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/locator"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // The Raft that nodes speak here: elections are votes taken in one instant, everything else is messages.
@@ -20,28 +20,28 @@ const (
 // entry is a log entry. Nodes share it; it never changes, but for the memory of what it did.
 type entry struct {
 	index, term uint64
-	command     registry.Command
+	command     state.Command
 	proposed    int64
-	restore     *registry.State // in place of a command: this state is put over the present one
-	group       []server        // not nil: from here on the group is this one
+	restore     *state.State // in place of a command: this state is put over the present one
+	group       []server     // not nil: from here on the group is this one
 
 	// Step is pure: for the node whose state is from, what it did is known.
-	from   *registry.State
-	to     *registry.State
-	result registry.Result
+	from   *state.State
+	to     *state.State
+	result state.Result
 }
 
 // file is a snapshot on disk.
 type file struct {
 	index, term uint64
-	state       *registry.State
+	state       *state.State
 	group       members
 }
 
 // future is a proposal that somebody waits for.
 type future struct {
 	index, term uint64
-	done        func(registry.Result, outcome)
+	done        func(state.Result, outcome)
 }
 
 type outcome uint8
@@ -99,15 +99,15 @@ func (r *raft) upToDate(o *raft) bool {
 }
 
 // propose appends a command, if this node leads. done is called once, unless the node dies.
-func (n *node) propose(c registry.Command, done func(registry.Result, outcome)) {
+func (n *node) propose(c state.Command, done func(state.Result, outcome)) {
 	if !n.leads {
-		done(registry.Result{}, notApplied)
+		done(state.Result{}, notApplied)
 		return
 	}
 	n.append(&entry{command: c, proposed: n.m.wall()}, done)
 }
 
-func (n *node) append(e *entry, done func(registry.Result, outcome)) {
+func (n *node) append(e *entry, done func(state.Result, outcome)) {
 	e.index, e.term = n.last()+1, n.term
 	n.log = append(n.log, e)
 	if e.group != nil {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/planted"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // round asks a majority whether this node still leads, as registry.Registry does for default reads.
@@ -109,6 +109,6 @@ func (n *node) read(c api.Consistency, done func(ok bool)) {
 	case n.ready == 0:
 		done(false)
 	default:
-		n.propose(registry.Nothing{}, func(_ registry.Result, o outcome) { done(o == applied) })
+		n.propose(state.Nothing{}, func(_ state.Result, o outcome) { done(o == applied) })
 	}
 }

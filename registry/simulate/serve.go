@@ -8,19 +8,19 @@ import (
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // answer is what became of a request. err wraps api.ErrUnavailable or api.ErrNoQuorum if it was certainly not carried out,
 // api.ErrUnknown if nobody can say; any other is a refusal.
 type answer struct {
 	err     error
-	result  registry.Result
+	result  state.Result
 	index   uint64 // reads: up to where the state that answered was applied
 	node    *node  // reads: whose
 	life    uint32
-	record  registry.Record // reads: zero if there is none
-	past    []api.Change    // histories
+	record  state.Record // reads: zero if there is none
+	past    []api.Change // histories
 	renewed map[leasebroker.Key]time.Duration
 }
 
@@ -77,12 +77,12 @@ func (n *node) forward(what string, serve func(l *node, reply func(answer)), rep
 }
 
 // write is Registry.Apply: what the leader's handlers put into the log.
-func (n *node) write(c registry.Command, reply func(answer)) {
+func (n *node) write(c state.Command, reply func(answer)) {
 	if n.ready == 0 {
 		reply(answer{err: errNoLead})
 		return
 	}
-	n.propose(c, func(r registry.Result, o outcome) {
+	n.propose(c, func(r state.Result, o outcome) {
 		switch o {
 		case applied:
 			reply(answer{err: r.Err, result: r, index: n.applied})
@@ -95,8 +95,8 @@ func (n *node) write(c registry.Command, reply func(answer)) {
 }
 
 // change is the leader's handler of changes: it finds places, which is all that the state machine cannot do.
-func (n *node) change(c registry.ChangeEdges, reply func(answer)) {
-	edges := make([]registry.EdgeChange, len(c.Edges))
+func (n *node) change(c state.ChangeEdges, reply func(answer)) {
+	edges := make([]state.EdgeChange, len(c.Edges))
 	for i, ec := range c.Edges {
 		ec.Lease, ec.Node = lease.ID(n.w.id("l")), n.place()
 		edges[i] = ec

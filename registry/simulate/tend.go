@@ -6,6 +6,7 @@ import (
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // lookAfter does for the group what package group says, if this node leads it.
@@ -28,7 +29,7 @@ func (n *node) lookAfter() {
 			}
 		}
 	case step.Level != 0:
-		n.propose(registry.Upgrade{Level: step.Level}, func(registry.Result, outcome) {})
+		n.propose(state.Upgrade{Level: step.Level}, func(state.Result, outcome) {})
 	}
 }
 

@@ -3,7 +3,7 @@ package simulate
 import (
 	"time"
 
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // trouble is what happens to the cluster.
@@ -64,7 +64,7 @@ func (w *World) anyNode() *node { return w.nodes[w.rng.IntN(len(w.nodes))] }
 // upgrade installs a program that knows the newest level of the state, on one machine after the other.
 func (w *World) upgrade() {
 	for _, n := range w.nodes {
-		w.plan(w.between(0, 5*time.Second), func() { n.level = registry.Level })
+		w.plan(w.between(0, 5*time.Second), func() { n.level = state.Level })
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/grafnode/grafnode/registry"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // Config says what is simulated.
@@ -41,7 +41,7 @@ type World struct {
 	nodes    []*node
 	stages   []*stage
 	judge    *judge
-	kept     []*registry.State // snapshots that operators have
+	kept     []*state.State // snapshots that operators have
 
 	trace trace
 	ids   uint64
