@@ -10,14 +10,26 @@ import (
 )
 
 // Codec turns items into bytes and back. Its methods must be safe for concurrent use.
+//
+// A codec that has a method ID() string is known by that; any other by its own type and T's. The hash of it stands in the edge's
+// record, and two sides with different IDs get api.ErrCodec: so an ID changes when the encoding does.
 type Codec[T any] interface {
-	// ID names the codec and the type that it carries. Its hash stands in the edge's record; two sides with different
-	// IDs get api.ErrCodec.
-	ID() string
 	// Append appends v's encoding to b, like append.
 	Append(b []byte, v T) ([]byte, error)
 	// Decode returns the item encoded in b. b belongs to the ring: the item must not keep it.
 	Decode(b []byte) (T, error)
+}
+
+func idOf[T any](c Codec[T]) string {
+	if named, ok := c.(interface{ ID() string }); ok {
+		return named.ID()
+	}
+	return fmt.Sprintf("codec/1 %T %v", c, reflect.TypeFor[T]())
+}
+
+// Into is a Codec that can decode into an item that is there, whose memory it may use again: see Consumer.PopInto.
+type Into[T any] interface {
+	DecodeInto(b []byte, v *T) error
 }
 
 // DefaultCodec returns the codec of an edge without UseCodec. It is fixed, and this is all of it: []byte and string as
@@ -38,7 +50,12 @@ func DefaultCodec[T any]() Codec[T] {
 	if unmarshals && (appends || marshals) {
 		return binaryCodec[T]{id: "grafnode/binary/1 " + name}
 	}
-	return jsonCodec[T]{id: "grafnode/json/1 " + name}
+	return JSON[T]()
+}
+
+// JSON returns the codec that DefaultCodec falls back to, for types that have a binary encoding too.
+func JSON[T any]() Codec[T] {
+	return jsonCodec[T]{id: "grafnode/json/1 " + reflect.TypeFor[T]().String()}
 }
 
 // CodecHash returns what stands in the record of an edge that carries T with these options.
@@ -47,7 +64,7 @@ func CodecHash[T any](opts ...Option) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return hash(c.ID()), nil
+	return hash(idOf(c)), nil
 }
 
 func hash(id string) string {
@@ -69,6 +86,11 @@ func (bytesCodec) put(b []byte, v []byte) []byte { return append(b, v...) }
 func (bytesCodec) ID() string                                { return "grafnode/bytes/1" }
 func (bytesCodec) Append(b []byte, v []byte) ([]byte, error) { return append(b, v...), nil }
 func (bytesCodec) Decode(b []byte) ([]byte, error)           { return append([]byte{}, b...), nil }
+
+func (bytesCodec) DecodeInto(b []byte, v *[]byte) error {
+	*v = append((*v)[:0], b...)
+	return nil
+}
 
 type stringCodec struct{}
 

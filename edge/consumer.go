@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
-	"slices"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
@@ -27,9 +25,9 @@ type Msg[T any] struct {
 // Consumer is the popping side of an edge. One goroutine pops; all other methods are safe for concurrent use.
 type Consumer[T any] struct {
 	codec Codec[T]
+	into  Into[T] // codec, if it can, else nil
 	in    *receiver
-	ended bool // without Marks: every lane that was seen has ended
-	open  map[position.Lane]bool
+	lanes seen
 }
 
 // Consume opens the consuming side of an edge, taking the role first unless Claimed is given, then fencing the store given
@@ -40,7 +38,7 @@ func Consume[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 	if err != nil {
 		return nil, err
 	}
-	claim, err := claimFor(ctx, cl, name, fabric.RoleConsumer, hash(codec.ID()), o, opts)
+	claim, err := claimFor(ctx, cl, name, fabric.RoleConsumer, hash(idOf(codec)), o, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +52,11 @@ func Consume[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 			return nil, fmt.Errorf("edge %s: positions of the store: %w", name, err)
 		}
 	}
-	c := &Consumer[T]{codec: codec, in: startReceiver(cl, name, claim, resume, o), open: map[position.Lane]bool{}}
+	c := &Consumer[T]{codec: codec, in: startReceiver(cl, name, claim, resume, o)}
+	c.into, _ = codec.(Into[T])
 	if !o.marks {
 		for _, p := range resume.Positions() {
-			c.see(Msg[T]{Pos: p})
+			c.lanes.see(p)
 		}
 	}
 	return c, nil
@@ -66,33 +65,131 @@ func Consume[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 // Pop returns the next item. It blocks until there is one, through any number of relocations, and returns ctx's cause, what
 // ended the role, or, without Marks, io.EOF once every lane that brought anything has ended. An item that cannot be decoded
 // is an error that names its position; popping again goes on after it.
-func (c *Consumer[T]) Pop(ctx context.Context) (Msg[T], error) {
+func (c *Consumer[T]) Pop(ctx context.Context) (msg Msg[T], err error) {
+	var e handoff.Entry
+	inPlace, err := c.pop(ctx, &e, true)
+	if err != nil {
+		return msg, err
+	}
+	if inPlace {
+		defer c.in.mu.Unlock()
+	}
+	msg.Pos, msg.Kind = e.Pos, e.Kind
+	if e.Kind == handoff.Item {
+		if msg.Value, err = c.codec.Decode(e.Payload); err != nil {
+			err = c.bad(&e, err)
+		}
+	}
+	return msg, err
+}
+
+// PopInto is Pop into the caller's memory. Where the codec is an Into, as for []byte and fixed layouts, the item's own memory is
+// used again and nothing is allocated.
+func (c *Consumer[T]) PopInto(ctx context.Context, msg *Msg[T]) error {
+	return c.popInto(ctx, msg, true)
+}
+
+func (c *Consumer[T]) popInto(ctx context.Context, msg *Msg[T], wait bool) error {
+	var e handoff.Entry
+	inPlace, err := c.pop(ctx, &e, wait)
+	if err != nil {
+		return err
+	}
+	if inPlace {
+		defer c.in.mu.Unlock()
+	}
+	msg.Pos, msg.Kind = e.Pos, e.Kind
+	switch {
+	case e.Kind != handoff.Item:
+	case c.into != nil:
+		err = c.into.DecodeInto(e.Payload, &msg.Value)
+	default:
+		msg.Value, err = c.codec.Decode(e.Payload)
+	}
+	if err != nil {
+		return c.bad(&e, err)
+	}
+	return nil
+}
+
+// PopBatch fills msgs by PopInto with what is there, one at least, and returns how many. An error comes with those before it.
+func (c *Consumer[T]) PopBatch(ctx context.Context, msgs []Msg[T]) (n int, err error) {
+	for n < len(msgs) {
+		err := c.popInto(ctx, &msgs[n], n == 0)
+		if errors.Is(err, errNone) {
+			break
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// View is Pop without decoding and, for large items, without a copy: f is called with the item's encoding, which it must neither
+// change nor keep after it has returned. Built with the tag fabricdebug it is overwritten then. f may acknowledge, but not pop
+// or close. Marks come with an empty payload. The error is f's, or Pop's.
+func (c *Consumer[T]) View(ctx context.Context, f func(pos position.Position, kind handoff.Kind, payload []byte) error) error {
+	var e handoff.Entry
+	inPlace, err := c.pop(ctx, &e, true)
+	if err != nil {
+		return err
+	}
+	if inPlace {
+		c.in.beginView()
+		defer c.in.endView()
+	}
+	return lend(e.Payload, func(b []byte) error { return f(e.Pos, e.Kind, b) })
+}
+
+// pop gives the next entry that this consumer delivers. See receiver.pop.
+func (c *Consumer[T]) pop(ctx context.Context, e *handoff.Entry, wait bool) (inPlace bool, err error) {
 	for {
-		if c.ended {
-			return Msg[T]{}, io.EOF
+		if c.lanes.over {
+			return false, io.EOF
 		}
-		msg := Msg[T]{}
-		err := c.in.pop(ctx, func(e handoff.Entry) (err error) {
-			msg.Pos, msg.Kind = e.Pos, e.Kind
-			if e.Kind == handoff.Item {
-				msg.Value, err = c.codec.Decode(e.Payload)
-			}
-			return err
-		})
-		if err != nil || c.in.marks {
-			return msg, err
+		if inPlace, err = c.in.pop(ctx, e, wait); err != nil || c.in.marks {
+			return inPlace, err
 		}
-		c.see(msg)
-		if msg.Kind == handoff.Item {
-			return msg, nil
+		c.lanes.see(e.Pos)
+		if e.Kind == handoff.Item {
+			return inPlace, nil
 		}
 	}
 }
 
-// see follows which lanes are still open; once none of those that were seen is, the edge has ended.
-func (c *Consumer[T]) see(msg Msg[T]) {
-	c.open[msg.Pos.Lane] = !msg.Pos.IsEndOfLane()
-	c.ended = !slices.Contains(slices.Collect(maps.Values(c.open)), true)
+func (c *Consumer[T]) bad(e *handoff.Entry, err error) error {
+	return fmt.Errorf("edge %s: item %v: %w", c.in.link.name, e.Pos, err)
+}
+
+// seen follows which of the lanes that brought anything are still open.
+type seen struct {
+	open map[position.Lane]bool
+	last position.Lane // it is open, if any is
+	over bool          // none is open, and there were some
+}
+
+func (s *seen) see(p position.Position) {
+	ends := p.IsEndOfLane()
+	if s.open != nil && p.Lane == s.last && !ends && !s.over {
+		return
+	}
+	if s.open == nil {
+		s.open = map[position.Lane]bool{}
+	}
+	s.open[p.Lane] = !ends
+	if !ends {
+		s.last, s.over = p.Lane, false
+		return
+	}
+	s.over = true
+	for lane, open := range s.open {
+		if open {
+			s.last, s.over = lane, false
+			return
+		}
+	}
 }
 
 // All returns the items one by one. An error comes once, as the last pair; the end of all lanes ends the sequence without

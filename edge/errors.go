@@ -25,6 +25,8 @@ var (
 	// produce it again.
 	ErrUnacked = errors.New("edge: closed before everything was acknowledged")
 
+	// errNone is a pop's answer when it finds nothing and may not wait.
+	errNone = errors.New("edge: nothing there")
 	// errMoved is the cause with which a ring's context ends when the record names a newer ring.
 	errMoved = errors.New("edge: the record names another ring")
 	// errPlanned is the same for a move that this side's user asked for.

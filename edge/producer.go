@@ -29,7 +29,7 @@ func Produce[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 	if err != nil {
 		return nil, err
 	}
-	claim, err := claimFor(ctx, cl, name, fabric.RoleProducer, hash(codec.ID()), o, opts)
+	claim, err := claimFor(ctx, cl, name, fabric.RoleProducer, hash(idOf(codec)), o, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +53,35 @@ func (p *Producer[T]) push(ctx context.Context, pos position.Position, v T, wait
 	if p.sized == nil {
 		return p.pushEncoded(ctx, pos, v, wait)
 	}
-	n := p.sized.size(v)
 	p.out.mu.Lock()
 	defer p.out.mu.Unlock()
+	return p.addSized(ctx, pos, v, wait)
+}
+
+// PushBatch pushes items in order, each as Push does, for less than so many Pushes cost. It returns how many were pushed; their
+// Kind is not looked at.
+func (p *Producer[T]) PushBatch(ctx context.Context, items []Msg[T]) (n int, err error) {
+	if p.sized == nil {
+		for ; n < len(items); n++ {
+			if err := p.pushEncoded(ctx, items[n].Pos, items[n].Value, true); err != nil {
+				return n, err
+			}
+		}
+		return n, nil
+	}
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	for ; n < len(items); n++ {
+		if err := p.addSized(ctx, items[n].Pos, items[n].Value, true); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// addSized pushes an item whose codec needs no scratch memory. Called with the edge locked.
+func (p *Producer[T]) addSized(ctx context.Context, pos position.Position, v T, wait bool) error {
+	n := p.sized.size(v)
 	if err := p.out.admit(ctx, pos, handoff.HeaderBytes+n, wait); err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
@@ -12,14 +14,18 @@ import (
 	"github.com/grafnode/grafnode/position"
 )
 
-// receiver is a Consumer without its type. It owns two goroutines: the link's run, and one that sends acknowledgements. The
-// ring is used under mu, but for Wait.
+// receiver is a Consumer without its type. It owns two goroutines: the link's run, and one that sends acknowledgements that
+// nobody else does. The ring is used under mu, but for Wait.
 type receiver struct {
 	link  link[fabric.Consumer]
 	marks bool
+	mode  fabric.Mode
 	stop  context.CancelCauseFunc
 	all   sync.WaitGroup // the goroutines
-	kick  chan struct{}  // asks the settler to send acknowledgements
+	late  *time.Timer    // of the settler
+	over  atomic.Bool    // err is set: stored by fail, loaded by pop
+
+	inbox inbox // of the goroutine that pops
 
 	mu      sync.Mutex
 	r       *handoff.Receiver
@@ -27,8 +33,16 @@ type receiver struct {
 	ringCtx context.Context // ends when ring is to be left
 	changed chan struct{}   // closed and replaced when a ring is bound or the role ends
 	err     error
-	freed   uint64          // as last told to the bound ring
+	eighth  uint64          // of the bound ring, bytes
+	freed   uint64          // records, as last told to the bound ring
+	room    uint64          // their bytes
 	stable  position.Vector // as last told to the bound ring
+	note    []byte          // room for stable's encoding
+	owed    int             // acknowledgements since the last look at what they free
+	armed   bool            // the settler's timer runs
+	waiting bool            // whoever pops has found nothing
+	viewing bool            // a record of ring is in use without mu
+	viewed  sync.Cond       // viewing has ended; of mu
 	first   bool
 	count   counters
 }
@@ -36,9 +50,11 @@ type receiver struct {
 func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector, o options) *receiver {
 	ctx, stop := context.WithCancelCause(context.Background())
 	c := &receiver{
-		marks: o.marks, stop: stop, kick: make(chan struct{}, 1),
+		marks: o.marks, mode: o.mode, stop: stop, late: time.NewTimer(settleDelay),
 		changed: make(chan struct{}), r: handoff.NewReceiver(resume, !o.marks),
 	}
+	c.late.Stop()
+	c.viewed.L = &c.mu
 	c.link = link[fabric.Consumer]{
 		cl: cl, name: name, role: fabric.RoleConsumer, claim: claim, events: o.events,
 		attach: cl.AttachConsumer, install: c.install, remove: c.remove,
@@ -52,6 +68,7 @@ func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector
 
 // install binds a ring: it writes where to resume, then what is stable, and only then lets anybody read.
 func (c *receiver) install(ctx context.Context, ring fabric.Consumer, rec api.Edge) error {
+	ring.SetMode(c.mode)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	resume, stable := c.r.Bind(rec.Generation)
@@ -61,7 +78,8 @@ func (c *receiver) install(ctx context.Context, ring fabric.Consumer, rec api.Ed
 	if err := ring.SetResume(resume.Append([]byte{})); err != nil {
 		return err
 	}
-	c.ring, c.ringCtx, c.freed, c.stable, c.first = ring, ctx, 0, stable, false
+	c.ring, c.ringCtx, c.first = ring, ctx, false
+	c.eighth, c.freed, c.room, c.stable = rec.Capacity/8, 0, 0, stable
 	c.count.bound(rec.Reason)
 	c.link.settle()
 	c.broadcast()
@@ -71,6 +89,9 @@ func (c *receiver) install(ctx context.Context, ring fabric.Consumer, rec api.Ed
 func (c *receiver) remove() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for c.viewing {
+		c.viewed.Wait()
+	}
 	c.ring, c.ringCtx = nil, nil
 	c.count.left()
 }
@@ -80,60 +101,101 @@ func (c *receiver) broadcast() {
 	c.changed = make(chan struct{})
 }
 
-// pop gives the next new entry to take, which must not keep its payload.
-func (c *receiver) pop(ctx context.Context, take func(handoff.Entry) error) error {
+// pop gives the next new entry. If it is inPlace its payload lies in the ring and mu is held, for the caller to give up;
+// otherwise it lies in the inbox until the next pop. Unless it may wait it returns errNone when there is nothing.
+func (c *receiver) pop(ctx context.Context, e *handoff.Entry, mayWait bool) (inPlace bool, err error) {
 	for {
-		got, wait, err := c.next(take)
-		if got {
-			return err
+		if !c.over.Load() && c.inbox.take(e) {
+			return false, nil
 		}
-		if err := wait(ctx); err != nil {
-			return err
+		got, inPlace, wait, err := c.fill(e)
+		switch {
+		case err != nil || inPlace:
+			return inPlace, err
+		case got:
+			continue
+		case !mayWait:
+			return false, errNone
+		case wait.ring != nil:
+			err = wait.ring.Wait(ctx) // it ends when the ring is left, because that is closed then
+		default:
+			select {
+			case <-wait.changed:
+			case <-ctx.Done():
+			}
+		}
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
 		}
 	}
 }
 
-// next tries the bound ring once. Without an entry it returns how to wait for one.
-func (c *receiver) next(take func(handoff.Entry) error) (got bool, wait func(context.Context) error, err error) {
+// waiting is what to wait for: news of a ring, or another ring or the role's end.
+type waiting struct {
+	ring    fabric.Consumer
+	changed <-chan struct{}
+}
+
+// fill takes from the bound ring what is there, as much as the inbox holds. An entry that is too large for it comes in place,
+// with mu held.
+func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer func() {
+		if !inPlace {
+			c.mu.Unlock()
+		}
+	}()
+	c.inbox.clear()
+	c.waiting = false
 	if c.err != nil {
-		return true, nil, c.err
+		return false, false, wait, c.err
 	}
 	if c.ring == nil || c.ringCtx.Err() != nil {
-		return false, waitBound(c.changed), nil
+		return false, false, waiting{changed: c.changed}, nil
 	}
-	for {
-		b, err := c.ring.Next()
-		if errors.Is(err, fabric.ErrEmpty) {
-			return false, waitRing(c.ring, c.ringCtx), nil
-		}
-		var e handoff.Entry
-		fresh := false
-		if err == nil {
-			fresh, err = c.r.Accept(b, &e)
-		}
-		if err != nil {
+	for !c.inbox.full() {
+		fresh, err := c.next(e)
+		switch {
+		case errors.Is(err, fabric.ErrEmpty):
+			wait.ring = c.ring
+		case err != nil:
 			c.link.lost(c.r.Generation(), err)
-			return false, waitBound(c.changed), nil
-		}
-		if !fresh {
+			wait.changed = c.changed
+		case !fresh:
 			c.count.repeats++
-			c.wakeSettler()
+			c.owe()
 			continue
 		}
-		c.accepted(e)
-		if err := take(e); err != nil {
-			return true, nil, fmt.Errorf("edge %s: item %v: %w", c.link.name, e.Pos, err)
+		if err != nil {
+			break
 		}
-		return true, nil, nil
+		c.accepted(e)
+		if len(e.Payload) > inPlaceMin && c.inbox.empty() {
+			return true, true, wait, nil
+		}
+		c.inbox.put(e)
 	}
+	if c.inbox.empty() {
+		c.waiting = true
+		c.settle(true)
+		return false, false, wait, nil
+	}
+	return true, false, wait, nil
+}
+
+// next accepts the bound ring's next record.
+func (c *receiver) next(e *handoff.Entry) (fresh bool, err error) {
+	b, err := c.ring.Next()
+	if err != nil {
+		return false, err
+	}
+	return c.r.Accept(b, e)
 }
 
 // accepted counts a new entry.
-func (c *receiver) accepted(e handoff.Entry) {
+func (c *receiver) accepted(e *handoff.Entry) {
 	if e.Kind != handoff.Item {
-		c.wakeSettler() // a mark may acknowledge itself
+		c.owe() // a mark may acknowledge itself
 		return
 	}
 	c.count.item(len(e.Payload))
@@ -141,31 +203,6 @@ func (c *receiver) accepted(e handoff.Entry) {
 		c.first = true
 		c.count.rewired()
 		c.link.events.firstItem(c.link.name, fabric.RoleConsumer, c.r.Generation())
-	}
-}
-
-// waitBound waits until another ring is bound or the role ends.
-func waitBound(changed <-chan struct{}) func(context.Context) error {
-	return func(ctx context.Context) error {
-		select {
-		case <-changed:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// waitRing waits for news from a ring, until it is left.
-func waitRing(ring fabric.Consumer, left context.Context) func(context.Context) error {
-	return func(ctx context.Context) error {
-		both, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(left, func() { cancel(context.Cause(left)) })()
-		if err := ring.Wait(both); err != nil && ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return nil // whatever it was, next finds out
 	}
 }
 
@@ -178,45 +215,8 @@ func (c *receiver) ack(pos position.Position) error {
 	if err := c.r.Ack(pos); err != nil {
 		return fmt.Errorf("edge %s: %w", c.link.name, err)
 	}
-	c.wakeSettler()
+	c.owe()
 	return nil
-}
-
-func (c *receiver) wakeSettler() {
-	select {
-	case c.kick <- struct{}{}:
-	default: // it has been asked already
-	}
-}
-
-// settler tells the ring what is acknowledged, in batches as large as they become while it is at work.
-func (c *receiver) settler(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.kick:
-			c.settle()
-		}
-	}
-}
-
-func (c *receiver) settle() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	freed, stable := c.r.Freed()
-	if c.ring == nil || (freed == c.freed && stable.Equal(c.stable)) {
-		return
-	}
-	var note []byte
-	if !stable.Equal(c.stable) {
-		note = stable.Append([]byte{})
-	}
-	if err := c.ring.Ack(freed, note); err != nil {
-		c.link.lost(c.r.Generation(), err)
-		return
-	}
-	c.freed, c.stable = freed, stable
 }
 
 func (c *receiver) fail(err error) {
@@ -224,6 +224,7 @@ func (c *receiver) fail(err error) {
 	defer c.mu.Unlock()
 	if c.err == nil {
 		c.err = err
+		c.over.Store(true)
 		c.count.failed(err)
 		c.broadcast()
 	}
@@ -231,7 +232,9 @@ func (c *receiver) fail(err error) {
 }
 
 func (c *receiver) close() error {
-	c.settle()
+	c.mu.Lock()
+	c.settle(true)
+	c.mu.Unlock()
 	c.fail(ErrClosed)
 	c.all.Wait()
 	return nil

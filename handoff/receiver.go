@@ -24,12 +24,14 @@ type Receiver struct {
 	stamp stamp       // of gen
 	seq   uint64      // records read in this ring
 	freed uint64      // records of this ring whose space is given back
+	room  uint64      // and how many bytes these had
 }
 
 // pending is a record that is accepted, or dropped as a repeat, and still has its place in a ring.
 type pending struct {
 	offset, sub uint64
 	lane        position.Lane
+	bytes       uint32
 	kind        Kind
 	repeat      bool
 }
@@ -50,7 +52,7 @@ func (r *Receiver) Bind(gen fence.Epoch) (resume, stable position.Vector) {
 	if gen <= r.gen {
 		panic(fmt.Sprintf("handoff: receiver bound to generation %d after %d", gen, r.gen))
 	}
-	r.gen, r.stamp, r.seq, r.freed = gen, stampOf(gen), 0, 0
+	r.gen, r.stamp, r.seq, r.freed, r.room = gen, stampOf(gen), 0, 0, 0
 	r.pending.deleteFunc(func(p pending) bool { return p.repeat })
 	r.old = r.pending.len()
 	return r.accepted.Vector(), r.stable.Vector()
@@ -67,7 +69,7 @@ func (r *Receiver) Accept(b []byte, e *Entry) (fresh bool, err error) {
 	}
 	r.seq++
 	fresh = r.accepted.Raise(e.Pos)
-	r.pending.push(pending{e.Pos.Offset, e.Pos.Sub, e.Pos.Lane, e.Kind, !fresh})
+	r.pending.push(pending{e.Pos.Offset, e.Pos.Sub, e.Pos.Lane, uint32(len(b)), e.Kind, !fresh})
 	return fresh, nil
 }
 
@@ -83,6 +85,12 @@ func (r *Receiver) Ack(p position.Position) error {
 // Freed settles what is acknowledged from the front and returns what to tell the bound ring: how many of its records are
 // done with, and what is stable. It is to be called after Accept and Ack, as often as one likes.
 func (r *Receiver) Freed() (records uint64, stable position.Vector) {
+	records, _ = r.Settle()
+	return records, r.stable.Vector()
+}
+
+// Settle is Freed without what is stable, but with how many bytes the records had.
+func (r *Receiver) Settle() (records, bytes uint64) {
 	n := 0
 	for ; n < r.pending.len(); n++ {
 		p := r.pending.at(n)
@@ -92,12 +100,14 @@ func (r *Receiver) Freed() (records uint64, stable position.Vector) {
 		if !p.repeat && !r.stable.Covers(p.pos()) {
 			break
 		}
+		if n >= r.old {
+			r.freed++
+			r.room += uint64(p.bytes)
+		}
 	}
 	r.pending.drop(n)
-	ofOld := min(n, r.old)
-	r.old -= ofOld
-	r.freed += uint64(n - ofOld)
-	return r.freed, r.stable.Vector()
+	r.old -= min(n, r.old)
+	return r.freed, r.room
 }
 
 // Generation returns the bound ring's generation.
