@@ -101,6 +101,9 @@ func BenchmarkOneWay(b *testing.B) {
 			b.Run(name+size+"/bytes", func(b *testing.B) { oneWay(b, ring, make([]byte, n)) })
 			b.Run(name+size+"/bytes/unchecked", func(b *testing.B) { oneWay(b, ring, make([]byte, n), edge.Unchecked()) })
 		}
+		b.Run(name+"/64B/binary", func(b *testing.B) { oneWay(b, ring, word{}) })
+		b.Run(name+"/64B/fixed", func(b *testing.B) { oneWay(b, ring, sample{}, fixed(b)) })
+		b.Run(name+"/64B/fixed/unchecked", func(b *testing.B) { oneWay(b, ring, sample{}, fixed(b), edge.Unchecked()) })
 	}
 }
 

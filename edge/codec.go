@@ -48,7 +48,7 @@ func DefaultCodec[T any]() Codec[T] {
 	_, appends := any(v).(encoding.BinaryAppender)
 	_, marshals := any(v).(encoding.BinaryMarshaler)
 	if unmarshals && (appends || marshals) {
-		return binaryCodec[T]{id: "grafnode/binary/1 " + name}
+		return newBinaryCodec[T]("grafnode/binary/1 " + name)
 	}
 	return JSON[T]()
 }
@@ -100,23 +100,6 @@ func (stringCodec) put(b []byte, v string) []byte { return append(b, v...) }
 func (stringCodec) ID() string                                { return "grafnode/string/1" }
 func (stringCodec) Append(b []byte, v string) ([]byte, error) { return append(b, v...), nil }
 func (stringCodec) Decode(b []byte) (string, error)           { return string(b), nil }
-
-type binaryCodec[T any] struct{ id string }
-
-func (c binaryCodec[T]) ID() string { return c.id }
-
-func (c binaryCodec[T]) Append(b []byte, v T) ([]byte, error) {
-	if a, ok := any(v).(encoding.BinaryAppender); ok {
-		return a.AppendBinary(b)
-	}
-	enc, err := any(v).(encoding.BinaryMarshaler).MarshalBinary()
-	return append(b, enc...), err
-}
-
-func (c binaryCodec[T]) Decode(b []byte) (v T, err error) {
-	err = any(&v).(encoding.BinaryUnmarshaler).UnmarshalBinary(b)
-	return v, err
-}
 
 type jsonCodec[T any] struct{ id string }
 

@@ -182,11 +182,24 @@ func TestCodecInTwoMethods(t *testing.T) {
 	require.ErrorIs(t, err, api.ErrCodec, "its ID comes from its type")
 }
 
+// word encodes itself.
+type word [64]byte
+
+func (w word) AppendBinary(b []byte) ([]byte, error) { return append(b, w[:]...), nil }
+
+func (w *word) UnmarshalBinary(b []byte) error {
+	if copy(w[:], b) != len(w) {
+		return fmt.Errorf("%d bytes are no word", len(b))
+	}
+	return nil
+}
+
 // TestNoAllocations is a push and a pop without garbage, once the window's memory is there.
 func TestNoAllocations(t *testing.T) {
 	t.Run("bytes", func(t *testing.T) { noAllocations(t, make([]byte, 64)) })
 	t.Run("large", func(t *testing.T) { noAllocations(t, make([]byte, 4<<10)) })
 	t.Run("unchecked", func(t *testing.T) { noAllocations(t, make([]byte, 64), edge.Unchecked()) })
+	t.Run("binary", func(t *testing.T) { noAllocations(t, word{1}) })
 	t.Run("fixed", func(t *testing.T) { noAllocations(t, sample{At: 1}, fixed(t)) })
 }
 
