@@ -83,8 +83,8 @@ func (c *Consumer[T]) Pop(ctx context.Context) (msg Msg[T], err error) {
 	return msg, err
 }
 
-// PopInto is Pop into the caller's memory. Where the codec is an Into, as for []byte and fixed layouts, the item's own memory is
-// used again and nothing is allocated.
+// PopInto is Pop into the caller's memory. Where the codec is an Into, as for []byte, fixed layouts and types with UnmarshalBinary
+// (which is called on the item before), the item's own memory is used again and nothing is allocated.
 func (c *Consumer[T]) PopInto(ctx context.Context, msg *Msg[T]) error {
 	return c.popInto(ctx, msg, true)
 }
@@ -127,8 +127,8 @@ func (c *Consumer[T]) PopBatch(ctx context.Context, msgs []Msg[T]) (n int, err e
 	return n, nil
 }
 
-// View is Pop without decoding and, for large items, without a copy: f is called with the item's encoding, which it must neither
-// change nor keep after it has returned. Built with the tag fabricdebug it is overwritten then. f may acknowledge, but not pop
+// View is Pop without decoding, in place: f is called with the item's encoding, which it must neither change nor keep after it has
+// returned. Payloads of more than 1 KiB lie in the ring then, smaller ones in a copy that was made of many at once. Built with the tag fabricdebug it is overwritten then. f may acknowledge, but not pop
 // or close. Marks come with an empty payload. The error is f's, or Pop's.
 func (c *Consumer[T]) View(ctx context.Context, f func(pos position.Position, kind handoff.Kind, payload []byte) error) error {
 	var e handoff.Entry
@@ -209,7 +209,8 @@ func (c *Consumer[T]) All(ctx context.Context) iter.Seq2[Msg[T], error] {
 }
 
 // Ack says that the item at pos, and everything before it in its lane, has had its effect, durably, and need never come
-// again. It does not block; acknowledgements travel in batches.
+// again. It does not block; acknowledgements travel in batches, and a millisecond later at the latest. A position that the edge
+// has not taken from its ring yet is refused with handoff.ErrAckAhead.
 func (c *Consumer[T]) Ack(pos position.Position) error { return c.in.ack(pos) }
 
 // Epoch returns the epoch of the role, under which stores are to be written: the generation of its takeover.

@@ -12,6 +12,9 @@
 // most its window. Not promised: that a process which stops between having an item's effect and acknowledging it does
 // not see the item again; a store that keeps position and effect together, given to ResumeFrom, closes that gap.
 //
+// Speed: a push writes into the ring and wakes nobody unless the consumer waits; most pops touch neither lock nor ring. Nothing is
+// allocated for an item but what a codec allocates and the copy that an owned []byte or string is, which PopInto and View avoid.
+//
 // Who calls it: package stream, and programs that want an edge without a pipeline. The control plane behind it is the
 // interface Cluster, which client.Client satisfies. The protocol itself is in package handoff.
 package edge

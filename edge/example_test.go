@@ -6,6 +6,8 @@ import (
 
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/edge/edgetest"
+	"github.com/grafnode/grafnode/fabric/layout"
+	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/position"
 )
 
