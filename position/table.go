@@ -21,6 +21,9 @@ func (t *Table) At(lane Lane) (Position, bool) {
 }
 
 func (t *Table) look(lane Lane) (Position, bool) {
+	if len(t.lanes) == 0 {
+		return Position{}, false
+	}
 	i, ok := Vector{t.lanes}.find(lane)
 	if !ok {
 		return Position{}, false

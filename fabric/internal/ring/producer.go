@@ -282,11 +282,8 @@ func (p *Producer) Hold() bool {
 	}
 	defer p.exit()
 	peer := p.peer.Load()
-	switch {
-	case p.published == p.batch.At:
-		return true // there is nothing to hold
-	case peer == nil:
-		return false
+	if peer == nil || p.published == p.batch.At {
+		return false // yes would be taken to cover what is committed next
 	}
 	held := p.published + 1
 	if p.words.Held.Load() != held {
