@@ -62,7 +62,7 @@ func linesOf(t *testing.T, args ...string) (lines []figures.Line) {
 func TestBenchRing(t *testing.T) {
 	names := map[string]string{}
 	for _, l := range linesOf(t, "ring", "--runs", "1", "--for", "40ms") {
-		names[l.Case] += l.Against
+		names[l.Case] += l.Against + " "
 		require.Positive(t, l.Value, l.Case)
 		require.NotNil(t, l.Setting, l.Case)
 		require.NotEmpty(t, l.Payload+l.Placement+l.Waiting+l.Checks)
@@ -72,8 +72,8 @@ func TestBenchRing(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[string]string{
-		"oneway/64B/batched": "c-ring", "oneway/64B/typed": "c-ring", "oneway/1KiB": "c-ring", "oneway/16KiB": "c-ring",
-		"rtt/64B/spin": "c-ring", "rtt/64B/parked": "futex", "idle/1000": "",
+		"oneway/64B/batched": "c-ring unix tcp ", "oneway/64B/typed": "c-ring unix tcp ", "oneway/1KiB": "c-ring unix tcp ",
+		"oneway/16KiB": "c-ring unix tcp ", "rtt/64B/spin": "c-ring ", "rtt/64B/parked": "futex unix tcp ", "idle/1000": " ",
 	}, names)
 }
 

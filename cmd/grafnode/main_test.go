@@ -76,6 +76,8 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		{"bench ring --case oneway", `grafnode bench ring: cannot measure that: no case "oneway"; there are `},
 		{"bench ring --against b-ring", `grafnode bench ring: cannot measure that: no peer "b-ring"; there are c-ring, `},
 		{"bench ring --runs 0x", `grafnode bench ring: invalid argument "0x" for "--runs" flag`},
+		{"bench ring --against shmipc-go", `grafnode bench ring: shmipc-go: cannot measure that: set $GRAFNODE_BENCH_PEERS, or --peers, to `},
+		{"bench wire --against nats --peers " + dir, `grafnode bench wire: nats: cannot measure that: ` + dir + `/nats-server is no program; `},
 		{"bench wire --case wire", `grafnode bench wire: cannot measure that: no case "wire"; there are wire/64B/batched, `},
 		{"bench wire --against c-ring", `grafnode bench wire: cannot measure that: no peer "c-ring"; there are tcp`},
 		{"bench wire --for 0s", `grafnode bench wire: --for 0s: must be positive`},

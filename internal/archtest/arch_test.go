@@ -72,7 +72,8 @@ var allowed = map[string][]string{
 
 	"internal/benchmark":       {"api", "client", "fabric", "internal/..."},
 	"internal/benchmark/load":  {},
-	"internal/benchmark/flow":  {"edge", "fabric"},
+	"internal/benchmark/flow":  {},
+	"internal/benchmark/ends":  {"edge", "fabric", "internal/benchmark/flow"},
 	"internal/benchmark/party": {"api", "edge", "fabric", "fabric/shm", "internal/..."},
 	"internal/benchmark/suite": {"fabric", "internal/..."},
 	"internal/benchmark/wire":  {"api", "fabric", "fabric/shm", "fabric/tcp", "internal/..."},

@@ -67,6 +67,9 @@ func (s *Source) Fill(b []byte) {
 	s.next++
 }
 
+// Next returns the number of the next record, which is how many there were.
+func (s *Source) Next() uint64 { return s.next }
+
 // FillEnd makes b the last record.
 func (s *Source) FillEnd(b []byte) {
 	copy(b, s.payload)
@@ -89,6 +92,9 @@ type Sink struct {
 
 // NewSink returns a sink.
 func NewSink(l Load) *Sink { return &Sink{load: l} }
+
+// Next returns how many records there were, without the last.
+func (s *Sink) Next() uint64 { return s.next }
 
 // See takes a record. Done says that it was the last one.
 func (s *Sink) See(b []byte) (done bool, err error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/internal/benchmark/ends"
 	"github.com/grafnode/grafnode/internal/benchmark/flow"
 	"github.com/grafnode/grafnode/internal/benchmark/party"
 	"github.com/grafnode/grafnode/internal/benchmark/suite"
@@ -36,8 +37,11 @@ type Task struct {
 	Sides int         `json:"sides"` // of rings, that it is handed
 }
 
-// Main is a party: it does the task in args and writes a flow.Result to out, if it has one.
+// Main is a party: it does the task in args, or that of a peer, and writes a flow.Result to out, if it has one.
 func Main(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 3 { // the party of a peer that is sockets
+		return flow.Main(args, out, flow.Socket)
+	}
 	if len(args) != 1 {
 		return fmt.Errorf("%w: %d arguments", suite.ErrUsage, len(args))
 	}
@@ -73,25 +77,25 @@ func (t Task) run(ctx context.Context) (flow.Result, error) {
 func (t Task) do(ctx context.Context, s *party.Sides) (flow.Result, error) {
 	switch t.Task {
 	case taskSend:
-		return flow.Result{}, flow.Send(ctx, s.Producer, t.Load)
+		return flow.Result{}, ends.Send(ctx, s.Producer, t.Load)
 	case taskRead:
-		return flow.Read(ctx, s.Consumer, t.Load)
+		return ends.Read(ctx, s.Consumer, t.Load)
 	case taskPing:
-		return flow.Ping(ctx, s.Producer, s.Consumer, t.Load)
+		return ends.Ping(ctx, s.Producer, s.Consumer, t.Load)
 	case taskPong:
-		return flow.Result{}, flow.Pong(ctx, s.Consumer, s.Producer, t.Load)
+		return flow.Result{}, ends.Pong(ctx, s.Consumer, s.Producer, t.Load)
 	case taskPush:
-		p, err := edge.Produce[flow.Item64](ctx, party.NewCluster(s), party.Edge)
+		p, err := edge.Produce[ends.Item64](ctx, party.NewCluster(s), party.Edge)
 		if err != nil {
 			return flow.Result{}, err
 		}
-		return flow.Result{}, flow.Push(ctx, p, t.Load)
+		return flow.Result{}, ends.Push(ctx, p, t.Load)
 	case taskPop:
-		c, err := edge.Consume[flow.Item64](ctx, party.NewCluster(s), party.Edge)
+		c, err := edge.Consume[ends.Item64](ctx, party.NewCluster(s), party.Edge)
 		if err != nil {
 			return flow.Result{}, err
 		}
-		return flow.Pop(ctx, c, t.Load)
+		return ends.Pop(ctx, c, t.Load)
 	}
 	return flow.Result{}, fmt.Errorf("%w: no task %q", suite.ErrUsage, t.Task)
 }

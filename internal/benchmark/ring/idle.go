@@ -7,6 +7,7 @@ import (
 
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/internal/benchmark/ends"
 	"github.com/grafnode/grafnode/internal/benchmark/figures"
 	"github.com/grafnode/grafnode/internal/benchmark/flow"
 	"github.com/grafnode/grafnode/internal/benchmark/party"
@@ -78,15 +79,15 @@ func moveOne(ctx context.Context, arena fabric.Arena, ended chan<- error) error 
 	if err != nil {
 		return err
 	}
-	p, err := edge.Produce[flow.Item64](ctx, party.NewCluster(&party.Sides{Config: arena.Config(), Producer: out}), party.Edge)
+	p, err := edge.Produce[ends.Item64](ctx, party.NewCluster(&party.Sides{Config: arena.Config(), Producer: out}), party.Edge)
 	if err != nil {
 		return err
 	}
-	c, err := edge.Consume[flow.Item64](ctx, party.NewCluster(&party.Sides{Config: arena.Config(), Consumer: in}), party.Edge)
+	c, err := edge.Consume[ends.Item64](ctx, party.NewCluster(&party.Sides{Config: arena.Config(), Consumer: in}), party.Edge)
 	if err != nil {
 		return err
 	}
-	if err := p.Push(ctx, position.Position{Offset: 1}, flow.Item64{}); err != nil {
+	if err := p.Push(ctx, position.Position{Offset: 1}, ends.Item64{}); err != nil {
 		return err
 	}
 	m, err := c.Pop(ctx)
@@ -104,7 +105,7 @@ func moveOne(ctx context.Context, arena fabric.Arena, ended chan<- error) error 
 }
 
 // closeAnyway closes a producer under a context that has ended: everything may be unacknowledged.
-func closeAnyway(ctx context.Context, p *edge.Producer[flow.Item64]) error {
+func closeAnyway(ctx context.Context, p *edge.Producer[ends.Item64]) error {
 	if err := p.Close(ctx); err != nil && !errors.Is(err, edge.ErrUnacked) {
 		return err
 	}

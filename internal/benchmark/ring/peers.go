@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -16,20 +17,34 @@ import (
 
 // The peers.
 const (
-	peerCRing = "c-ring"
-	peerFutex = "futex"
+	peerCRing  = "c-ring"
+	peerFutex  = "futex"
+	peerUnix   = "unix"
+	peerTCP    = "tcp"
+	peerShmipc = "shmipc-go"
+	peerAeron  = "aeron"
 )
 
 func open(ctx context.Context, b *suite.Bench, name string) (suite.Side, error) {
+	switch name {
+	case peerUnix, peerTCP:
+		return &linked{b: b, name: name, program: b.Exe, verb: []string{Verb}, setting: "Go, a write each batch",
+			address: func() (string, error) { return socketAddress(name, b.Dir) }}, nil
+	case peerShmipc:
+		program, err := b.Program("shmipc")
+		return &linked{b: b, name: name, program: program, setting: "v0.2.0, a flush each batch",
+			address: func() (string, error) { return filepath.Join(b.Dir, "shmipc.sock"), nil }}, err
+	}
 	programs, err := cpeer.Build(ctx, b.Dir)
-	if errors.Is(err, cpeer.ErrNoCompiler) {
+	switch {
+	case errors.Is(err, cpeer.ErrNoCompiler):
 		return nil, fmt.Errorf("%w: %w", suite.ErrUsage, err)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	if name == peerFutex {
+	case name == peerFutex:
 		return &futex{b: b, program: programs.Futex}, nil
+	case name == peerAeron:
+		return openAeron(ctx, b)
 	}
 	return &cRing{b: b, programs: programs}, nil
 }

@@ -28,8 +28,8 @@ func Plan() suite.Plan {
 			{Name: "rtt/64B/parked", Bytes: 64, Batch: 1, Capacity: 1 << 16, Mode: fabric.Thrifty, Checks: structure, Latency: true},
 			{Name: "idle/1000", Bytes: 64, Batch: 1, Capacity: 1 << 16, Mode: fabric.Balanced, Checks: entry, Idle: true},
 		},
-		Peers:   []string{peerCRing, peerFutex},
-		Default: []string{peerCRing, peerFutex},
+		Peers:   []string{peerCRing, peerFutex, peerUnix, peerTCP, peerShmipc, peerAeron},
+		Default: []string{peerCRing, peerFutex, peerUnix, peerTCP},
 		Ours:    func(b *suite.Bench) suite.Side { return &ours{b} },
 		Open:    open,
 	}

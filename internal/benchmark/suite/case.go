@@ -63,3 +63,6 @@ type Side interface {
 
 // ErrNothing says that a peer has nothing to compare with a case.
 var ErrNothing = errors.New("nothing to compare with")
+
+// ErrAbsent says that a peer is not on this machine and cannot be built here. It is left out, and the log says so.
+var ErrAbsent = errors.New("is not on this machine")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -134,6 +135,12 @@ func (b *Bench) open(ctx context.Context, p Plan) error {
 	b.ours = p.Ours(b)
 	for _, name := range b.Against {
 		side, err := p.Open(ctx, b, name)
+		if errors.Is(err, ErrAbsent) {
+			if b.Log != nil {
+				fmt.Fprintf(b.Log, "%s is left out: %v\n", name, err)
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -208,6 +215,18 @@ func (b *Bench) Note(c Case, side string, f figures.Figure, more string) {
 		p99 = "p99 " + figures.Round(f.P99)
 	}
 	fmt.Fprintf(b.Log, "%s\t%s\t%s %s\t%s\t%s\n", c.Name, side, figures.Round(f.Value), c.Unit(), p99, more)
+}
+
+// Program returns the path of a peer's program under Config.Peers.
+func (b *Bench) Program(name string) (string, error) {
+	if b.Peers == "" {
+		return "", fmt.Errorf("%w: set $GRAFNODE_BENCH_PEERS, or --peers, to the directory with the peers' programs; `make bench-peers` builds them", ErrUsage)
+	}
+	path := filepath.Join(b.Peers, name)
+	if info, err := os.Stat(path); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+		return "", fmt.Errorf("%w: %s is no program; `make bench-peers` builds the peers", ErrUsage, path)
+	}
+	return path, nil
 }
 
 // Load returns how a case's measurement goes.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/tcp"
+	"github.com/grafnode/grafnode/internal/benchmark/ends"
 	"github.com/grafnode/grafnode/internal/benchmark/flow"
 	"github.com/grafnode/grafnode/internal/benchmark/party"
 	"github.com/grafnode/grafnode/internal/benchmark/suite"
@@ -73,7 +74,7 @@ func (t Task) send(ctx context.Context) error {
 		return err
 	}
 	p.SetMode(t.Mode)
-	return errors.Join(flow.Send(ctx, p, t.Load), p.Close())
+	return errors.Join(ends.Send(ctx, p, t.Load), p.Close())
 }
 
 func (t Task) read(ctx context.Context) (flow.Result, error) {
@@ -82,6 +83,6 @@ func (t Task) read(ctx context.Context) (flow.Result, error) {
 		return flow.Result{}, errors.Join(err, sides.Close())
 	}
 	sides.Consumer.SetMode(t.Mode)
-	result, err := flow.Read(ctx, sides.Consumer, t.Load)
+	result, err := ends.Read(ctx, sides.Consumer, t.Load)
 	return result, errors.Join(err, sides.Close())
 }

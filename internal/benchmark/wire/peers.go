@@ -15,9 +15,15 @@ import (
 )
 
 // The peers.
-const peerTCP = "tcp"
+const (
+	peerTCP  = "tcp"
+	peerNATS = "nats"
+)
 
-func open(ctx context.Context, b *suite.Bench, _ string) (suite.Side, error) {
+func open(ctx context.Context, b *suite.Bench, name string) (suite.Side, error) {
+	if name == peerNATS {
+		return openNATS(b)
+	}
 	programs, err := cpeer.Build(ctx, b.Dir)
 	if errors.Is(err, cpeer.ErrNoCompiler) {
 		return nil, fmt.Errorf("%w: %w", suite.ErrUsage, err)

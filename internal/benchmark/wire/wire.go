@@ -18,7 +18,7 @@ func Plan() suite.Plan {
 			{Name: "wire/1KiB", Bytes: 1 << 10, Batch: 64, Capacity: 1 << 20, Mode: fabric.Balanced, Checks: checks},
 			{Name: "wire/16KiB", Bytes: 16 << 10, Batch: 1, Capacity: 1 << 20, Mode: fabric.Balanced, Checks: checks},
 		},
-		Peers:   []string{peerTCP},
+		Peers:   []string{peerTCP, peerNATS},
 		Default: []string{peerTCP},
 		Ours:    func(b *suite.Bench) suite.Side { return &ours{b} },
 		Open:    open,

@@ -1,4 +1,4 @@
-package flow
+package ends
 
 import (
 	"context"
@@ -6,11 +6,12 @@ import (
 	"fmt"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/internal/benchmark/flow"
 )
 
 // Send fills a ring until the time is up, and then the last record, Load.Batch records in each batch.
-func Send(ctx context.Context, p fabric.Producer, l Load) error {
-	source := NewSource(l)
+func Send(ctx context.Context, p fabric.Producer, l flow.Load) error {
+	source := flow.NewSource(l)
 	for !source.Over() {
 		if err := sendBatch(ctx, p, l.Batch, l.Bytes, source.Fill); err != nil {
 			return err
@@ -51,8 +52,8 @@ func sendBatch(ctx context.Context, p fabric.Producer, n, bytes int, fill func([
 const drainMax = 256
 
 // Read empties a ring up to the last record and returns what it measured.
-func Read(ctx context.Context, c fabric.Consumer, l Load) (Result, error) {
-	sink, done := NewSink(l), false
+func Read(ctx context.Context, c fabric.Consumer, l flow.Load) (flow.Result, error) {
+	sink, done := flow.NewSink(l), false
 	see := func(b []byte) (err error) {
 		done, err = sink.See(b)
 		return err
@@ -67,35 +68,35 @@ func Read(ctx context.Context, c fabric.Consumer, l Load) (Result, error) {
 			err = c.Ack(read, nil)
 		}
 		if err != nil {
-			return Result{}, err
+			return flow.Result{}, err
 		}
 	}
 	return sink.Result()
 }
 
 // Ping sends records one by one, each when the one before has come back, and measures that.
-func Ping(ctx context.Context, out fabric.Producer, in fabric.Consumer, l Load) (Result, error) {
-	trips, source, sink := NewTrips(l), NewSource(l), NewSink(l)
+func Ping(ctx context.Context, out fabric.Producer, in fabric.Consumer, l flow.Load) (flow.Result, error) {
+	trips, source, sink := flow.NewTrips(l), flow.NewSource(l), flow.NewSink(l)
 	for n := uint64(1); ; n++ {
 		if err := sendOne(ctx, out, l, source.Fill); err != nil {
-			return Result{}, err
+			return flow.Result{}, err
 		}
 		if _, err := readOne(ctx, in, n, sink.See); err != nil {
-			return Result{}, err
+			return flow.Result{}, err
 		}
 		if trips.Done() {
 			break
 		}
 	}
 	if err := sendOne(ctx, out, l, source.FillEnd); err != nil {
-		return Result{}, err
+		return flow.Result{}, err
 	}
 	return trips.Result(), nil
 }
 
 // Pong sends back what comes until the last record.
-func Pong(ctx context.Context, in fabric.Consumer, out fabric.Producer, l Load) error {
-	source, sink := NewSource(l), NewSink(l)
+func Pong(ctx context.Context, in fabric.Consumer, out fabric.Producer, l flow.Load) error {
+	source, sink := flow.NewSource(l), flow.NewSink(l)
 	for n := uint64(1); ; n++ {
 		done, err := readOne(ctx, in, n, sink.See)
 		if err != nil || done {
@@ -108,7 +109,7 @@ func Pong(ctx context.Context, in fabric.Consumer, out fabric.Producer, l Load) 
 }
 
 // sendOne sends a record as single records are sent.
-func sendOne(ctx context.Context, p fabric.Producer, l Load, fill func([]byte)) error {
+func sendOne(ctx context.Context, p fabric.Producer, l flow.Load, fill func([]byte)) error {
 	b, err := p.Claim(l.Bytes)
 	for ; errors.Is(err, fabric.ErrFull); b, err = p.Claim(l.Bytes) {
 		if err := p.Wait(ctx); err != nil {

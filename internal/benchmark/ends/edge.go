@@ -1,4 +1,4 @@
-package flow
+package ends
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/internal/benchmark/flow"
 	"github.com/grafnode/grafnode/position"
 )
 
@@ -25,18 +26,18 @@ func (i *Item64) UnmarshalBinary(b []byte) error {
 }
 
 // Push pushes items one by one until the time is up, then the last item, and waits until all are acknowledged.
-func Push(ctx context.Context, p *edge.Producer[Item64], l Load) error {
-	source := NewSource(l)
+func Push(ctx context.Context, p *edge.Producer[Item64], l flow.Load) error {
+	source := flow.NewSource(l)
 	var item Item64
 	push := func(n uint64) error { return p.Push(ctx, position.Position{Offset: n}, item) }
 	for !source.Over() {
 		source.Fill(item[:])
-		if err := push(source.next); err != nil {
+		if err := push(source.Next()); err != nil {
 			return err
 		}
 	}
 	source.FillEnd(item[:])
-	if err := push(source.next + 1); err != nil {
+	if err := push(source.Next() + 1); err != nil {
 		return err
 	}
 	return p.Close(ctx)
@@ -46,20 +47,20 @@ func Push(ctx context.Context, p *edge.Producer[Item64], l Load) error {
 const ackEvery = 64
 
 // Pop pops items one by one up to the last and acknowledges them now and then, as a sink does that writes in batches.
-func Pop(ctx context.Context, c *edge.Consumer[Item64], l Load) (Result, error) {
-	sink := NewSink(l)
+func Pop(ctx context.Context, c *edge.Consumer[Item64], l flow.Load) (flow.Result, error) {
+	sink := flow.NewSink(l)
 	for {
 		m, err := c.Pop(ctx)
 		if err != nil {
-			return Result{}, err
+			return flow.Result{}, err
 		}
 		done, err := sink.See(m.Value[:])
 		if err != nil {
-			return Result{}, err
+			return flow.Result{}, err
 		}
-		if done || sink.next%ackEvery == 0 {
+		if done || sink.Next()%ackEvery == 0 {
 			if err := c.Ack(m.Pos); err != nil {
-				return Result{}, err
+				return flow.Result{}, err
 			}
 		}
 		if done {
