@@ -235,3 +235,29 @@ func noAllocations[T any](t *testing.T, v T, opts ...edge.Option) {
 	// Acknowledgements allocate, once for many items.
 	require.Less(t, testing.AllocsPerRun(100, round), 100*0.2)
 }
+
+// TestBurstsArriveWithoutFlush pushes bursts of every size and waits for each: nothing stays behind unpublished.
+func TestBurstsArriveWithoutFlush(t *testing.T) {
+	p, c := ends[[]byte](t, inprocRing)
+	go func() {
+		var m edge.Msg[[]byte]
+		for c.PopInto(t.Context(), &m) == nil {
+			if c.Ack(m.Pos) != nil {
+				return
+			}
+		}
+	}()
+	next, item := 0, make([]byte, 64)
+	for burst := range 500 {
+		for range burst%120 + 1 {
+			next++
+			require.NoError(t, p.Push(t.Context(), at(next), item))
+		}
+		var seen position.Vector
+		for !seen.Covers(at(next)) {
+			var err error
+			seen, err = p.WaitAcked(t.Context(), seen)
+			require.NoError(t, err)
+		}
+	}
+}
