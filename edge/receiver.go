@@ -177,7 +177,7 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 	}
 	if c.inbox.empty() {
 		c.waiting = true
-		c.settle(true)
+		c.settle(false)
 		return false, false, wait, nil
 	}
 	return true, false, wait, nil

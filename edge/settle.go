@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Acknowledgements travel at once when whoever pops is waiting, or begins to; when an eighth of the ring can be freed; and
-// else after settleDelay. Each costs the producer a wake-up.
+// Acknowledgements travel at once when an eighth of the ring can be freed, or when whoever pops has been waiting already; else
+// after settleDelay. Each costs the producer a wake-up: a consumer that is the faster of the two must not cause one each time
+// that it runs dry.
 const settleDelay = time.Millisecond
 
 // settleLook is after how many acknowledgements to look at what they free.

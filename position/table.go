@@ -9,6 +9,9 @@ type Table struct {
 	last  int        // where the last look ended: items of a lane come in runs
 }
 
+// lanesRoom makes a table's memory large enough to have cache lines of its own: other tables belong to other goroutines.
+const lanesRoom = 16
+
 // TableOf returns a table that begins as v.
 func TableOf(v Vector) Table { return Table{lanes: slices.Clone(v.lanes)} }
 
@@ -43,6 +46,9 @@ func (t *Table) Raise(p Position) bool {
 	q, ok := t.At(p.Lane)
 	switch {
 	case !ok:
+		if t.lanes == nil {
+			t.lanes = make([]Position, 0, lanesRoom)
+		}
 		i, _ := Vector{t.lanes}.find(p.Lane)
 		t.lanes = slices.Insert(t.lanes, i, p)
 		t.last = i
