@@ -14,5 +14,5 @@
 // A record that stops matching a filter is reported once, as left, at the revision of that change; one that begins to match as an
 // ordinary change.
 //
-// Callers: registry (Log, Cursor), client (History), and the simulation (all three).
+// Callers: registry/state (what is shown of its records), registry (Log, Cursor), client (History), and the simulation (all).
 package watchstream
