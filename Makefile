@@ -43,7 +43,7 @@ simulate: ## a simulated cluster, for a million steps twice
 	$(GO) test -count=1 -timeout 10m -run '^TestWorld$$' ./registry/simulate -args -seed 1000 -steps 2000000 -each 1000000
 
 scale: ## how a registry grows from a thousand edges to a hundred thousand; ten minutes, see docs/scale.md
-	GRAFNODE_SCALE=1000,10000,100000 $(GO) test -v -count=1 -timeout 30m -run '^TestScale$$' ./integration/scale
+	GRAFNODE_SCALE=1000,10000,100000 $(GO) test -v -count=1 -timeout 30m -run '^TestScale' ./integration/scale
 
 bench: ## the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./fabric/... ./edge/... ./handoff/...

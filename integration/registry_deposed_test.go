@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"errors"
-	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -37,13 +36,7 @@ func deposeFirst(ctx context.Context, e *ensemble, rec *history.Recorder) error 
 	t, first := e.t, e.members[0]
 	status, err := first.api.Status(ctx)
 	require.NoError(t, err)
-	require.NoError(t, await(ctx, "the first node leads", func(ctx context.Context) error {
-		if e.leader(ctx) == 0 {
-			return nil
-		}
-		_, err := e.members[1].api.TransferLeadership(ctx, api.TransferRequest{To: status.Node})
-		return fmt.Errorf("not yet: %w", err)
-	}))
+	e.leadBy(ctx, 0)
 	// One session whose term outlasts it all, and one with the shortest term, so that the node renews often.
 	holding, stop := context.WithCancel(ctx)
 	defer stop()
