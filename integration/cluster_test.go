@@ -86,7 +86,7 @@ func (c *cluster) newNode(i int, join []string) *node {
 	nd.process = &process{t: c.t, name: name, log: filepath.Join(c.dir, name+".log"), bin: grafnode, args: []string{
 		"agent", "--name", name, "--data-dir", nd.data, "--bind", nd.address, "--join", strings.Join(join, ","),
 		"--bootstrap-expect", fmt.Sprint(len(join)), "--zone", fmt.Sprintf("zone-%d", i+1), "--socket", nd.socket,
-		"--memory", "256MiB",
+		"--memory", "256MiB", "--raft-heartbeat", "1s", // tests of silent hosts wait for it
 	}, env: c.env}
 	target := nd.address
 	if c.net != nil {

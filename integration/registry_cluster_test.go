@@ -101,6 +101,7 @@ func (e *ensemble) newMember(i int, c ensembleConfig, addresses []string) *membe
 	m.args = append([]string{
 		"agent", "--name", name, "--data-dir", m.data, "--bind", m.address, "--join", strings.Join(addresses, ","),
 		"--bootstrap-expect", fmt.Sprint(c.nodes), "--zone", fmt.Sprintf("zone-%d", i+1), "--socket", m.socket, "--memory", "1GiB",
+		"--raft-heartbeat", "1s", // tests of silent hosts wait for it
 	}, c.flags...)
 	if c.each != nil {
 		m.args = append(m.args, c.each(i)...)

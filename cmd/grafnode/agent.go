@@ -125,6 +125,9 @@ func tell(log *slog.Logger, err error) {
 	}
 }
 
+// devHeartbeat is short: a node that is alone waits for it before it leads, and loses no leader to it.
+const devHeartbeat = 200 * time.Millisecond
+
 // develop fills in what --dev implies.
 func (f *agentFlags) develop() (cleanup func(), err error) {
 	switch {
@@ -137,6 +140,9 @@ func (f *agentFlags) develop() (cleanup func(), err error) {
 		return nil, usagef("--dev: %w", err)
 	}
 	f.config.BootstrapExpect = 1
+	if f.config.Heartbeat == node.HeartbeatDefault {
+		f.config.Heartbeat = devHeartbeat
+	}
 	return func() {
 		if err := os.RemoveAll(f.config.DataDir); err != nil {
 			f.config.Logger.Warn("temporary directory is left behind", "error", err)

@@ -49,7 +49,7 @@ func newAgents(t *testing.T, n int) *agents {
 	}
 	for i, bind := range a.bind {
 		a.args = append(a.args, []string{"agent", "--data-dir", filepath.Join(root, strconv.Itoa(i)), "--bind", bind, "--join", join[1:],
-			"--bootstrap-expect", strconv.Itoa(n), "--zone", "z" + strconv.Itoa(i), "--memory", "64MiB"})
+			"--bootstrap-expect", strconv.Itoa(n), "--zone", "z" + strconv.Itoa(i), "--memory", "64MiB", "--raft-heartbeat", "500ms"})
 		a.logs[i] = &bytes.Buffer{}
 		a.start(i)
 	}
