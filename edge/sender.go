@@ -5,17 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
-	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/position"
 )
-
-// markDelay is how long a mark may wait for an item that makes it unnecessary.
-const markDelay = time.Millisecond
 
 // sender is a Producer without its type. It owns three goroutines: the link's run, one that waits on the bound ring, and one
 // that flushes what nobody else does. The ring and its batch are used under mu, but for Wait.
@@ -189,179 +184,6 @@ func (p *sender) send() (sent bool) {
 		p.s.Sent()
 		sent = true
 	}
-}
-
-// flusher publishes what Push committed in rings that nobody asks in, in batches as large as they become while it is at work,
-// and pushes marks that no item has overtaken.
-func (p *sender) flusher(ctx context.Context) {
-	late := time.NewTimer(0)
-	<-late.C
-	armed := false
-	for {
-		select {
-		case <-ctx.Done():
-			late.Stop()
-			return
-		case <-late.C:
-			armed = false
-			p.pushMarks()
-		case <-p.kick:
-		}
-		if p.flushKicked() && !armed {
-			armed = true
-			late.Reset(markDelay)
-		}
-	}
-}
-
-// flushKicked flushes for the flusher, and reports whether there are marks to be pushed later.
-func (p *sender) flushKicked() (marks bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.kicked = false
-	_ = p.flushLocked() // the role has ended, and so will the flusher
-	return p.marks.Len() > 0
-}
-
-func (p *sender) flush() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.flushLocked()
-}
-
-func (p *sender) flushLocked() error {
-	if p.err != nil {
-		return p.err
-	}
-	p.send()
-	if p.batch != nil {
-		if err := p.batch.Flush(); err != nil {
-			p.link.lost(p.s.Generation(), err)
-		}
-	}
-	return nil
-}
-
-func (p *sender) mark(pos position.Position) error {
-	if err := pos.Validate(); err != nil {
-		return fmt.Errorf("edge %s: %w", p.link.name, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err != nil {
-		return p.err
-	}
-	p.marks = p.marks.With(pos)
-	p.wakeFlusher()
-	return nil
-}
-
-// pushMarks pushes the marks that lie above what has been pushed. They are small, and of those that are not sent yet there is
-// at most one per lane, so the window need not have room for them: waiting for it here would stop the acknowledgements that
-// make room. Too many lanes end the role.
-func (p *sender) pushMarks() {
-	p.mu.Lock()
-	marks := p.marks
-	p.marks = position.Vector{}
-	var err error
-	for _, pos := range marks.Positions() {
-		if err == nil && !p.s.Covers(pos) {
-			err = p.s.Push(handoff.Entry{Pos: pos, Kind: handoff.Mark})
-		}
-	}
-	p.mu.Unlock()
-	if err != nil {
-		p.fail(fmt.Errorf("edge %s: mark: %w", p.link.name, err))
-	}
-}
-
-// install binds a ring and starts to wait on it. In a ring whose consumer asks for what it is not shown, the batch stays open
-// until the ring is left.
-func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge) error {
-	ring.SetMode(p.mode)
-	batch := fabric.MakeBatch(ring)
-	borrowed, lent := &batch, false
-	if _, asks := ring.(fabric.Holder); asks {
-		b, err := ring.Begin()
-		if err != nil {
-			return err
-		}
-		borrowed, lent = b, true
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.s.Bind(rec.Generation)
-	p.ring, p.batch, p.lent, p.first = ring, borrowed, lent, false
-	p.count.bound(rec.Reason)
-	p.all.Go(func() { p.listen(ctx, ring, rec.Generation) })
-	return nil
-}
-
-func (p *sender) remove() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.lent {
-		_ = p.batch.End() // what it could not publish is retained
-	}
-	p.ring, p.batch, p.lent = nil, nil, false
-	p.count.left()
-}
-
-// listen takes the consumer's notes and uses the room that it makes, until the ring is left.
-func (p *sender) listen(ctx context.Context, ring fabric.Producer, gen fence.Epoch) {
-	resumed := false
-	for {
-		err := p.hear(ring, gen, &resumed)
-		if err == nil {
-			err = ring.Wait(ctx)
-		}
-		if err != nil {
-			if errors.Is(err, handoff.ErrTrimmed) {
-				p.fail(err)
-			}
-			p.link.lost(gen, err)
-			return
-		}
-	}
-}
-
-// hear reads the notes of the bound ring once and sends what there is room for.
-func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ring != ring {
-		return errMoved
-	}
-	if note, ok, err := ring.Stable(); err != nil {
-		return err
-	} else if ok {
-		stable, err := position.DecodeVector(note)
-		if err != nil {
-			return fmt.Errorf("stable note: %w: %w", fabric.ErrCorrupt, err)
-		}
-		p.s.Ack(stable)
-		p.broadcast()
-	}
-	if !*resumed {
-		note, ok, err := ring.Resume()
-		if err != nil {
-			return err
-		}
-		if ok {
-			accepted, err := position.DecodeVector(note)
-			if err != nil {
-				return fmt.Errorf("resume note: %w: %w", fabric.ErrCorrupt, err)
-			}
-			if err := p.s.Resume(accepted); err != nil {
-				return fmt.Errorf("edge %s: %w", p.link.name, err)
-			}
-			*resumed = true
-			p.link.settle()
-			p.count.rewired()
-		}
-	}
-	p.send()
-	return p.batch.Flush()
 }
 
 func (p *sender) acked() position.Vector {

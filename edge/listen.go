@@ -1,0 +1,102 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/position"
+)
+
+// install binds a ring and starts to wait on it. In a ring whose consumer asks for what it is not shown, the batch stays open
+// until the ring is left.
+func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge) error {
+	ring.SetMode(p.mode)
+	batch := fabric.MakeBatch(ring)
+	borrowed, lent := &batch, false
+	if _, asks := ring.(fabric.Holder); asks {
+		b, err := ring.Begin()
+		if err != nil {
+			return err
+		}
+		borrowed, lent = b, true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.s.Bind(rec.Generation)
+	p.ring, p.batch, p.lent, p.first = ring, borrowed, lent, false
+	p.count.bound(rec.Reason)
+	p.all.Go(func() { p.listen(ctx, ring, rec.Generation) })
+	return nil
+}
+
+func (p *sender) remove() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lent {
+		_ = p.batch.End() // what it could not publish is retained
+	}
+	p.ring, p.batch, p.lent = nil, nil, false
+	p.count.left()
+}
+
+// listen takes the consumer's notes and uses the room that it makes, until the ring is left.
+func (p *sender) listen(ctx context.Context, ring fabric.Producer, gen fence.Epoch) {
+	resumed := false
+	for {
+		err := p.hear(ring, gen, &resumed)
+		if err == nil {
+			err = ring.Wait(ctx)
+		}
+		if err != nil {
+			if errors.Is(err, handoff.ErrTrimmed) {
+				p.fail(err)
+			}
+			p.link.lost(gen, err)
+			return
+		}
+	}
+}
+
+// hear reads the notes of the bound ring once and sends what there is room for.
+func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ring != ring {
+		return errMoved
+	}
+	if note, ok, err := ring.Stable(); err != nil {
+		return err
+	} else if ok {
+		stable, err := position.DecodeVector(note)
+		if err != nil {
+			return fmt.Errorf("stable note: %w: %w", fabric.ErrCorrupt, err)
+		}
+		p.s.Ack(stable)
+		p.broadcast()
+	}
+	if !*resumed {
+		note, ok, err := ring.Resume()
+		if err != nil {
+			return err
+		}
+		if ok {
+			accepted, err := position.DecodeVector(note)
+			if err != nil {
+				return fmt.Errorf("resume note: %w: %w", fabric.ErrCorrupt, err)
+			}
+			if err := p.s.Resume(accepted); err != nil {
+				return fmt.Errorf("edge %s: %w", p.link.name, err)
+			}
+			*resumed = true
+			p.link.settle()
+			p.count.rewired()
+		}
+	}
+	p.send()
+	return p.batch.Flush()
+}
