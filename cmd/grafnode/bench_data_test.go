@@ -73,7 +73,8 @@ func TestBenchRing(t *testing.T) {
 	}
 	require.Equal(t, map[string]string{
 		"oneway/64B/batched": "c-ring unix tcp ", "oneway/64B/typed": "c-ring unix tcp ", "oneway/1KiB": "c-ring unix tcp ",
-		"oneway/16KiB": "c-ring unix tcp ", "rtt/64B/spin": "c-ring ", "rtt/64B/parked": "futex unix tcp ", "idle/1000": " ",
+		"oneway/64B/typed/checked": "c-ring unix tcp ",
+		"oneway/16KiB":             "c-ring unix tcp ", "rtt/64B/spin": "c-ring ", "rtt/64B/parked": "futex unix tcp ", "idle/1000": " ",
 	}, names)
 }
 

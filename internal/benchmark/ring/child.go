@@ -35,6 +35,7 @@ type Task struct {
 	Load  flow.Load   `json:"load"`
 	Mode  fabric.Mode `json:"mode"`
 	Sides int         `json:"sides"` // of rings, that it is handed
+	Check bool        `json:"check"` // payloads of items
 }
 
 // Main is a party: it does the task in args, or that of a peer, and writes a flow.Result to out, if it has one.
@@ -85,17 +86,32 @@ func (t Task) do(ctx context.Context, s *party.Sides) (flow.Result, error) {
 	case taskPong:
 		return flow.Result{}, ends.Pong(ctx, s.Consumer, s.Producer, t.Load)
 	case taskPush:
-		p, err := edge.Produce[ends.Item64](ctx, party.NewCluster(s), party.Edge)
+		p, err := edge.Produce[ends.Item64](ctx, party.NewCluster(s), party.Edge, t.options()...)
 		if err != nil {
 			return flow.Result{}, err
 		}
 		return flow.Result{}, ends.Push(ctx, p, t.Load)
 	case taskPop:
-		c, err := edge.Consume[ends.Item64](ctx, party.NewCluster(s), party.Edge)
+		c, err := edge.Consume[ends.Item64](ctx, party.NewCluster(s), party.Edge, t.options()...)
 		if err != nil {
 			return flow.Result{}, err
 		}
 		return ends.Pop(ctx, c, t.Load)
 	}
 	return flow.Result{}, fmt.Errorf("%w: no task %q", suite.ErrUsage, t.Task)
+}
+
+// options are those of the edge that a task with items opens.
+func (t Task) options() (all []edge.Option) {
+	switch t.Mode {
+	case fabric.LowLatency:
+		all = append(all, edge.LowLatency())
+	case fabric.Thrifty:
+		all = append(all, edge.Thrifty())
+	case fabric.Balanced: // without an option
+	}
+	if !t.Check {
+		all = append(all, edge.Unchecked())
+	}
+	return all
 }

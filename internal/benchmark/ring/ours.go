@@ -74,8 +74,8 @@ func (o *ours) move(ctx context.Context, c suite.Case) (f figures.Figure, err er
 	send, read := tasks(c)
 	l := b.Load(c)
 	result, err := b.Rig.Run(ctx, l, []party.Process{
-		o.child("first", Task{Task: send, Load: l, Mode: c.Mode, Sides: len(grants) / 2}, b.Cores.First, grants[0].Line.Theirs),
-		o.child("second", Task{Task: read, Load: l, Mode: c.Mode, Sides: len(grants) / 2}, b.Cores.Second, grants[1].Line.Theirs),
+		o.child("first", Task{Task: send, Load: l, Mode: c.Mode, Sides: len(grants) / 2, Check: c.Checked}, b.Cores.First, grants[0].Line.Theirs),
+		o.child("second", Task{Task: read, Load: l, Mode: c.Mode, Sides: len(grants) / 2, Check: c.Checked}, b.Cores.Second, grants[1].Line.Theirs),
 	}, func(ctx context.Context) error { return party.Hand(ctx, grants...) })
 	return c.Figure(result), err
 }

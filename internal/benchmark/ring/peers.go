@@ -30,6 +30,8 @@ func open(ctx context.Context, b *suite.Bench, name string) (suite.Side, error) 
 	case peerUnix, peerTCP:
 		return &linked{b: b, name: name, program: b.Exe, verb: []string{Verb}, setting: "Go, a write each batch",
 			address: func() (string, error) { return socketAddress(name, b.Dir) }}, nil
+	case peerAeron:
+		return openAeron(ctx, b)
 	case peerShmipc:
 		program, err := b.Program("shmipc")
 		return &linked{b: b, name: name, program: program, setting: "v0.2.0, a flush each batch",
@@ -43,8 +45,6 @@ func open(ctx context.Context, b *suite.Bench, name string) (suite.Side, error) 
 		return nil, err
 	case name == peerFutex:
 		return &futex{b: b, program: programs.Futex}, nil
-	case name == peerAeron:
-		return openAeron(ctx, b)
 	}
 	return &cRing{b: b, programs: programs}, nil
 }

@@ -10,7 +10,8 @@ import (
 
 const (
 	structure = "each record's mark and length; the cursors"
-	entry     = "the same, and each item's epoch, position and sequence; CRC32C of all its bytes"
+	entry     = "the same; each item's generation, sequence and position, with CRC32C"
+	payload   = entry + " of its payload too"
 )
 
 // idleEdges is how many edges rest in the case of that name.
@@ -22,6 +23,7 @@ func Plan() suite.Plan {
 		Cases: []suite.Case{
 			{Name: "oneway/64B/batched", Bytes: 64, Batch: 64, Capacity: 1 << 20, Mode: fabric.LowLatency, Checks: structure},
 			{Name: "oneway/64B/typed", Bytes: 64, Batch: 1, Capacity: 1 << 20, Mode: fabric.Balanced, Checks: entry, Typed: true},
+			{Name: "oneway/64B/typed/checked", Bytes: 64, Batch: 1, Capacity: 1 << 20, Mode: fabric.Balanced, Checks: payload, Typed: true, Checked: true},
 			{Name: "oneway/1KiB", Bytes: 1 << 10, Batch: 16, Capacity: 1 << 20, Mode: fabric.LowLatency, Checks: structure},
 			{Name: "oneway/16KiB", Bytes: 16 << 10, Batch: 1, Capacity: 1 << 20, Mode: fabric.LowLatency, Checks: structure},
 			{Name: "rtt/64B/spin", Bytes: 64, Batch: 1, Capacity: 1 << 16, Mode: fabric.LowLatency, Checks: structure, Latency: true},

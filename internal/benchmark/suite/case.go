@@ -19,7 +19,8 @@ type Case struct {
 	Mode     fabric.Mode
 	Latency  bool   // round trips are measured, not records a second
 	Typed    bool   // items go one by one through package edge
-	Checks   string // what ours verifies
+	Checked  bool   // items' payloads have a CRC32C
+	Checks   string // what ours verifies, for people
 	Idle     bool   // nothing moves; there is no peer
 }
 
