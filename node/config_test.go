@@ -40,7 +40,7 @@ func TestConfigSaysWhichSettingIsWrong(t *testing.T) {
 		{func(c *Config) { c.Name = "ü" }, "name", "is not a name"},
 		{func(c *Config) { c.Socket = "/" + strings.Repeat("x", 110) }, "socket", "over 103 bytes"},
 		{func(c *Config) { c.Heartbeat = time.Millisecond }, "raft-heartbeat", "50ms to 1m"},
-		{func(c *Config) { c.Election = 60 * time.Millisecond }, "raft-election", "1s to 1m"},
+		{func(c *Config) { c.Election = 60 * time.Millisecond }, "raft-election", "2s to 1m"},
 	} {
 		config := Config{DataDir: "/d", Name: "n"}
 		c.change(&config)

@@ -44,6 +44,7 @@ func settled(t testing.TB, tune func(*registry.Config)) *cluster {
 }
 
 func TestADeadLeaderIsReplacedAtOnce(t *testing.T) {
+	t.Parallel()
 	c := settled(t, longHeartbeat)
 	old := c.leader()
 	began := time.Now()
@@ -75,6 +76,7 @@ func applyTo(c *cluster, m *member) error {
 // A leader that is cut off in a way that looks like its death to one follower, but not to the other, keeps its term: the one asks
 // the other.
 func TestAnotherOpinionIsAsked(t *testing.T) {
+	t.Parallel()
 	c := settled(t, longHeartbeat)
 	leader, cutOff := c.leader(), c.followers()[0]
 	term := leader.Term()
@@ -87,6 +89,7 @@ func TestAnotherOpinionIsAsked(t *testing.T) {
 
 // Silence is no death: a leader that is stopped, and whose sockets live, keeps its term for as long as the heartbeat allows.
 func TestConnectionsThatEndProveNothing(t *testing.T) {
+	t.Parallel()
 	c := settled(t, longHeartbeat)
 	leader := c.leader()
 	term := leader.Term()

@@ -33,6 +33,7 @@ func (c *cluster) agree() {
 }
 
 func TestLeaderChangeLosesNothing(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.furnish("s1")
 	leader := c.leader()
@@ -50,6 +51,7 @@ func TestLeaderChangeLosesNothing(t *testing.T) {
 }
 
 func TestLeadershipIsAnnounced(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1, steady)
 	m := c.leader()
 	news := m.Leadership()
@@ -64,6 +66,7 @@ func TestLeadershipIsAnnounced(t *testing.T) {
 
 // A restarted node has its snapshot and its log; one that missed more than the log still holds gets a snapshot.
 func TestRestartFromSnapshots(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, func(cfg *registry.Config) { cfg.TrailingLogs = 4 })
 	c.furnish("s1")
 	away := c.followers()[0]
@@ -101,6 +104,7 @@ func TestRestartFromSnapshots(t *testing.T) {
 // An old leader that is cut off cannot answer as a leader, and when it is back nothing that it tried alone has happened
 // (hashicorp/raft#695 is what could go wrong).
 func TestPartitionHeals(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.furnish("s1")
 	c.apply(take("p.a", 0, "s1"))
@@ -132,6 +136,7 @@ func edgeOf(t testing.TB, m *member, name string) state.Record {
 }
 
 func TestMembersComeAndGo(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1, steady)
 	c.furnish("s1")
 	m := &member{id: "late", dir: t.TempDir(), fatal: make(chan error, 1)}
@@ -168,6 +173,7 @@ func TestMembersComeAndGo(t *testing.T) {
 // A change was made durable by two of three. One of them is wiped and comes back at its old address under a new name, the other
 // stops: the third, which missed the change, must not be elected by a vote of the one that was wiped.
 func TestAWipedServerDoesNotVoteForItsPredecessor(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.furnish("s1")
 	leader, others := c.leader(), c.followers()
@@ -213,6 +219,7 @@ func (w *watched) take(t testing.TB, e api.Event) {
 }
 
 func TestWatchGoesOnThroughLeaderChanges(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.furnish("s1")
 	const edges, rounds = 3, 40
@@ -278,6 +285,7 @@ func (c *cluster) applyUntil(cmd state.ChangeEdges, name string) {
 }
 
 func TestWatchEndsWithItsReasons(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.furnish("s1")
 	m := c.followers()[0]

@@ -9,6 +9,7 @@ import (
 )
 
 func TestThreeNodesAgree(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, steady)
 	c.furnish("s1")
 	r := c.apply(take("p.a", 0, "s1"))

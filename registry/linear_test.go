@@ -126,6 +126,7 @@ func orNil(err error) error {
 // Concurrent clients change two edges while leaders are cut off, deposed and restarted. Every answer that they got, strict
 // and default reads included, must fit one order of events.
 func TestConcurrentClientsSeeOneOrder(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	sessions := []lease.SessionID{"s0", "s1", "s2", "s3"}
 	c.furnish(sessions...)

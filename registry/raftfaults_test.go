@@ -16,6 +16,7 @@ import (
 // A node that comes back from a long partition has called for elections all the while. Without pre-vote its term would have risen
 // and the leader, hearing of it, would have stepped down.
 func TestARejoiningNodeDeposesNobody(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.apply(state.Nothing{})
 	leader, away := c.leader(), c.followers()[0]
@@ -33,6 +34,7 @@ func TestARejoiningNodeDeposesNobody(t *testing.T) {
 
 // A bad entry in the log: the node does not start, says which one it is and what to do.
 func TestADamagedLogIsNotStarted(t *testing.T) {
+	t.Parallel()
 	for store, file := range map[string]string{registry.LogStoreBolt: "log.db", registry.LogStoreWAL: "wal/*.wal"} {
 		t.Run(store, func(t *testing.T) {
 			c := newCluster(t, 1, func(cfg *registry.Config) { steady(cfg); cfg.LogStore = store })

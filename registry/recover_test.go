@@ -62,6 +62,7 @@ func requireRevived(t *testing.T, c *cluster, survivor *member, was *state.State
 }
 
 func TestTheLastOneGoesOnAlone(t *testing.T) {
+	t.Parallel()
 	for _, snapshotted := range []bool{false, true} {
 		c, survivor, was := lost(t, snapshotted)
 		var told string
@@ -82,6 +83,7 @@ func TestTheLastOneGoesOnAlone(t *testing.T) {
 
 // What a recovery would keep is said before it is done, again and again, with nothing changed; also after one that was cut short.
 func TestARecoveryIsSurveyed(t *testing.T) {
+	t.Parallel()
 	for _, snapshotted := range []bool{false, true} {
 		c, survivor, was := lost(t, snapshotted)
 		var told string
@@ -120,6 +122,7 @@ func TestARecoveryIsSurveyed(t *testing.T) {
 // A recovery is cut short at each of its steps: it is finished by the next one, and no agent starts in between. If it had not
 // begun, one does, and finds everything as it was.
 func TestRecoveryIsFinishedWhereverItWasCutShort(t *testing.T) {
+	t.Parallel()
 	cut := errors.New("killed")
 	for _, step := range []string{"mark", "snapshot", "log", "bind", "finish"} {
 		t.Run(step, func(t *testing.T) {
@@ -157,6 +160,7 @@ func TestRecoveryIsFinishedWhereverItWasCutShort(t *testing.T) {
 }
 
 func TestWhatCannotBeRecovered(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	config := registry.RecoverConfig{NodeID: "n0", Address: "127.0.0.1:1", DataDir: dir, Bind: func(string) error { return nil }, Logger: logger()}
 	_, err := registry.Recover(config)
@@ -178,6 +182,7 @@ func TestWhatCannotBeRecovered(t *testing.T) {
 // Members of the group before have not been wiped and come back: the survivor, whose ID and address they know, hears none of
 // them, though they have a majority and a higher term.
 func TestOldMembersAreNotHeard(t *testing.T) {
+	t.Parallel()
 	c, survivor, was := lost(t, true)
 	old := make([]*member, 0, 2)
 	for _, m := range c.members {

@@ -17,6 +17,7 @@ import (
 func toNewestLevel(c *cluster) { c.apply(state.Upgrade{Level: state.Level}) }
 
 func TestASnapshotIsRestoredOnALiveCluster(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, steady)
 	c.furnish("s1")
 	toNewestLevel(c)
@@ -64,6 +65,7 @@ func TestASnapshotIsRestoredOnALiveCluster(t *testing.T) {
 
 // A watch is told what is other than it was.
 func TestAWatchLivesThroughARestore(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, steady)
 	c.furnish("s1")
 	toNewestLevel(c)
@@ -100,6 +102,7 @@ func TestAWatchLivesThroughARestore(t *testing.T) {
 }
 
 func TestWhatIsNotRestored(t *testing.T) {
+	t.Parallel()
 	other, foreign := saved(t)
 	c := newCluster(t, 1, steady)
 	c.furnish("s1")
@@ -137,6 +140,7 @@ func TestWhatIsNotRestored(t *testing.T) {
 // A node that stopped while it restored does not start if the snapshot is in its log: the others may not have it. If it had not
 // come to that, it does.
 func TestARestoreThatWasCutShort(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1, nil)
 	c.furnish("s1")
 	toNewestLevel(c)

@@ -151,6 +151,7 @@ func at(revision api.Revision) func(api.Event) bool {
 // A watch at the node that has lost the cluster ends, whether its connections are reset or it is stopped like a process; at the
 // others it goes on under the next leader.
 func TestAWatchDoesNotOutliveItsNodesCluster(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"cut", "frozen"} {
 		for _, whose := range []string{"leader", "follower"} {
 			t.Run(way+" "+whose, func(t *testing.T) {
@@ -236,6 +237,7 @@ func (c *cluster) applyUntil2(cmd state.ChangeEdges, not *member) api.Revision {
 // Raft itself would tell followers of a commit with the next append or after CommitTimeout, which is an hour here: what they
 // are told they are told by the leader's own message.
 func TestFollowersWatchWithoutWaiting(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, func(cfg *registry.Config) {
 		steady(cfg)
 		*cfg = registry.WithoutCommitTimeout(*cfg)
@@ -260,6 +262,7 @@ func TestFollowersWatchWithoutWaiting(t *testing.T) {
 
 // A stream from a revision that is yet to come waits for it and shows nothing older.
 func TestTheFutureIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1, steady)
 	c.furnish("s1")
 	now := c.apply(take("p.a", 0, "s1"))
@@ -278,6 +281,7 @@ func TestTheFutureIsWaitedFor(t *testing.T) {
 // A reader who is too slow for the log loses nothing that it was promised: all ends with the revision up to which it has
 // everything, latest is shown the state again.
 func TestSlowReaders(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1, func(cfg *registry.Config) { steady(cfg); cfg.WatchChanges = 16 })
 	c.furnish("s1")
 	m := c.leader()
@@ -335,6 +339,7 @@ func TestSlowReaders(t *testing.T) {
 
 // Leases, sessions and nodes are watched as edges are; one is told when an edge leaves the node that one watches.
 func TestAllKindsAreWatched(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1, steady)
 	c.furnish("s1")
 	host2 := c.apply(state.RegisterNode{Node: "host2", Name: "two", Address: "127.0.0.1:7001", Memory: 1 << 40}).Node

@@ -153,6 +153,7 @@ func gap(err error) int {
 // Readers of every kind go from member to member, which lead, restart, take snapshots and forget. What each stream said, and what the
 // readers made of it, is held against what the state machine did.
 func TestStreamsAreTrue(t *testing.T) {
+	t.Parallel()
 	known := newTruth()
 	c := newCluster(t, 3, func(cfg *registry.Config) { cfg.TrailingLogs, cfg.SnapshotThreshold = 8, 32 })
 	open := &registries{by: map[*member]*registry.Registry{}, order: c.members}
