@@ -22,10 +22,11 @@ type Batch struct {
 const PublishBytes = 4 << 10
 
 // Run is the memory that a fabric lends to its Batch, and how far the Batch has come in it. Only fabrics touch it. Cursors
-// count bytes since the ring began; the record that begins at cursor c lies in Data from c&Mask on, without a break.
+// count bytes since the ring began; the record that begins at cursor c lies in Data from (c-Base)&Mask on, without a break.
 type Run struct {
 	Data  []byte
 	Mask  uint64
+	Base  uint64
 	Seed  uint32 // of the marks, see Header
 	At    uint64 // end of what is committed
 	Count uint64 // records committed
@@ -67,7 +68,7 @@ func (b *Batch) Claim(n int) ([]byte, error) {
 		return b.ask(n)
 	}
 	b.open = n
-	at := b.At&b.Mask + HeaderBytes
+	at := (b.At-b.Base)&b.Mask + HeaderBytes
 	return b.Data[at : at+uint64(n) : at+uint64(n)], nil
 }
 
@@ -86,7 +87,7 @@ func (b *Batch) Commit() error {
 		return b.writer.Commit()
 	}
 	b.open = none
-	binary.LittleEndian.PutUint64(b.Data[b.At&b.Mask:], Header(b.Seed, b.At, uint32(n)))
+	binary.LittleEndian.PutUint64(b.Data[(b.At-b.Base)&b.Mask:], Header(b.Seed, b.At, uint32(n)))
 	b.At += RecordBytes(n)
 	b.Count++
 	if b.At < b.Due {

@@ -32,7 +32,7 @@ const (
 
 	// stretchMax is when a stretch is sent without waiting for more, and wholeMax the largest record that a producer puts into one
 	// with others: a larger one goes alone, in as many frames as it takes.
-	stretchMax = 64 << 10
+	stretchMax = 128 << 10
 	wholeMax   = 16 << 10
 	payloadMax = stretchMax + wholeMax + fabric.HeaderBytes
 )

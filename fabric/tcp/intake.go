@@ -54,7 +54,7 @@ func (in *intake) Read(b []byte) (int, error) {
 // full fills b.
 func (in *intake) full(b []byte) error {
 	for len(b) > 0 {
-		if in.at == in.end && len(b) >= longBytes {
+		if in.at == in.end && (len(b) >= longBytes || in.long && len(b) >= intakeBytes) {
 			n, err := in.from.Read(b)
 			if b = b[n:]; err != nil && len(b) > 0 {
 				return err

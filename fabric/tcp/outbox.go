@@ -2,56 +2,69 @@ package tcp
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/grafnode/grafnode/fabric"
 )
 
-// outbox puts a producer's records together as they will lie in the ring, and sends them in stretches. Each stretch has its frame's
-// header before it in memory, where only bytes lie that have been sent. One goroutine at a time.
-//
-// It is a small ring of the outbox's own, of which everything is sent before it begins anew. So a record is contiguous, and the
-// last of a stretch is the only one that reaches the end of the outbox, and of the ring, whose capacity is a multiple of it.
+// outbox puts a producer's records together as they will lie in the ring, and sends them in stretches: a frame's header and what has
+// been committed since the last one. It uses the same memory each time, unless there is a claim in it. One goroutine at a time.
 type outbox struct {
-	l     *link
-	run   *fabric.Run // what is put together
-	buf   []byte      // run.Data with room for a frame's header before it
-	sent  uint64      // how far the records have been sent
-	large []byte      // room for a frame's header and a record that is larger than wholeMax, if one is claimed
-	open  int         // its length, or none
+	l        *link
+	run      *fabric.Run // what is put together
+	capacity uint64
+	stretch  uint64 // bytes that are sent without waiting for more
+	buf      []byte // run.Data with room for a frame's header before it
+	sent     uint64 // how far the records have been sent
+	large    []byte // room for a frame's header and a record that is larger than wholeMax, if one is claimed
+	open     int    // its length, or none
 }
 
 // keepMax bounds the room that is kept between large records.
 const keepMax = 1 << 20
 
 func newOutbox(l *link, run *fabric.Run, capacity int) *outbox {
-	size := min(stretchMax, capacity/4) // in small rings too both sides are to work at the same time
+	stretch := min(stretchMax, capacity/8) // in small rings too both sides are to work at the same time
 	whole := min(wholeMax, fabric.RecordMax(capacity))
-	o := &outbox{l: l, run: run, open: none}
-	o.buf = make([]byte, headerBytes+size+int(fabric.RecordBytes(whole)))
+	o := &outbox{l: l, run: run, capacity: uint64(capacity), stretch: uint64(stretch), open: none}
+	o.buf = make([]byte, headerBytes+stretch+int(fabric.RecordBytes(whole)))
 	*run = fabric.Run{
 		Data: o.buf[headerBytes:],
-		Mask: uint64(size - 1),
+		Mask: math.MaxUint64,
 		Seed: fabric.Seed(uint64(l.generation)),
 		Max:  uint64(whole),
-		Due:  uint64(size),
 	}
+	o.begin()
 	return o
 }
 
-// flush sends the records that are waiting, in one frame and one system call.
+// begin has the next record stand at the beginning of the memory, if everything is sent. No claim may be open.
+func (o *outbox) begin() {
+	if o.sent == o.run.At {
+		o.run.Base = o.sent
+		o.run.Due = min(o.sent+o.stretch, (o.sent/o.capacity+1)*o.capacity) // no record may follow the one that reaches the ring's end
+	}
+}
+
+// flush sends the records that are waiting, in one frame and one system call. A claim may be open, unless they are due. The frame's
+// header stands before them, where nothing is or what has been sent.
 func (o *outbox) flush() error {
-	n := int(o.run.At - o.sent)
+	n := o.run.At - o.sent
 	if n == 0 {
 		return nil
 	}
-	return o.send(o.buf[o.sent&o.run.Mask:][:headerBytes+n])
+	from := o.sent - o.run.Base
+	err := o.send(o.buf[from : from+headerBytes+n])
+	if o.run.At >= o.run.Due {
+		o.begin()
+	}
+	return err
 }
 
 // send sends b, room for a header and then a stretch.
 func (o *outbox) send(b []byte) error {
 	seal(b[:headerBytes], b[headerBytes:], kindRecords, 0, o.l.generation, o.sent)
 	o.sent += uint64(len(b) - headerBytes)
-	o.run.Due = (o.sent | o.run.Mask) + 1
 	return o.l.write(b)
 }
 
@@ -83,6 +96,7 @@ func (o *outbox) commit() error {
 		}
 		whole = whole[n:] // the next header overwrites what has been sent
 	}
+	o.begin()
 	if cap(o.large) > keepMax {
 		o.large = nil
 	}

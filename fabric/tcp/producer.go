@@ -122,7 +122,8 @@ func (p *producer) claim(n int) ([]byte, error) {
 	if uint64(n) > run.Max {
 		return p.out.claim(n), nil
 	}
-	at := run.At&run.Mask + fabric.HeaderBytes
+	p.out.begin()
+	at := run.At - run.Base + fabric.HeaderBytes
 	return run.Data[at : at+uint64(n) : at+uint64(n)], nil
 }
 
@@ -159,7 +160,7 @@ func (p *producer) commit(n int) error {
 	if uint64(n) > run.Max {
 		return p.checked(p.out.commit())
 	}
-	binary.LittleEndian.PutUint64(run.Data[run.At&run.Mask:], fabric.Header(run.Seed, run.At, uint32(n)))
+	binary.LittleEndian.PutUint64(run.Data[run.At-run.Base:], fabric.Header(run.Seed, run.At, uint32(n)))
 	run.At += fabric.RecordBytes(n)
 	run.Count++
 	if run.At < run.Due {
@@ -177,6 +178,7 @@ func (p *producer) Begin() (*fabric.Batch, error) {
 		return nil, err
 	}
 	p.lent = true
+	p.out.begin()
 	p.batch.Limit = p.credit.Load()
 	return &p.batch, nil
 }
@@ -222,7 +224,14 @@ func (w *writer) Commit() error {
 
 func (w *writer) Abort() { w.claimed = none }
 
-func (w *writer) Flush() error { return (*producer)(w).Flush() }
+// Flush is the producer's. After an error the Batch asks for each claim: its memory is of no more use.
+func (w *writer) Flush() error {
+	err := (*producer)(w).Flush()
+	if err != nil {
+		w.batch.Limit = w.batch.At
+	}
+	return err
+}
 
 // End gives the ring's end back to the other calls.
 func (w *writer) End() error {
