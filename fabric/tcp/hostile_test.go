@@ -1,7 +1,9 @@
 package tcp
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -248,4 +250,39 @@ func TestIdleConnectionStays(t *testing.T) {
 		require.NoError(t, <-served)
 		require.Zero(t, arena.Usage().Committed, "it was not flushed")
 	})
+}
+
+// A wish for credit that has been granted is forgotten: the owner does not go on waking up for room that nobody waits for.
+func TestGrantedWishIsForgotten(t *testing.T) {
+	arena, err := inproc.New(hostileConfig)
+	require.NoError(t, err)
+	ring, err := arena.Producer()
+	require.NoError(t, err)
+	c, err := arena.Consumer()
+	require.NoError(t, err)
+	e := newProducerEnd(linkOver(&wire{}), arena, ring.(writeEnd))
+	record := string(make([]byte, 8184)) // eight of which fill the ring
+	for at := uint64(0); at < 1<<16; at += 8192 {
+		take(linkTo(e, frameOf(kindRecords, 0, at, stretch(at, record))), e.handle)
+	}
+	take(linkTo(e, frameOf(kindShort, 0, 1<<16+16, nil)), e.handle)
+	_, err = c.Next()
+	require.NoError(t, err)
+	require.NoError(t, c.Ack(1, nil))
+	require.NoError(t, ring.Wait(t.Context()), "there is room")
+	require.NoError(t, e.tell())
+	require.GreaterOrEqual(t, e.granted, uint64(1<<16+16))
+	_, err = c.Next()
+	require.NoError(t, err)
+	require.NoError(t, c.Ack(2, nil))
+	enough := errors.New("slept long enough")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, enough)
+	defer cancel()
+	require.ErrorIs(t, ring.Wait(ctx), enough)
+}
+
+// linkTo returns e's link with raw to read.
+func linkTo(e *producerEnd, raw []byte) *link {
+	e.l.in = intake{from: bytes.NewReader(raw)}
+	return e.l
 }

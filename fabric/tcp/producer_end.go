@@ -35,6 +35,7 @@ type producerEnd struct {
 	left     int        // of that, bytes of a record whose rest has not
 	granted  uint64     // cursor that the remote side may write to, as far as it knows
 	short    uint64     // cursor that the remote side waits to write to, or less than granted
+	probed   bool       // the ring has been asked for that
 	resumed  bool       // the resume note has been passed on
 }
 
@@ -130,7 +131,7 @@ func (e *producerEnd) grant() error {
 	credit := e.received - uint64(e.left) + e.capacity - uint64(e.usage().Bytes)
 	if credit < e.granted+e.capacity/8 {
 		if e.short <= e.granted {
-			return nil
+			return e.unprobe()
 		}
 		if err := e.probe(); errors.Is(err, fabric.ErrFull) {
 			return nil
@@ -140,6 +141,9 @@ func (e *producerEnd) grant() error {
 		credit = max(credit, e.short)
 	}
 	e.granted = credit
+	if err := e.unprobe(); err != nil {
+		return err
+	}
 	return e.l.send(kindCredit, 0, credit, nil)
 }
 
@@ -147,10 +151,21 @@ func (e *producerEnd) grant() error {
 // a refused claim makes it.
 func (e *producerEnd) probe() error {
 	if wanted := e.short - e.received; wanted <= fabric.RecordBytes(fabric.RecordMax(int(e.capacity))) {
+		e.probed = true
 		_, err := e.ring.Room(e.left, int(wanted))
 		return err
 	}
 	return fabric.ErrFull // no record is as large: nothing to wait for
+}
+
+// unprobe has Wait no longer return for room that was asked for.
+func (e *producerEnd) unprobe() error {
+	if !e.probed {
+		return nil
+	}
+	e.probed = false
+	_, err := e.ring.Room(e.left, 0)
+	return err
 }
 
 func (e *producerEnd) close() error { return e.ring.Close() }
