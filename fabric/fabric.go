@@ -139,16 +139,16 @@ type Consumer interface {
 	// Next returns the next record, or ErrEmpty. Never blocks. The slice is read-only and valid until Ack covers the record
 	// or the Consumer is closed.
 	Next() ([]byte, error)
-	// Drain calls f with the next records, one after the other, at most limit of them, until there are no more or f returns an
-	// error. It returns how many f took: those count as returned by Next, and the one that f refused is still the next. The
-	// error is f's, or, if there was no record, what Next would say. Never blocks but for f. The slice is read-only and must not
-	// be used after f has returned, even though the record keeps its space until Ack: built with the tag fabricdebug it is
-	// overwritten then. f must not call this Consumer, but for Close.
+	// Drain calls f with the next records, one after the other, until there are no more, limit of them or an eighth of the ring
+	// are read, or f returns an error. It returns how many f took: those count as returned by Next, and the one that f refused is
+	// still the next. The error is f's, or, if there was no record, what Next would say. Never blocks but for f. The slice is
+	// read-only and must not be used after f has returned, even though the record keeps its space until Ack: built with the tag
+	// fabricdebug it is overwritten then. f must not call this Consumer, but for Close.
 	Drain(limit int, f func(record []byte) error) (int, error)
 	// Ack tells the producer that the first n records of this ring are done with, which frees their space, and sets
 	// the stable note (nil leaves it), at most NoteBytesMax bytes, copied. n never falls and never passes what Next returned.
-	// The producer sees a note at once. Space it may see later, but not later than when an eighth of the ring is due, when Next
-	// or Drain find no record, or when this side waits.
+	// The producer can see both at once; one that waits for room is woken when what it waits for is there. An Ack costs more
+	// than a record does, so one for many is better.
 	Ack(n uint64, stable []byte) error
 
 	// Wait blocks until Next may have something new to say. See Producer.Wait.

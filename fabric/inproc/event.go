@@ -1,6 +1,10 @@
 package inproc
 
-import "time"
+import (
+	"time"
+
+	"github.com/grafnode/grafnode/fabric/internal/ring"
+)
 
 // event implements ring.Event with a channel that remembers one signal.
 type event chan struct{}
@@ -14,14 +18,16 @@ func (e event) Signal() {
 	}
 }
 
-func (e event) Park(timeout time.Duration, ready func() bool) {
+func (e event) Ring(uint64) { e.Signal() }
+
+func (e event) Park(timeout time.Duration, look func(kind uint64) bool) {
 	var passed <-chan time.Time
 	if timeout > 0 {
 		timer := time.NewTimer(timeout)
 		defer timer.Stop()
 		passed = timer.C
 	}
-	for !ready() {
+	for !look(ring.InPoller) {
 		select {
 		case <-e:
 		case <-passed:

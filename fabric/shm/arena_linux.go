@@ -113,8 +113,9 @@ func newArena(c fabric.Config, p Parts) (*Arena, error) {
 		Producer: a.maps.producer.producer(),
 		Consumer: a.maps.consumer.consumer(),
 		Signal: func() {
-			a.bells.producer.Signal()
-			a.bells.consumer.Signal()
+			ringFutex(&a.owner.Control.Bell)
+			a.bells.producer.signal()
+			a.bells.consumer.signal()
 		},
 	}
 	return a, nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,12 +45,12 @@ type message struct {
 
 // child is a process started by a test, and the socket to it.
 type child struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	conn *fdconn.Conn
 }
 
-func startChild(t *testing.T) *child {
+func startChild(t testing.TB) *child {
 	ours, theirs := socketPair(t)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"=1")
@@ -103,7 +104,7 @@ func (c *child) bind(a *shm.Arena, role fabric.Role) {
 	c.send(message{}, f)
 }
 
-func socketPair(t *testing.T) (*fdconn.Conn, *os.File) {
+func socketPair(t testing.TB) (*fdconn.Conn, *os.File) {
 	path := t.TempDir() + "/socket"
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	require.NoError(t, err)
@@ -197,6 +198,12 @@ func childConsumer(conn *fdconn.Conn, m message, files shm.Files) error {
 	if err := bindFrom(conn, c.BindPeer); err != nil {
 		return err
 	}
+	if mode, ok := strings.CutPrefix(m.Task, "echo/"); ok {
+		return childEcho(conn, c, mode, m.N)
+	}
+	if mode, ok := strings.CutPrefix(m.Task, "drain/"); ok {
+		return childDrain(conn, c, mode, m.N)
+	}
 	for i := uint64(0); i < m.N; {
 		b, err := c.Next()
 		switch {
@@ -221,6 +228,62 @@ func childConsumer(conn *fdconn.Conn, m message, files shm.Files) error {
 	}
 	conn.Receive(&m)
 	return c.Close()
+}
+
+func childDrain(conn *fdconn.Conn, c *shm.Consumer, mode string, n uint64) error {
+	c.SetMode(modeOf(mode))
+	if err := conn.Send(message{}); err != nil {
+		return err
+	}
+	if err := drain(c, n); err != nil {
+		return err
+	}
+	if err := conn.Send(message{N: n}); err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// childEcho sends what it reads back, over a second ring.
+func childEcho(conn *fdconn.Conn, c *shm.Consumer, mode string, n uint64) error {
+	var m message
+	list, err := conn.Receive(&m)
+	if err != nil {
+		return err
+	}
+	files, err := shm.FilesOf(list)
+	if err != nil {
+		return err
+	}
+	p, err := shm.OpenProducer(m.Config, files)
+	if err != nil {
+		return err
+	}
+	if err := bindFrom(conn, p.BindPeer); err != nil {
+		return err
+	}
+	c.SetMode(modeOf(mode))
+	p.SetMode(modeOf(mode))
+	if err := conn.Send(message{}); err != nil {
+		return err
+	}
+	if err := pingPong(p, c, int(n), false); err != nil {
+		return err
+	}
+	if err := conn.Send(message{N: n}); err != nil {
+		return err
+	}
+	conn.Receive(&m)
+	return errors.Join(c.Close(), p.Close())
+}
+
+func modeOf(name string) fabric.Mode {
+	for _, m := range []fabric.Mode{fabric.LowLatency, fabric.Thrifty} {
+		if name == m.String() {
+			return m
+		}
+	}
+	return fabric.Balanced
 }
 
 func bindFrom(conn *fdconn.Conn, bind func(*os.File) error) error {

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/internal/ring"
 )
 
 // An event is an eventfd that is readable from the start and is never read. A signal is a write of zero: it changes nothing,
@@ -39,17 +41,20 @@ func checkEvent(f *os.File) error {
 	})
 }
 
-// bell is the end of an event that signals. It is outside the poller, which would be woken by its own signals otherwise.
-type bell struct{ fd int }
+// bell is the end of an event that wakes. It is outside the poller, which would be woken by its own signals otherwise.
+type bell struct {
+	fd    int
+	futex *atomic.Uint32 // in a part that this process may write; nil: none
+}
 
-var noBell = bell{-1}
+var noBell = bell{fd: -1}
 
 func newBell(f *os.File) (bell, error) {
 	fd, err := dup(f)
 	if err != nil {
 		return noBell, err
 	}
-	return bell{fd}, nil
+	return bell{fd: fd}, nil
 }
 
 // dup returns a bare descriptor for the same open file.
@@ -61,8 +66,18 @@ func dup(f *os.File) (fd int, err error) {
 	return fd, err
 }
 
-// Signal implements ring.Signaler. The caller makes sure that the bell is not closed meanwhile.
-func (b bell) Signal() {
+// Ring implements ring.Bell. The caller makes sure that the bell is not closed meanwhile.
+func (b bell) Ring(kind uint64) {
+	if kind != ring.InPoller && b.futex != nil {
+		ringFutex(b.futex)
+	}
+	if kind != ring.InFutex {
+		b.signal()
+	}
+}
+
+// signal wakes who sleeps in a poller.
+func (b bell) signal() {
 	for {
 		if _, err := unix.Write(b.fd, zero[:]); !errors.Is(err, unix.EINTR) {
 			return // other errors mean a holder who broke its own event
@@ -76,15 +91,23 @@ func (b bell) close() {
 	}
 }
 
-// sleeper is the end of an event that is waited on. It implements ring.Event.
+// sleeper is the end of an event that is waited on. It implements ring.Event: in a futex, which is the fastest and takes a
+// thread, while there is a seat for it, or else in the poller.
 type sleeper struct {
-	file  *os.File
-	raw   syscall.RawConn
-	ready func() bool        // of the Park under way
-	poll  func(uintptr) bool // asks ready; made once
+	file *os.File
+	raw  syscall.RawConn
+	look func(kind uint64) bool // of the Park under way
+	poll func(uintptr) bool     // asks look; made once
+
+	own  atomic.Uint32                 // our own bell: added to by Signal, loaded by a Park
+	node *atomic.Uint32                // the node's
+	peer atomic.Pointer[atomic.Uint32] // the peer's: stored when the peer is bound, loaded by Park; nil before
+
+	seated  time.Time // guarded by hot, like evicted
+	evicted bool
 }
 
-func newSleeper(f *os.File) (*sleeper, error) {
+func newSleeper(f *os.File, node *atomic.Uint32) (*sleeper, error) {
 	fd, err := dup(f)
 	if err != nil {
 		return nil, err
@@ -93,8 +116,8 @@ func newSleeper(f *os.File) (*sleeper, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	s := &sleeper{file: os.NewFile(uintptr(fd), f.Name())}
-	s.poll = func(uintptr) bool { return s.ready() }
+	s := &sleeper{file: os.NewFile(uintptr(fd), f.Name()), node: node}
+	s.poll = func(uintptr) bool { return s.look(ring.InPoller) }
 	if s.raw, err = s.file.SyscallConn(); err == nil {
 		err = s.file.SetReadDeadline(time.Time{}) // fails if the poller did not take it
 	}
@@ -109,18 +132,56 @@ var past = time.Unix(1, 0)
 
 // Signal implements ring.Event. It interrupts by the poller's deadline rather than by the eventfd, so that a context or a
 // Close is obeyed whatever a peer did to that. After close it does nothing.
-func (s *sleeper) Signal() { s.file.SetReadDeadline(past) }
+func (s *sleeper) Signal() {
+	ringFutex(&s.own)
+	s.file.SetReadDeadline(past)
+}
 
-// Park implements ring.Event. Read forgets old edges, then asks ready, then sleeps: an edge that comes after the question is
+// Park implements ring.Event.
+func (s *sleeper) Park(timeout time.Duration, look func(kind uint64) bool) {
+	if peer := s.peer.Load(); peer != nil && hot.take(s) {
+		again := s.parkFutex(&futexes{peer, s.node, &s.own}, timeout, look)
+		if hot.leave(s); !again {
+			return
+		}
+	}
+	s.parkPoller(timeout, look)
+}
+
+// parkFutex sleeps in a system call, for as long as it may keep its seat. It returns true if the poller must go on.
+func (s *sleeper) parkFutex(f *futexes, timeout time.Duration, look func(kind uint64) bool) (again bool) {
+	var until time.Duration
+	if timeout > 0 {
+		until = monotonic() + timeout
+	}
+	for {
+		was := f.values()
+		switch {
+		case look(ring.InFutex), until > 0 && monotonic() >= until:
+			return false
+		case !f.wait(was, until), hot.asked(s):
+			return true
+		}
+	}
+}
+
+// parkPoller sleeps in the poller. Read forgets old edges, then asks look, then sleeps: an edge that comes after the question is
 // not lost. Nor is an interruption: one that the new deadline overwrites came before the question.
-func (s *sleeper) Park(timeout time.Duration, ready func() bool) {
+func (s *sleeper) parkPoller(timeout time.Duration, look func(kind uint64) bool) {
 	var until time.Time
 	if timeout > 0 {
 		until = time.Now().Add(timeout)
 	}
 	s.file.SetReadDeadline(until)
-	s.ready = ready
+	s.look = look
 	s.raw.Read(s.poll) // its error is a timeout, or the end of the event; the caller looks for itself
 }
 
 func (s *sleeper) close() { s.file.Close() }
+
+// monotonic is the clock of the futexes' timeouts.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail
+	return time.Duration(ts.Nano())
+}

@@ -202,7 +202,7 @@ func TestHostileEvent(t *testing.T) {
 	})
 	waitEnds()
 	a.SetDeadline(0)
-	p.(*Producer).held.bell.Signal()
+	p.(*Producer).held.bell.Ring(0)
 	spoil(func(fd int) error { // drained
 		_, err := unix.Read(fd, make([]byte, 8))
 		return err

@@ -3,10 +3,12 @@ package shm
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/internal/ring"
 )
 
@@ -79,6 +81,14 @@ func (m mapping) control() *ring.Control {
 func (m mapping) producer() *ring.ProducerWords { return (*ring.ProducerWords)(m.base) }
 
 func (m mapping) consumer() *ring.ConsumerWords { return (*ring.ConsumerWords)(m.base) }
+
+// bell is the futex in a side's part.
+func (m mapping) bell(role fabric.Role) *atomic.Uint32 {
+	if role == fabric.RoleProducer {
+		return &m.producer().Bell
+	}
+	return &m.consumer().Bell
+}
 
 // data is the ring's data, twice in a row.
 func (m mapping) data() []byte {

@@ -58,10 +58,12 @@ func (h *held) open(want fabric.Config, f Files) (err error) {
 	if err := addSeals(f.Own, writerSeals|unix.F_SEAL_SEAL); err != nil {
 		return fmt.Errorf("own part: %w", err)
 	}
-	if h.wake, err = newSleeper(f.Wake); err != nil {
+	if h.wake, err = newSleeper(f.Wake, &h.node.control().Bell); err != nil {
 		return err
 	}
-	h.bell, err = newBell(f.WakePeer)
+	if h.bell, err = newBell(f.WakePeer); err == nil {
+		h.bell.futex = h.own.bell(h.role)
+	}
 	return err
 }
 
@@ -143,6 +145,7 @@ func (h *held) mapPeer(f *os.File) error {
 		return err
 	}
 	h.peerFile = f
+	h.wake.peer.Store(h.peer.bell(peer))
 	return nil
 }
 

@@ -12,21 +12,27 @@ import (
 // Consumer implements fabric.Consumer.
 type Consumer struct {
 	side
-	words *ConsumerWords // ours
-	seed  uint32
-	peer  atomic.Pointer[source] // stored by BindConsumer; nil until the producer is there
+	words     *ConsumerWords         // ours
+	seed      uint32                 // of the marks, see fabric.Header
+	mask      uint64                 // turns a cursor into a place in the data
+	peer      atomic.Pointer[source] // stored by BindConsumer; nil until the producer is there
+	recordMax uint64
 
 	// The calls' own. Cursors count bytes, and records, since the ring began: acked <= read <= found <= published.
-	acked, read, found struct{ at, count uint64 }
-	tail               uint64  // copy of the peer's cursor, checked
-	lengths            lengths // of the records from acked to found
-	stable             uint64  // what words.Stable says
+	acked, read, found cursor
+	tail               uint64            // copy of the peer's cursor, checked
+	ends               ends              // of the records from acked to read
+	lengths            [lookAhead]uint32 // of those from read to found: record i's is at i%lookAhead
+	stable             uint64            // what words.Stable says
 	resumed            bool
 	over               error // what Next says for good
 
 	asked   atomic.Uint64 // what words.Hungry said when the producer was last asked to publish; of the wait
 	emptyAt atomic.Uint64 // the peer's cursor when Next found nothing; stored by the calls, loaded by a wait beside them
 }
+
+// cursor is a place in the ring: bytes, and records, since it began.
+type cursor struct{ at, count uint64 }
 
 // source is what the consumer reads: the producer's words and data.
 type source struct {
@@ -36,7 +42,12 @@ type source struct {
 
 // NewConsumer returns the consumer's side. words is fresh memory that nobody else writes.
 func NewConsumer(setup Setup, words *ConsumerWords) *Consumer {
-	c := &Consumer{words: words, seed: fabric.Seed(uint64(setup.Config.Generation))}
+	c := &Consumer{
+		words:     words,
+		seed:      fabric.Seed(uint64(setup.Config.Generation)),
+		mask:      uint64(setup.Config.Capacity - 1),
+		recordMax: uint64(fabric.RecordMax(setup.Config.Capacity)),
+	}
 	c.init(setup, &words.Waiting, c.hasNews)
 	words.Hungry.Store(1) // the first record is not to be held
 	return c
@@ -69,7 +80,9 @@ func (c *Consumer) ask(peer *source, at uint64) {
 		c.words.Hungry.Store(at + 1)
 	}
 	if peer.words.Held.Load() == at+1 && c.asked.Swap(at+1) != at+1 {
-		c.setup.Peer.Signal()
+		if waiting := peer.words.Waiting.Load(); waiting&sleeps != 0 {
+			c.setup.Peer.Ring(waiting & kinds)
+		}
 	}
 }
 
@@ -106,9 +119,10 @@ func (c *Consumer) beginWrite() error {
 
 func (c *Consumer) wakeProducer() {
 	if peer := c.peer.Load(); peer != nil {
+		c.fence.Add(1)
 		c.wakePeer(peer.words.Waiting.Load())
 	} else {
-		c.setup.Peer.Signal() // its words are not here yet, but it may have ours already
+		c.setup.Peer.Ring(Awake) // its words are not here yet, but it may have ours already
 	}
 }
 
@@ -122,42 +136,21 @@ func (c *Consumer) Next() ([]byte, error) {
 			return nil, err
 		}
 	}
-	n := uint64(c.lengths.at(c.read.count))
-	at := c.place(c.read.at) + fabric.HeaderBytes
-	c.read.at += fabric.RecordBytes(int(n))
-	c.read.count++
-	data := c.peer.Load().data
-	return data[at : at+n : at+n], nil
+	return c.take(), nil
 }
-
-// Drain is fabric's Drain.
-func (c *Consumer) Drain(limit int, f func(record []byte) error) (int, error) {
-	if !c.enter() { // for as long as f has the memory in its hands
-		return 0, fabric.ErrClosed
-	}
-	defer c.exit()
-	for n := range limit {
-		before := c.read
-		record, err := c.Next()
-		if err != nil && n > 0 {
-			return n, nil
-		}
-		if err == nil {
-			err = borrow.Lend(record, f)
-		}
-		if err != nil {
-			c.read = before
-			return n, err
-		}
-	}
-	return limit, nil
-}
-
-// place is where in the data a cursor points.
-func (c *Consumer) place(cursor uint64) uint64 { return cursor & uint64(c.setup.Config.Capacity-1) }
 
 // lookAhead is how many records a look finds at most. Looking costs two atomic additions, whatever it finds.
 const lookAhead = 64
+
+// take returns the next record that a look has found.
+func (c *Consumer) take() []byte {
+	n := uint64(c.lengths[c.read.count%lookAhead])
+	at := c.read.at&c.mask + fabric.HeaderBytes
+	c.read.at += fabric.RecordBytes(int(n))
+	c.read.count++
+	c.ends.push(c.read.at)
+	return c.peer.Load().data[at : at+n : at+n]
+}
 
 // look finds the next records, one at least.
 func (c *Consumer) look() error {
@@ -165,30 +158,110 @@ func (c *Consumer) look() error {
 		return fabric.ErrClosed
 	}
 	defer c.exit()
+	if err := c.some(); err != nil {
+		return err
+	}
+	data := c.peer.Load().data
+	for i := 0; i < lookAhead && c.found.at < c.tail; i++ {
+		n, ok := c.measure(data, c.found.at)
+		switch {
+		case !ok && i > 0:
+			return nil // the intact ones first
+		case !ok:
+			return c.badRecord(data)
+		}
+		c.lengths[c.found.count%lookAhead] = uint32(n)
+		c.found.at += fabric.RecordBytes(int(n))
+		c.found.count++
+	}
+	return nil
+}
+
+// some makes sure that there are bytes behind what was found.
+func (c *Consumer) some() error {
 	if c.over != nil {
 		return c.over
 	}
 	if c.found.at == c.tail {
-		if err := c.more(); err != nil {
-			return err
-		}
-	}
-	data := c.peer.Load().data
-	for i := 0; i < lookAhead && c.found.at < c.tail; i++ {
-		head := binary.LittleEndian.Uint64(data[c.place(c.found.at):]) // once: it may change under a hostile producer's hand
-		n := uint32(head)
-		size := fabric.RecordBytes(int(n))
-		if head != fabric.Header(c.seed, c.found.at, n) || int(n) > fabric.RecordMax(c.setup.Config.Capacity) || size > c.tail-c.found.at {
-			if i > 0 {
-				return nil // the intact ones first
-			}
-			return c.damaged("record %d at byte %d: bad header %016x, %d bytes published", c.found.count, c.found.at, head, c.tail-c.found.at)
-		}
-		c.lengths.push(n)
-		c.found.at += size
-		c.found.count++
+		return c.more()
 	}
 	return nil
+}
+
+// measure returns the length of the record at a place, and whether one may be there. Its header is read once: it may change under a
+// hostile producer's hand.
+func (c *Consumer) measure(data []byte, at uint64) (n uint64, ok bool) {
+	head := binary.LittleEndian.Uint64(data[at&c.mask:])
+	n = uint64(uint32(head))
+	return n, head == fabric.Header(c.seed, at, uint32(head)) && n <= c.recordMax && fabric.RecordBytes(int(n)) <= c.tail-at
+}
+
+// badRecord is for a record that measure refuses.
+func (c *Consumer) badRecord(data []byte) error {
+	return c.damaged("record %d at byte %d has a bad header (%016x now), with %d bytes published behind it",
+		c.found.count, c.found.at, binary.LittleEndian.Uint64(data[c.found.at&c.mask:]), c.tail-c.found.at)
+}
+
+// Drain is fabric's Drain. It uses the memory for as long as f may have it in its hands.
+func (c *Consumer) Drain(limit int, f func(record []byte) error) (n int, err error) {
+	if !c.enter() {
+		return 0, fabric.ErrClosed
+	}
+	defer c.exit()
+	enough := c.read.at + (c.mask+1)/8 // so that what is read is acked while the producer has room to go on
+	if n, err = c.drainFound(limit, f); err != nil {
+		return n, err
+	}
+	for n < limit && c.read.at < enough {
+		if err := c.some(); err != nil && n == 0 {
+			return 0, err
+		} else if err != nil {
+			return n, nil // it is said again
+		}
+		took, err := c.drain(limit-n, enough, f)
+		n += took
+		if err != nil || took == 0 {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// drainFound is Drain for the records that Next has looked for.
+func (c *Consumer) drainFound(limit int, f func(record []byte) error) (n int, err error) {
+	for ; n < limit && c.read.count < c.found.count; n++ {
+		before, ends := c.read, c.ends
+		if err := borrow.Lend(c.take(), f); err != nil {
+			c.read, c.ends = before, ends
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// drain is Drain for the records behind those, as far as the tail and until enough was read. Only a bad record makes it take none and return nil.
+func (c *Consumer) drain(limit int, enough uint64, f func(record []byte) error) (n int, err error) {
+	data := c.peer.Load().data
+	until := min(enough, c.tail)
+	for at := c.found.at; n < limit && at < until; n++ {
+		size, ok := c.measure(data, at)
+		if !ok && n == 0 {
+			return 0, c.badRecord(data)
+		}
+		if !ok {
+			return n, nil
+		}
+		from := at&c.mask + fabric.HeaderBytes
+		if err := borrow.Lend(data[from:from+size:from+size], f); err != nil {
+			return n, err
+		}
+		at += fabric.RecordBytes(int(size))
+		c.ends.push(at)
+		c.found.at = at
+		c.found.count++
+		c.read = c.found
+	}
+	return n, nil
 }
 
 // more looks for records behind the last one. The reason of a loss comes after them: so it is looked for first, and what was
@@ -250,45 +323,10 @@ func (c *Consumer) Ack(n uint64, stable []byte) error {
 		c.words.Stable.Store(c.stable)
 	}
 	if n > c.acked.count {
-		for ; c.acked.count < n; c.acked.count++ {
-			c.acked.at += fabric.RecordBytes(int(c.lengths.pop()))
-		}
-		c.words.Count.Store(c.acked.count)
-		c.words.Acked.Store(c.acked.at)
+		c.acked = cursor{c.ends.after(c.acked, n), n}
+		storeRelease(&c.words.Count, c.acked.count)
+		storeRelease(&c.words.Acked, c.acked.at)
 	}
 	c.wakeProducer()
 	return nil
-}
-
-// lengths is a queue of records' lengths, numbered as the records are. It is kept apart from the ring because what the
-// producer has written is not read, or trusted, twice. It grows to at most one entry for 8 bytes of capacity.
-type lengths struct {
-	queue       []uint32 // a power of two long
-	first, next uint64
-}
-
-func (l *lengths) push(n uint32) {
-	if l.next-l.first == uint64(len(l.queue)) {
-		l.grow()
-	}
-	l.queue[l.next&uint64(len(l.queue)-1)] = n
-	l.next++
-}
-
-func (l *lengths) grow() {
-	bigger := make([]uint32, max(2*lookAhead, 2*len(l.queue)))
-	for i := l.first; i < l.next; i++ {
-		bigger[i&uint64(len(bigger)-1)] = l.at(i)
-	}
-	l.queue = bigger
-}
-
-// at returns entry i, one of first to next-1.
-func (l *lengths) at(i uint64) uint32 { return l.queue[i&uint64(len(l.queue)-1)] }
-
-// pop takes the first entry.
-func (l *lengths) pop() uint32 {
-	n := l.at(l.first)
-	l.first++
-	return n
 }

@@ -13,6 +13,6 @@
 // The other side is not trusted: each cursor, length and note read from it is checked, once, before it is used, and the
 // error names what was wrong. What it can do is stall its own ring. Payload is not checked here; its reader does that.
 //
-// Sequentially consistent atomics carry everything between the sides: sync/atomic has no weaker ones, and the sleep and wake
-// handshake needs a store before a load anyway.
+// Cursors and counts are stored with release and loaded with acquire; between publishing and the look at the other's waiting
+// word stands a fence. All else between the sides is sequentially consistent.
 package ring

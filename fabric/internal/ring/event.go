@@ -2,16 +2,30 @@ package ring
 
 import "time"
 
-// Signaler wakes a side.
-type Signaler interface {
-	// Signal makes the side's Park call ready again. It never blocks. Any goroutine.
-	Signal()
+// A waiting word says whether its side sleeps, and how: a look's number and one of these in the two lowest bits. It changes each
+// time its side looks for news before it sleeps.
+const (
+	Awake    uint64 = 0
+	InPoller uint64 = 1 // an eventfd, or what stands for it, wakes it
+	InFutex  uint64 = 3 // a futex does
+	sleeps   uint64 = 1
+	kinds    uint64 = 3
+	nextLook uint64 = 4
+)
+
+// Bell wakes the side of another.
+type Bell interface {
+	// Ring makes a Park of the other side look again. kind is how it sleeps, or Awake if that is not known. It never blocks. Any
+	// goroutine that has the memory in use.
+	Ring(kind uint64)
 }
 
-// Event is how a side sleeps and is woken. Signal does nothing once the event is gone. Park is for one goroutine at a time.
+// Event is how a side sleeps.
 type Event interface {
-	Signaler
-	// Park calls ready now, and again after each Signal since that call began, or returns instead. It returns once ready
-	// returns true, or the timeout has passed (zero: no timeout), or the event is gone; early too, for no reason.
-	Park(timeout time.Duration, ready func() bool)
+	// Signal makes Park look again. It does nothing once the event is gone, and never blocks. Any goroutine.
+	Signal()
+	// Park calls look now, and again after each Signal or Ring since that call began, or returns instead. look is told how Park is
+	// going to sleep. Park returns once look returns true, or the timeout has passed (zero: no timeout), or the event is gone;
+	// early too, for no reason. One goroutine at a time.
+	Park(timeout time.Duration, look func(kind uint64) bool)
 }

@@ -117,7 +117,18 @@ func (w *writer) Hold() bool { return (*Producer)(w).Hold() }
 
 func (w *writer) Abort() {}
 
-func (w *writer) Flush() error { return (*Producer)(w).Flush() }
+func (w *writer) Flush() error {
+	p := (*Producer)(w)
+	switch l := p.lost.Load(); {
+	case !p.lent:
+		return errBatchOver
+	case p.isClosed():
+		return fabric.ErrClosed
+	case l != nil:
+		return l.err
+	}
+	return p.publish()
+}
 
 // End gives the ring back to the other calls.
 func (w *writer) End() error {
@@ -125,9 +136,9 @@ func (w *writer) End() error {
 	if !p.lent {
 		return errBatchOver
 	}
+	err := w.Flush()
 	p.lent = false
 	p.batch.Limit = p.batch.At
-	err := p.Flush()
 	p.exit()
 	return err
 }
@@ -261,17 +272,18 @@ func (p *Producer) publish() error {
 	}
 	p.published = run.At
 	run.Due = run.At + fabric.PublishBytes
-	p.words.Count.Store(run.Count)
-	p.words.Tail.Store(run.At)
+	storeRelease(&p.words.Count, run.Count)
+	storeRelease(&p.words.Tail, run.At)
 	p.wakeConsumer()
 	return nil
 }
 
 func (p *Producer) wakeConsumer() {
 	if peer := p.peer.Load(); peer != nil {
+		p.fence.Add(1)
 		p.wakePeer(peer.Waiting.Load())
 	} else {
-		p.setup.Peer.Signal() // its words are not here yet, but it may have ours already
+		p.setup.Peer.Ring(Awake) // its words are not here yet, but it may have ours already
 	}
 }
 

@@ -25,8 +25,10 @@ func (e chanEvent) Signal() {
 	}
 }
 
-func (e chanEvent) Park(timeout time.Duration, ready func() bool) {
-	for !ready() {
+func (e chanEvent) Ring(uint64) { e.Signal() }
+
+func (e chanEvent) Park(timeout time.Duration, look func(kind uint64) bool) {
+	for !look(InPoller) {
 		<-e
 	}
 }
@@ -119,14 +121,14 @@ func TestWakesOncePerSleep(t *testing.T) {
 	}
 	push()
 	require.Empty(t, signals, "nobody sleeps")
-	r.consumer.Waiting.Store(3)
+	r.consumer.Waiting.Store(InPoller)
 	push()
 	push()
 	require.Len(t, signals, 1)
-	r.consumer.Waiting.Store(5) // woken, looked, sleeps again
+	r.consumer.Waiting.Store(nextLook | InFutex) // woken, looked, sleeps again
 	push()
 	require.Len(t, signals, 2)
-	r.consumer.Waiting.Store(6)
+	r.consumer.Waiting.Store(nextLook)
 	push()
 	require.Len(t, signals, 2)
 }

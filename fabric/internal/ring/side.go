@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +18,7 @@ type Setup struct {
 	Config  fabric.Config
 	Control *Control // the owner's words, read only
 	Own     Event    // what this side sleeps on
-	Peer    Signaler // what wakes the other; used by calls only, so it may go when the memory goes
+	Peer    Bell     // what wakes the other; used by calls only, so it may go when the memory goes
 	Release func()   // called once, after Close, when no call is using the memory any more; may be nil
 }
 
@@ -31,14 +30,16 @@ type side struct {
 	waiting *atomic.Uint64       // in this side's words; partner: the other side's wakePeer
 	news    func() bool          // whether the other calls may have something new to say
 	mode    atomic.Uint32        // a fabric.Mode
+	fence   atomic.Uint32        // between what was published and the look at the peer's waiting word; its value says nothing
 	wakened uint64               // the peer's waiting word when it was last signalled
 
 	clock deadlineClock // of the calls; a wait reads the clock itself
+	luck  atomic.Int32  // how well looking has paid lately, see spin
 
-	turn  chan struct{}   // holds whoever is in Wait; there may be two
-	ready func() bool     // side.awake, made once
-	until context.Context // of the wait that has its turn
-	timer int64           // the deadline that it has set its timer by
+	turn  chan struct{}          // holds whoever is asleep; there may be two who want to be
+	look  func(kind uint64) bool // side.awake, made once
+	until context.Context        // of the wait that has its turn
+	timer int64                  // the deadline that it has set its timer by
 }
 
 // loss is why a side lost its ring.
@@ -53,7 +54,8 @@ const (
 func (s *side) init(setup Setup, waiting *atomic.Uint64, news func() bool) {
 	s.setup, s.waiting, s.news = setup, waiting, news
 	s.turn = make(chan struct{}, 1)
-	s.ready = s.awake
+	s.look = s.awake
+	s.luck.Store(luckMax)
 }
 
 // SetMode is fabric's SetMode.
@@ -157,96 +159,6 @@ func (c *deadlineClock) passed(deadline lease.Instant) bool {
 	left := deadline.Sub(boottime.Now())
 	c.deadline, c.again = deadline, monotonic.Add(min(left, lookEvery))
 	return left <= 0
-}
-
-// wakePeer signals the other side if it waits. A waiting word is odd while its side waits, and changes each time the side
-// looks for news before it sleeps: so one signal for each value is enough, and none is missed.
-func (s *side) wakePeer(waiting uint64) {
-	if waiting&1 == 1 && waiting != s.wakened {
-		s.wakened = waiting
-		s.setup.Peer.Signal()
-	}
-}
-
-// Wait is fabric's Wait, for both sides.
-func (s *side) Wait(ctx context.Context) error {
-	if err := s.begin(); err != nil {
-		return err
-	}
-	defer s.exit()
-	select {
-	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer func() { <-s.turn }()
-	s.until = ctx
-	if !s.spin() {
-		s.sleep(ctx)
-	}
-	switch {
-	case s.isClosed():
-		return fabric.ErrClosed
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
-	return nil
-}
-
-// sleep parks until there is a reason to end the wait.
-func (s *side) sleep(ctx context.Context) {
-	defer context.AfterFunc(ctx, s.setup.Own.Signal)()
-	defer s.waiting.Add(1) // even: nobody waits
-	s.waiting.Add(1)
-	for {
-		s.setup.Own.Park(s.timeout(), s.ready)
-		if s.ended() {
-			return
-		}
-	}
-}
-
-// awake is what Park asks. The waiting word changes before the look, so that a writer who publishes after the look sees a
-// value that it has not signalled yet. A deadline that has moved ends the sleep, not the wait: the timer is wrong.
-func (s *side) awake() bool {
-	s.waiting.Add(2)
-	return s.ended() || s.setup.Control.Deadline.Load() != s.timer
-}
-
-// ended reports whether the wait is over: for news, a loss, or because the side or the context ended.
-func (s *side) ended() bool {
-	return s.isClosed() || s.until.Err() != nil || s.news() || s.verdict(passedNow) != nil
-}
-
-// timeout is how long a sleep may last before the deadline must be looked at again. The runtime's timers stand still
-// while the machine is suspended, so a sleeper may notice late; whoever writes looks at the clock.
-func (s *side) timeout() time.Duration {
-	s.timer = s.setup.Control.Deadline.Load()
-	if s.timer == 0 {
-		return 0
-	}
-	return max(lease.Instant(s.timer).Sub(boottime.Now()), 1)
-}
-
-// spinFor is how long a wait looks for news before it sleeps, where there are cores to spare.
-const spinFor = 5 * time.Microsecond
-
-var mayspin = runtime.NumCPU() > 2
-
-// spin looks for news for a moment.
-func (s *side) spin() bool {
-	if s.ended() {
-		return true
-	}
-	if !mayspin {
-		return false
-	}
-	for began := time.Now(); time.Since(began) < spinFor; runtime.Gosched() {
-		if s.news() {
-			return true
-		}
-	}
-	return false
 }
 
 var (

@@ -83,17 +83,16 @@ func (c *Consumer) Stretch(limit int) ([]byte, error) {
 				break
 			}
 		}
-		next := fabric.RecordBytes(int(c.lengths.at(c.read.count)))
+		next := fabric.RecordBytes(int(c.lengths[c.read.count%lookAhead]))
 		if size > 0 && size+next > uint64(limit) {
 			break
 		}
 		size += next
-		c.read.at += next
-		c.read.count++
-		if c.place(from)+size >= uint64(c.setup.Config.Capacity) {
+		c.take()
+		if from&c.mask+size >= uint64(c.setup.Config.Capacity) {
 			break
 		}
 	}
-	at := c.place(from)
+	at := from & c.mask
 	return c.peer.Load().data[at : at+size : at+size], nil
 }

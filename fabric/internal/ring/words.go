@@ -17,51 +17,60 @@ const lineBytes = 128
 //	offset  bytes
 //	     0      8  deadline: CLOCK_BOOTTIME in ns, zero is never
 //	     8      4  sealed: a Verdict
+//	    12      4  bell: a futex, see fabric/shm
 type Control struct {
 	_        structs.HostLayout
 	Deadline atomic.Int64  // stored by Owner.SetDeadline, loaded by side.verdict
 	Sealed   atomic.Uint32 // stored by Owner.Seal, loaded by side.verdict
-	_        [lineBytes - 12]byte
+	Bell     atomic.Uint32 // added to by the owner's Signal, loaded by a Park
+	_        [lineBytes - 16]byte
 }
 
 // ProducerWords are the producer's, beside the data.
 //
 //	offset  bytes
 //	     0      8  tail: bytes ever published
-//	     8      8  count: records ever published
-//	   128      8  waiting: see side.wait
-//	   136      8  held: one more than the tail behind which something is committed and not published; zero is never
+//	   128      8  waiting: see event.go
+//	   136      4  bell: a futex, see fabric/shm
+//	   144      8  held: one more than the tail behind which something is committed and not published; zero is never
+//	   256      8  count: records ever published; not beside tail, which the consumer may be looking at without pause
 type ProducerWords struct {
 	_       structs.HostLayout
 	Tail    atomic.Uint64 // stored by Producer.publish, loaded by Consumer.refresh
-	Count   atomic.Uint64 // stored by Producer.publish, loaded by Owner.Usage
-	_       [lineBytes - 16]byte
+	_       [lineBytes - 8]byte
 	Waiting atomic.Uint64 // stored by the producer's wait, loaded by the consumer's wakePeer
+	Bell    atomic.Uint32 // added to by the producer's Ring, loaded by the consumer's Park
+	_       [4]byte
 	Held    atomic.Uint64 // stored by Producer.Hold, loaded by Consumer.ask
-	_       [lineBytes - 16]byte
+	_       [lineBytes - 24]byte
+	Count   atomic.Uint64 // stored by Producer.publish, loaded by Owner.Usage
+	_       [lineBytes - 8]byte
 }
 
 // ConsumerWords are the consumer's.
 //
 //	offset  bytes
 //	     0      8  acked: bytes ever freed
-//	     8      8  count: records ever acknowledged
-//	    16      8  stable: number of the latest stable note, zero is none; it lies in slot stable%2
-//	    24      8  resume: 1 once the resume note is there
-//	   128      8  waiting: see side.wait
-//	   136      8  hungry: one more than the producer's tail at which nothing was found; zero is a consumer that does not say
+//	     8      8  stable: number of the latest stable note, zero is none; it lies in slot stable%2
+//	    16      8  resume: 1 once the resume note is there
+//	    24      8  count: records ever acknowledged
+//	   128      8  waiting: see event.go
+//	   136      4  bell: a futex, see fabric/shm
+//	   144      8  hungry: one more than the producer's tail at which nothing was found; zero is a consumer that does not say
 //	   256   4008  resume note
 //	  4264   8016  stable notes
 type ConsumerWords struct {
 	_           structs.HostLayout
 	Acked       atomic.Uint64 // stored by Consumer.Ack, loaded by Producer.refresh
-	Count       atomic.Uint64 // stored by Consumer.Ack, loaded by Owner.Usage
 	Stable      atomic.Uint64 // stored by Consumer.Ack, loaded by Producer.Stable
 	Resume      atomic.Uint64 // stored by Consumer.SetResume, loaded by Producer.Resume
+	Count       atomic.Uint64 // stored by Consumer.Ack, loaded by Owner.Usage
 	_           [lineBytes - 32]byte
 	Waiting     atomic.Uint64 // stored by the consumer's wait, loaded by the producer's wakePeer
+	Bell        atomic.Uint32 // added to by the consumer's Ring, loaded by the producer's Park
+	_           [4]byte
 	Hungry      atomic.Uint64 // stored by Consumer.ask, loaded by Producer.Hold
-	_           [lineBytes - 16]byte
+	_           [lineBytes - 24]byte
 	ResumeNote  Note
 	StableNotes [2]Note
 	_           [8]byte
@@ -70,7 +79,7 @@ type ConsumerWords struct {
 // Sizes of the words in bytes.
 const (
 	ControlBytes       = lineBytes
-	ProducerWordsBytes = 2 * lineBytes
+	ProducerWordsBytes = 3 * lineBytes
 	ConsumerWordsBytes = 3 * 4096
 )
 

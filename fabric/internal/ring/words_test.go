@@ -15,20 +15,23 @@ func TestLayout(t *testing.T) {
 	require.EqualValues(t, ControlBytes, unsafe.Sizeof(c))
 	require.EqualValues(t, 0, unsafe.Offsetof(c.Deadline))
 	require.EqualValues(t, 8, unsafe.Offsetof(c.Sealed))
+	require.EqualValues(t, 12, unsafe.Offsetof(c.Bell))
 
 	var p ProducerWords
 	require.EqualValues(t, ProducerWordsBytes, unsafe.Sizeof(p))
 	require.EqualValues(t, 0, unsafe.Offsetof(p.Tail))
-	require.EqualValues(t, 8, unsafe.Offsetof(p.Count))
+	require.EqualValues(t, 256, unsafe.Offsetof(p.Count))
 	require.EqualValues(t, 128, unsafe.Offsetof(p.Waiting))
+	require.EqualValues(t, 136, unsafe.Offsetof(p.Bell))
 
 	var w ConsumerWords
 	require.EqualValues(t, ConsumerWordsBytes, unsafe.Sizeof(w))
 	require.EqualValues(t, 0, unsafe.Offsetof(w.Acked))
-	require.EqualValues(t, 8, unsafe.Offsetof(w.Count))
-	require.EqualValues(t, 16, unsafe.Offsetof(w.Stable))
-	require.EqualValues(t, 24, unsafe.Offsetof(w.Resume))
+	require.EqualValues(t, 24, unsafe.Offsetof(w.Count))
+	require.EqualValues(t, 8, unsafe.Offsetof(w.Stable))
+	require.EqualValues(t, 16, unsafe.Offsetof(w.Resume))
 	require.EqualValues(t, 128, unsafe.Offsetof(w.Waiting))
+	require.EqualValues(t, 136, unsafe.Offsetof(w.Bell))
 	require.EqualValues(t, 256, unsafe.Offsetof(w.ResumeNote))
 	require.EqualValues(t, 4264, unsafe.Offsetof(w.StableNotes))
 	require.EqualValues(t, 8+fabric.NoteBytesMax, unsafe.Sizeof(w.ResumeNote))

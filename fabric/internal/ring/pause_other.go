@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package ring
+
+// pause does nothing here.
+func pause() {}
