@@ -40,7 +40,7 @@ func newOwner(t *testing.T) *owner {
 func both(t *testing.T, o *owner, proxy *faultnet.Proxy) (fabric.Producer, fabric.Consumer) {
 	t.Helper()
 	a := o.attach(proxy.Addr())
-	a.Heartbeat = 200 * time.Millisecond
+	a.Heartbeat = 400 * time.Millisecond
 	p, err := tcp.DialProducer(t.Context(), a)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.Close() })
@@ -197,7 +197,7 @@ func TestDamageIsNeverARecord(t *testing.T) {
 		o := newOwner(t)
 		proxy := faultnet.Start(t, o.listener.Addr().String())
 		a := o.attach(proxy.Addr())
-		a.Heartbeat = 100 * time.Millisecond
+		a.Heartbeat = 500 * time.Millisecond
 		p, err := tcp.DialProducer(t.Context(), a)
 		require.NoError(t, err)
 		c, err := o.arena.Consumer()
@@ -317,7 +317,7 @@ func TestResolversErrorsKeepTheirKind(t *testing.T) {
 	}
 }
 
-// A node whose packets vanish is given up after three heartbeats, however far attaching has come.
+// A node whose packets vanish is given up after six heartbeats, however far attaching has come.
 func TestAttachingIntoABlackHole(t *testing.T) {
 	o := newOwner(t)
 	proxy := faultnet.Start(t, o.listener.Addr().String())
@@ -328,7 +328,7 @@ func TestAttachingIntoABlackHole(t *testing.T) {
 		began := time.Now()
 		_, err := tcp.DialProducer(t.Context(), a)
 		require.ErrorIs(t, err, fabric.ErrDisconnected)
-		require.ErrorContains(t, err, "no word for 150ms")
+		require.ErrorContains(t, err, "no word for 300ms")
 		require.Less(t, time.Since(began), tcp.AttachTimeoutDefault)
 	}
 }
@@ -351,7 +351,7 @@ func TestAttachingTakesTime(t *testing.T) {
 	require.NoError(t, err)
 	o := serve(t, arena, slow{&owner{arena: arena}})
 	a := o.attach(o.listener.Addr().String())
-	a.Heartbeat = 50 * time.Millisecond
+	a.Heartbeat = 250 * time.Millisecond
 	p, err := tcp.DialProducer(t.Context(), a)
 	require.NoError(t, err)
 	require.NoError(t, p.Close())

@@ -38,6 +38,9 @@ const (
 // silentBeats is how many heartbeats must be missing.
 const silentBeats = 3
 
+// attachBeats is how many must be missing while attaching.
+const attachBeats = 2 * silentBeats
+
 // Validate reports what is wrong with h.
 func (h Hello) Validate() error {
 	switch {

@@ -80,15 +80,17 @@ func (l *link) beat() {
 
 // depart ends the link in good order: the peer gets everything that was written, and says so by closing. That is what
 // the wait is for: closing a TCP connection on which unread bytes have come destroys what is under way to the peer. It blocks
-// at most as long as a silent peer is borne. The link's reader goes on meanwhile. An error says that the peer's word did not come.
+// at most as long as a silent peer is borne, which the reader judges as ever, and ten times as long for one that shows life and does
+// not confirm: a machine that is short of processors is no reason to lose what is on its way. An error says that the peer's word did not come.
 func (l *link) depart() error {
 	defer l.tasks.Wait()
 	if l.err() != nil {
 		return nil // lost before; other calls report it
 	}
 	l.departing.Store(true)
-	limit := time.AfterFunc(l.silence, func() {
-		l.fail(fmt.Errorf("%w: closing was not confirmed within %v", fabric.ErrDisconnected, l.silence))
+	patience := 10 * l.silence
+	limit := time.AfterFunc(patience, func() {
+		l.fail(fmt.Errorf("%w: closing was not confirmed within %v", fabric.ErrDisconnected, patience))
 	})
 	defer limit.Stop()
 	if err := l.sendLast(kindClose, nil); err != nil {

@@ -172,78 +172,6 @@ func (p *producer) commit(n int) error {
 // Abort implements fabric.Producer.
 func (p *producer) Abort() { p.claimed = none }
 
-// Begin implements fabric.Producer.
-func (p *producer) Begin() (*fabric.Batch, error) {
-	if err := p.free(); err != nil {
-		return nil, err
-	}
-	p.lent = true
-	p.out.begin()
-	p.batch.Limit = p.credit.Load()
-	return &p.batch, nil
-}
-
-// writer is the producer as its Batch sees it.
-type writer producer
-
-// Claim lets the Batch go on as far as the credit goes, or claims a record that is too large for it.
-func (w *writer) Claim(n int) ([]byte, error) {
-	p := (*producer)(w)
-	switch err := p.check(); {
-	case !p.lent:
-		return nil, errBatchOver
-	case err != nil:
-		return nil, err
-	case p.claimed != none:
-		return nil, errClaimed
-	}
-	b, err := p.claim(n)
-	switch {
-	case err != nil:
-		return nil, err
-	case uint64(n) > p.batch.Max:
-		p.claimed = n
-		return b, nil
-	}
-	p.batch.Limit = p.credit.Load() // which never falls
-	return p.batch.Claim(n)
-}
-
-// Commit commits a record that is too large for the Batch.
-func (w *writer) Commit() error {
-	p := (*producer)(w)
-	n := p.claimed
-	if p.claimed = none; n == none {
-		return errNotClaimed
-	}
-	if err := p.check(); err != nil {
-		return err
-	}
-	return p.commit(n)
-}
-
-func (w *writer) Abort() { w.claimed = none }
-
-// Flush is the producer's. After an error the Batch asks for each claim: its memory is of no more use.
-func (w *writer) Flush() error {
-	err := (*producer)(w).Flush()
-	if err != nil {
-		w.batch.Limit = w.batch.At
-	}
-	return err
-}
-
-// End gives the ring's end back to the other calls.
-func (w *writer) End() error {
-	p := (*producer)(w)
-	if !p.lent {
-		return errBatchOver
-	}
-	p.lent = false
-	p.batch.Limit = p.batch.At
-	return p.Flush()
-}
-
 // SetMode implements fabric.Producer. Who waits for a network sleeps.
 func (p *producer) SetMode(fabric.Mode) {}
 
@@ -312,8 +240,8 @@ func (p *producer) hasNews() bool {
 	return p.resume.unread || p.stable.unread
 }
 
-// Close implements fabric.Producer. It blocks until the owner has confirmed that it has what was flushed, at most three
-// heartbeats; an error says that it has not.
+// Close implements fabric.Producer. It blocks until the owner has confirmed that it has what was flushed, or has been silent
+// for three heartbeats; an error says that it has not.
 func (p *producer) Close() error {
 	p.closing.Do(func() {
 		p.closed.Store(true)
@@ -344,41 +272,6 @@ func (p *producer) checked(err error) error {
 		return err
 	}
 	return err
-}
-
-// handle takes in what the owner says.
-func (p *producer) handle(f frame) error {
-	switch f.kind {
-	case kindBeat:
-		return nil
-	case kindSeal:
-		return decodeRefusal(f.payload)
-	case kindCredit:
-		if f.number < p.credit.Load() {
-			return fmt.Errorf("credit fell from %d to %d: %w", p.credit.Load(), f.number, fabric.ErrCorrupt)
-		}
-		p.credit.Store(f.number)
-	case kindResume:
-		if !p.put(&p.resume, f.payload) {
-			return fmt.Errorf("second resume note: %w", fabric.ErrCorrupt)
-		}
-	case kindStable:
-		p.put(&p.stable, f.payload)
-	default:
-		return fmt.Errorf("%v frame to a producer: %w", f.kind, fabric.ErrCorrupt)
-	}
-	wake(p.news)
-	return nil
-}
-
-// put sets n and reports whether that was the first time.
-func (p *producer) put(n *note, b []byte) (first bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	first = !n.set
-	n.bytes = append(n.bytes[:0], b...)
-	n.set, n.unread = true, true
-	return first
 }
 
 // wake makes a receive from c possible, if none is yet.
