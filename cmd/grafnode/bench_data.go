@@ -25,8 +25,8 @@ Each measurement is a set of new processes; the one that reads checks every reco
 peer's measurements follow each other. RATIO is ours over theirs within such a pair, the median of them: less is better for times,
 more for rates. What is compared, and what was reached, is in docs/performance.md.
 
-Processors that are busy with other things spoil every figure: raise the priority, by chrt -f 10 grafnode bench ..., if the
-machine is not all yours.`
+Processors that are busy with other things spoil every figure. If the machine is not all yours, raise the priority as
+docs/performance.md says; not to a real-time one, under which processes that spin can keep everything else from running.`
 
 func newBenchRing() *cobra.Command {
 	return newBenchData(&cobra.Command{
