@@ -193,7 +193,14 @@ func (l *link) Next(n int) ([]byte, error) {
 	}
 }
 
+// closeMax is how long the end that begins may take to leave.
+const closeMax = 5 * time.Second
+
+// Close lets the end that begins leave first: a session that ends takes with it what its peer has not read.
 func (l *link) Close() (err error) {
+	if l.Stream != nil && !l.begins && l.SetReadDeadline(time.Now().Add(closeMax)) == nil {
+		_, _ = l.reader.ReadBytes(1) // ends with an error: there is nothing more
+	}
 	for _, f := range l.closes {
 		err = errors.Join(err, f())
 	}
