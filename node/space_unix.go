@@ -1,3 +1,5 @@
+//go:build linux || darwin || freebsd
+
 package node
 
 import "golang.org/x/sys/unix"
@@ -9,5 +11,5 @@ func space(path string) (free, size uint64) {
 		return 0, 0
 	}
 	block := uint64(s.Bsize)
-	return s.Bavail * block, s.Blocks * block
+	return uint64(max(0, int64(s.Bavail))) * block, s.Blocks * block // FreeBSD counts below zero what is kept for root
 }
