@@ -117,7 +117,7 @@ func (c *receiver) pop(ctx context.Context, e *handoff.Entry, mayWait bool) (inP
 		case !mayWait:
 			return false, errNone
 		case wait.ring != nil:
-			err = wait.ring.Wait(ctx) // it ends when the ring is left, because that is closed then
+			_ = wait.ring.Wait(ctx) // fill finds out what it was; it ends when the ring is left, because that is closed then
 		default:
 			select {
 			case <-wait.changed:

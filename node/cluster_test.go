@@ -65,6 +65,7 @@ func newClusterOf(t *testing.T, n int, tune func(i int, cfg *node.Config)) *clus
 		c.cfgs = append(c.cfgs, node.Config{
 			DataDir: filepath.Join(root, strconv.Itoa(i)), Bind: bind, Join: join, BootstrapExpect: n, Name: "n" + strconv.Itoa(i),
 			Zone: "z" + strconv.Itoa(i), Memory: 64 << 20, Socket: filepath.Join(root, strconv.Itoa(i)+".sock"), Version: "test", Logger: slog.New(slog.DiscardHandler),
+			Heartbeat: time.Second, // tests of silent nodes wait for it
 		})
 		tune(i, &c.cfgs[i])
 		c.start(i)

@@ -23,7 +23,7 @@ type Attach struct {
 	// given up after six heartbeats: twice as long as afterwards, because there is more to do.
 	Timeout time.Duration
 	// TLS, if not nil, makes the connection one of TLS 1.3. An empty ServerName means Address's host.
-	TLS *tls.Config
+	TLS *tls.Config `json:"-"`
 }
 
 // AttachTimeoutDefault is longer than an owner lets its Resolver take.

@@ -68,9 +68,6 @@ func (o *ours) move(ctx context.Context, c suite.Case) (f figures.Figure, err er
 			party.Grant{Line: second, Arena: arena, Role: fabric.RoleConsumer})
 		first, second = second, first
 	}
-	if c.Latency {
-		first, second = second, first
-	}
 	send, read := tasks(c)
 	l := b.Load(c)
 	result, err := b.Rig.Run(ctx, l, []party.Process{
