@@ -13,13 +13,13 @@ import (
 type Batch struct {
 	Run
 	writer Writer
-	open   int    // bytes claimed, or none
+	end    uint64 // where the claimed record will end; zero: none is claimed
 	held   uint64 // Due when Hold last said yes
 }
 
-// PublishBytes is how much a producer commits at most before it publishes by itself. Less would cost more for each record, more
-// would make the two sides take turns.
-const PublishBytes = 4 << 10
+// PublishBytes is how much a producer commits at most before it publishes by itself; an eighth of the ring if that is less. Smaller
+// steps would have the consumer on the producer's heels, where each takes the lines that the other is at.
+const PublishBytes = 16 << 10
 
 // Run is the memory that a fabric lends to its Batch, and how far the Batch has come in it. Only fabrics touch it. Cursors
 // count bytes since the ring began; the record that begins at cursor c lies in Data from (c-Base)&Mask on, without a break.
@@ -55,26 +55,28 @@ type Holder interface {
 	Hold() bool
 }
 
-const none = -1
-
 // MakeBatch returns a Batch whose run is empty: until a fabric sets one, each record is a call of w.
-func MakeBatch(w Writer) Batch { return Batch{writer: w, open: none} }
+func MakeBatch(w Writer) Batch { return Batch{writer: w} }
 
 var errBatchOpen = errors.New("fabric: a claim is open in the batch; commit or abort it first")
 
-// Claim reserves n contiguous bytes for the next record. See Producer.Claim.
+// Claim reserves n contiguous bytes for the next record. See Producer.Claim. The header is written at once, behind all that is
+// committed, where nobody looks.
 func (b *Batch) Claim(n int) ([]byte, error) {
-	if uint64(n) > b.Max || RecordBytes(n) > b.Limit-b.At || b.open != none {
+	size := RecordBytes(n)
+	if uint64(n) > b.Max || size > b.Limit-b.At || b.end != 0 {
 		return b.ask(n)
 	}
-	b.open = n
-	at := (b.At-b.Base)&b.Mask + HeaderBytes
+	b.end = b.At + size
+	at := (b.At - b.Base) & b.Mask
+	binary.LittleEndian.PutUint64(b.Data[at:], Header(b.Seed, b.At, uint32(n)))
+	at += HeaderBytes
 	return b.Data[at : at+uint64(n) : at+uint64(n)], nil
 }
 
 // ask is Claim for what the run does not cover. The writer may make it longer.
 func (b *Batch) ask(n int) ([]byte, error) {
-	if b.open != none {
+	if b.end != 0 {
 		return nil, errBatchOpen
 	}
 	return b.writer.Claim(n)
@@ -82,26 +84,30 @@ func (b *Batch) ask(n int) ([]byte, error) {
 
 // Commit makes the claimed bytes the next record. See Producer.Commit.
 func (b *Batch) Commit() error {
-	n := b.open
-	if n == none {
+	if b.end == 0 || b.end >= b.Due {
+		return b.commit()
+	}
+	b.At, b.end = b.end, 0
+	b.Count++
+	return nil
+}
+
+// commit is Commit for a record that is not in the run, or that is due.
+func (b *Batch) commit() error {
+	if b.end == 0 {
 		return b.writer.Commit()
 	}
-	b.open = none
-	binary.LittleEndian.PutUint64(b.Data[(b.At-b.Base)&b.Mask:], Header(b.Seed, b.At, uint32(n)))
-	b.At += RecordBytes(n)
+	b.At, b.end = b.end, 0
 	b.Count++
-	if b.At < b.Due {
-		return nil
-	}
 	return b.writer.Flush()
 }
 
 // Abort gives the open claim back, if there is one.
 func (b *Batch) Abort() {
-	if b.open == none {
+	if b.end == 0 {
 		b.writer.Abort()
 	}
-	b.open = none
+	b.end = 0
 }
 
 // Hold is Holder's, and false if the writer is none. It costs nothing while nothing has been published since the last time.

@@ -48,7 +48,7 @@ func NewConsumer(setup Setup, words *ConsumerWords) *Consumer {
 		mask:      uint64(setup.Config.Capacity - 1),
 		recordMax: uint64(fabric.RecordMax(setup.Config.Capacity)),
 	}
-	c.init(setup, &words.Waiting, c.hasNews)
+	c.init(setup, &words.Waiting, &words.Orders, c.hasNews)
 	words.Hungry.Store(1) // the first record is not to be held
 	return c
 }
@@ -119,7 +119,7 @@ func (c *Consumer) beginWrite() error {
 
 func (c *Consumer) wakeProducer() {
 	if peer := c.peer.Load(); peer != nil {
-		c.fence.Add(1)
+		c.fenceFor(&peer.words.Orders)
 		c.wakePeer(peer.words.Waiting.Load())
 	} else {
 		c.setup.Peer.Ring(Awake) // its words are not here yet, but it may have ours already
@@ -239,11 +239,15 @@ func (c *Consumer) drainFound(limit int, f func(record []byte) error) (n int, er
 	return n, nil
 }
 
-// drain is Drain for the records behind those, as far as the tail and until enough was read. Only a bad record makes it take none and return nil.
+// drain is Drain for the records behind those, as far as the tail and until enough was read. Only a bad record makes it take none
+// and return nil.
 func (c *Consumer) drain(limit int, enough uint64, f func(record []byte) error) (n int, err error) {
-	data := c.peer.Load().data
-	until := min(enough, c.tail)
-	for at := c.found.at; n < limit && at < until; n++ {
+	data, at, until := c.peer.Load().data, c.found.at, min(enough, c.tail)
+	defer func() { // also if f panics
+		c.found = cursor{at, c.found.count + uint64(n)}
+		c.read = c.found
+	}()
+	for ; n < limit && at < until; n++ {
 		size, ok := c.measure(data, at)
 		if !ok && n == 0 {
 			return 0, c.badRecord(data)
@@ -257,9 +261,6 @@ func (c *Consumer) drain(limit int, enough uint64, f func(record []byte) error) 
 		}
 		at += fabric.RecordBytes(int(size))
 		c.ends.push(at)
-		c.found.at = at
-		c.found.count++
-		c.read = c.found
 	}
 	return n, nil
 }
@@ -275,7 +276,7 @@ func (c *Consumer) more() error {
 		reason = l.err
 	}
 	if reason == nil {
-		c.emptyAt.Store(c.tail)
+		storeRelease(&c.emptyAt, c.tail)
 		return fabric.ErrEmpty
 	}
 	if err := c.refresh(); err != nil || c.found.at != c.tail {

@@ -21,6 +21,7 @@ type Producer struct {
 	published uint64       // what words.Tail says
 	acked     uint64       // copy of the peer's cursor, checked
 	claimed   int          // bytes claimed by Claim, or none
+	step      uint64       // bytes after which to publish
 	full      bool         // the last claim found no room: wanted is set
 	resume    []byte       // once read
 
@@ -35,16 +36,16 @@ const none = -1
 // NewProducer returns the producer's side. words and data are fresh memory that nobody else writes; data is longer than the
 // capacity, see DataBytes.
 func NewProducer(setup Setup, words *ProducerWords, data []byte) *Producer {
-	p := &Producer{words: words, claimed: none}
+	p := &Producer{words: words, claimed: none, step: min(fabric.PublishBytes, uint64(setup.Config.Capacity)/8)}
 	p.batch = fabric.MakeBatch((*writer)(p))
 	p.batch.Run = fabric.Run{
 		Data: data,
 		Mask: uint64(setup.Config.Capacity - 1),
 		Seed: fabric.Seed(uint64(setup.Config.Generation)),
 		Max:  uint64(fabric.RecordMax(setup.Config.Capacity)),
-		Due:  fabric.PublishBytes,
+		Due:  p.step,
 	}
-	p.init(setup, &words.Waiting, p.hasNews)
+	p.init(setup, &words.Waiting, &words.Orders, p.hasNews)
 	return p
 }
 
@@ -271,7 +272,7 @@ func (p *Producer) publish() error {
 		return nil
 	}
 	p.published = run.At
-	run.Due = run.At + fabric.PublishBytes
+	run.Due = run.At + p.step
 	storeRelease(&p.words.Count, run.Count)
 	storeRelease(&p.words.Tail, run.At)
 	p.wakeConsumer()
@@ -280,7 +281,7 @@ func (p *Producer) publish() error {
 
 func (p *Producer) wakeConsumer() {
 	if peer := p.peer.Load(); peer != nil {
-		p.fence.Add(1)
+		p.fenceFor(&peer.Orders)
 		p.wakePeer(peer.Waiting.Load())
 	} else {
 		p.setup.Peer.Ring(Awake) // its words are not here yet, but it may have ours already

@@ -25,12 +25,13 @@ type Setup struct {
 // side is what producer and consumer have in common: whether the ring may still be used, and waiting.
 type side struct {
 	setup   Setup
-	uses    atomic.Uint64        // calls that use the memory now, and the two flags below
+	guard                        // of the memory
 	lost    atomic.Pointer[loss] // the first loss that this side noticed
 	waiting *atomic.Uint64       // in this side's words; partner: the other side's wakePeer
 	news    func() bool          // whether the other calls may have something new to say
 	mode    atomic.Uint32        // a fabric.Mode
-	fence   atomic.Uint32        // between what was published and the look at the peer's waiting word; its value says nothing
+	orders  *atomic.Uint32       // in this side's words: 1 says that it orders the others' stores before its last look; partner: the peer's fenceFor
+	fence   atomic.Uint32        // see fenceFor; its value says nothing
 	wakened uint64               // the peer's waiting word when it was last signalled
 
 	clock deadlineClock // of the calls; a wait reads the clock itself
@@ -45,14 +46,12 @@ type side struct {
 // loss is why a side lost its ring.
 type loss struct{ err error }
 
-// Flags of uses.
-const (
-	closed   = 1 << 62
-	released = 1 << 63
-)
-
-func (s *side) init(setup Setup, waiting *atomic.Uint64, news func() bool) {
-	s.setup, s.waiting, s.news = setup, waiting, news
+func (s *side) init(setup Setup, waiting *atomic.Uint64, orders *atomic.Uint32, news func() bool) {
+	s.setup, s.waiting, s.orders, s.news = setup, waiting, orders, news
+	s.guard.free = setup.Release
+	if hasBarriers() {
+		orders.Store(1)
+	}
 	s.turn = make(chan struct{}, 1)
 	s.look = s.awake
 	s.luck.Store(luckMax)
@@ -64,36 +63,11 @@ func (s *side) SetMode(m fabric.Mode) { s.mode.Store(uint32(m)) }
 // Generation returns the ring's generation.
 func (s *side) Generation() fence.Epoch { return s.setup.Config.Generation }
 
-// enter begins a use of the memory. It fails once the side is closed.
-func (s *side) enter() bool {
-	if s.uses.Add(1)&closed == 0 {
-		return true
-	}
-	s.exit()
-	return false
-}
-
-// exit ends a use. The last one out of a closed side releases the memory.
-func (s *side) exit() {
-	if s.uses.Add(^uint64(0)) == closed {
-		s.release()
-	}
-}
-
-// release gives the memory back if the side is closed and nobody uses it.
-func (s *side) release() {
-	if s.uses.CompareAndSwap(closed, closed|released) && s.setup.Release != nil {
-		s.setup.Release()
-	}
-}
-
-func (s *side) isClosed() bool { return s.uses.Load()&closed != 0 }
-
 // Close detaches the side. A call under way, or a claim not given back, keeps the memory until it ends. Idempotent.
 func (s *side) Close() error {
-	if s.uses.Or(closed)&closed == 0 {
+	if s.guard.close() {
 		s.setup.Own.Signal()
-		s.release()
+		s.guard.release()
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/grafnode/grafnode/fabric"
@@ -19,12 +20,23 @@ func (s *side) wakePeer(waiting uint64) {
 	}
 }
 
+// fenceFor stands between what was published and the look at the peer's waiting word. A peer that orders our stores itself before it
+// sleeps needs none of us: it sleeps less often than we publish.
+func (s *side) fenceFor(orders *atomic.Uint32) {
+	if !barriers || orders.Load() == 0 {
+		s.fence.Add(1)
+	}
+}
+
 // Wait is fabric's Wait, for both sides.
 func (s *side) Wait(ctx context.Context) error {
-	if err := s.begin(); err != nil {
-		return err
+	if !s.enterWait() {
+		return fabric.ErrClosed
 	}
-	defer s.exit()
+	defer s.exitWait()
+	if l := s.lost.Load(); l != nil {
+		return l.err
+	}
 	if !s.ended(ctx) && !s.spin(ctx) {
 		if err := s.sleep(ctx); err != nil {
 			return err
@@ -52,9 +64,6 @@ const (
 	probeEvery = 32
 )
 
-// alone says that who looks keeps whoever could bring news from running.
-var alone = runtime.GOMAXPROCS(0) == 1
-
 // spin looks for news for as long as the mode says, and reports whether the wait is over.
 func (s *side) spin(ctx context.Context) bool {
 	switch {
@@ -65,7 +74,7 @@ func (s *side) spin(ctx context.Context) bool {
 			}
 		}
 		return true
-	case fabric.Mode(s.mode.Load()) == fabric.Thrifty, alone:
+	case fabric.Mode(s.mode.Load()) == fabric.Thrifty:
 		return false
 	}
 	luck := s.luck.Load()
@@ -139,9 +148,12 @@ func (s *side) sleep(ctx context.Context) error {
 }
 
 // awake is what Park asks. The waiting word changes before the look, so that a writer who publishes after the look sees a
-// value that it has not rung for yet. A deadline that has moved ends the sleep, not the wait: the timer is wrong.
+// value that it has not rung for yet: the barrier stands for the fence that the writer spares itself. A deadline that has moved ends the sleep, not the wait: the timer is wrong.
 func (s *side) awake(kind uint64) bool {
 	s.waiting.Store(s.waiting.Load()&^kinds + nextLook | kind)
+	if barriers {
+		barrierEverywhere()
+	}
 	return s.ended(s.until) || s.setup.Control.Deadline.Load() != s.timer
 }
 

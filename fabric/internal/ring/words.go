@@ -32,6 +32,7 @@ type Control struct {
 //	     0      8  tail: bytes ever published
 //	   128      8  waiting: see event.go
 //	   136      4  bell: a futex, see fabric/shm
+//	   140      4  orders: 1 if this side needs no fence between publishing and the look at waiting, see side.fenceFor
 //	   144      8  held: one more than the tail behind which something is committed and not published; zero is never
 //	   256      8  count: records ever published; not beside tail, which the consumer may be looking at without pause
 type ProducerWords struct {
@@ -40,7 +41,7 @@ type ProducerWords struct {
 	_       [lineBytes - 8]byte
 	Waiting atomic.Uint64 // stored by the producer's wait, loaded by the consumer's wakePeer
 	Bell    atomic.Uint32 // added to by the producer's Ring, loaded by the consumer's Park
-	_       [4]byte
+	Orders  atomic.Uint32 // stored by NewProducer, loaded by the consumer's fenceFor
 	Held    atomic.Uint64 // stored by Producer.Hold, loaded by Consumer.ask
 	_       [lineBytes - 24]byte
 	Count   atomic.Uint64 // stored by Producer.publish, loaded by Owner.Usage
@@ -56,6 +57,7 @@ type ProducerWords struct {
 //	    24      8  count: records ever acknowledged
 //	   128      8  waiting: see event.go
 //	   136      4  bell: a futex, see fabric/shm
+//	   140      4  orders: 1 if this side needs no fence between publishing and the look at waiting, see side.fenceFor
 //	   144      8  hungry: one more than the producer's tail at which nothing was found; zero is a consumer that does not say
 //	   256   4008  resume note
 //	  4264   8016  stable notes
@@ -68,7 +70,7 @@ type ConsumerWords struct {
 	_           [lineBytes - 32]byte
 	Waiting     atomic.Uint64 // stored by the consumer's wait, loaded by the producer's wakePeer
 	Bell        atomic.Uint32 // added to by the consumer's Ring, loaded by the producer's Park
-	_           [4]byte
+	Orders      atomic.Uint32 // stored by NewConsumer, loaded by the producer's fenceFor
 	Hungry      atomic.Uint64 // stored by Consumer.ask, loaded by Producer.Hold
 	_           [lineBytes - 24]byte
 	ResumeNote  Note
