@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/internal/step"
 	"github.com/grafnode/grafnode/fabric/shm"
 	"github.com/grafnode/grafnode/internal/fdconn"
 )
@@ -50,10 +51,10 @@ type child struct {
 	conn *fdconn.Conn
 }
 
-func startChild(t testing.TB) *child {
+func startChild(t testing.TB, env ...string) *child {
 	ours, theirs := socketPair(t)
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"=1")
+	cmd.Env = append(append(os.Environ(), childVariable+"=1"), env...)
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
@@ -163,6 +164,8 @@ func childProducer(conn *fdconn.Conn, m message, files shm.Files) error {
 		case err != nil:
 			return err
 		}
+		fill(b[:len(b)/2], i)
+		step.At("write")
 		fill(b, i)
 		if err := p.Commit(); err != nil {
 			return err
@@ -203,6 +206,9 @@ func childConsumer(conn *fdconn.Conn, m message, files shm.Files) error {
 	}
 	if mode, ok := strings.CutPrefix(m.Task, "drain/"); ok {
 		return childDrain(conn, c, mode, m.N)
+	}
+	if err := c.SetResume([]byte("resume")); err != nil {
+		return err
 	}
 	for i := uint64(0); i < m.N; {
 		b, err := c.Next()
@@ -329,7 +335,9 @@ func childNode(conn *fdconn.Conn, cfg fabric.Config) error {
 			return err
 		}
 	}
-	_, err = conn.Receive(&m)
+	if _, err = conn.Receive(&m); err == nil && m.Task == "seal" {
+		a.Seal(fabric.ErrSealed)
+	}
 	return err
 }
 

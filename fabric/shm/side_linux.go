@@ -9,6 +9,7 @@ import (
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/internal/ring"
+	"github.com/grafnode/grafnode/fabric/internal/step"
 )
 
 // held is what a side holds of its arena: descriptors and mappings. It has no part in the traffic.
@@ -54,10 +55,12 @@ func (h *held) open(want fabric.Config, f Files) (err error) {
 	if h.own, err = h.mapPart(f.Own, h.role, readWrite); err != nil {
 		return err
 	}
+	step.At("attach/mapped")
 	// From here on this mapping is the only one that can write, and nobody can get another.
 	if err := addSeals(f.Own, writerSeals|unix.F_SEAL_SEAL); err != nil {
 		return fmt.Errorf("own part: %w", err)
 	}
+	step.At("attach/sealed")
 	if h.wake, err = newSleeper(f.Wake, &h.node.control().Bell); err != nil {
 		return err
 	}
@@ -144,6 +147,7 @@ func (h *held) mapPeer(f *os.File) error {
 	if h.peer, err = h.mapPart(f, peer, readOnly); err != nil {
 		return err
 	}
+	step.At("attach/peer")
 	h.peerFile = f
 	h.wake.peer.Store(h.peer.bell(peer))
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/internal/borrow"
+	"github.com/grafnode/grafnode/fabric/internal/step"
 )
 
 // Consumer implements fabric.Consumer.
@@ -100,6 +101,7 @@ func (c *Consumer) SetResume(note []byte) error {
 	}
 	c.resumed = true
 	c.words.ResumeNote.write(uint64(c.setup.Config.Generation), 1, note)
+	step.At("resume")
 	c.words.Resume.Store(1)
 	c.wakeProducer()
 	return nil
@@ -136,6 +138,7 @@ func (c *Consumer) Next() ([]byte, error) {
 			return nil, err
 		}
 	}
+	step.At("read")
 	return c.take(), nil
 }
 
@@ -321,12 +324,16 @@ func (c *Consumer) Ack(n uint64, stable []byte) error {
 	if stable != nil {
 		c.stable++
 		c.words.StableNotes[c.stable%2].write(uint64(c.setup.Config.Generation), c.stable, stable)
+		step.At("ack/written")
 		c.words.Stable.Store(c.stable)
+		step.At("ack/noted")
 	}
 	if n > c.acked.count {
 		c.acked = cursor{c.ends.after(c.acked, n), n}
 		storeRelease(&c.words.Count, c.acked.count)
+		step.At("ack/counted")
 		storeRelease(&c.words.Acked, c.acked.at)
+		step.At("ack/visible")
 	}
 	c.wakeProducer()
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/internal/step"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -24,7 +25,9 @@ func (o Owner) Seal(reason error) {
 	case errors.Is(reason, fabric.ErrRevoked):
 		v = revoked
 	}
+	step.At("seal")
 	o.Control.Sealed.CompareAndSwap(uint32(open), uint32(v))
+	step.At("seal/set")
 	o.Signal()
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/internal/step"
 )
 
 // Producer implements fabric.Producer.
@@ -158,6 +159,7 @@ func (p *Producer) Claim(n int) ([]byte, error) {
 		return nil, err
 	}
 	p.claimed = n
+	step.At("claim")
 	run := &p.batch.Run
 	at := run.At&run.Mask + fabric.HeaderBytes
 	return run.Data[at : at+uint64(n) : at+uint64(n)], nil
@@ -236,6 +238,7 @@ func (p *Producer) Commit() error {
 	}
 	run := &p.batch.Run
 	binary.LittleEndian.PutUint64(run.Data[run.At&run.Mask:], fabric.Header(run.Seed, run.At, uint32(n)))
+	step.At("commit")
 	run.At += fabric.RecordBytes(n)
 	run.Limit = run.At
 	run.Count++
@@ -273,8 +276,11 @@ func (p *Producer) publish() error {
 	}
 	p.published = run.At
 	run.Due = run.At + p.step
+	step.At("publish")
 	storeRelease(&p.words.Count, run.Count)
+	step.At("publish/counted")
 	storeRelease(&p.words.Tail, run.At)
+	step.At("publish/visible")
 	p.wakeConsumer()
 	return nil
 }

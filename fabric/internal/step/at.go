@@ -1,0 +1,6 @@
+//go:build !crashsteps
+
+package step
+
+// At passes a step.
+func At(string) {}
