@@ -58,6 +58,9 @@ demo: build ## the demo on generated input
 
 ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
 	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m ./handoff/explore ./integration/...
+	$(GO) test -count=1 -tags crashsteps -run Dies ./fabric/shm
+	$(GO) test -count=1 -tags fabricdebug ./fabric/... ./edge/...
+	GRAFNODE_CI=1 $(GO) test -count=1 -run 'Hostile|Cycles' ./fabric/shm
 	$(MAKE) fuzz FUZZTIME=3s
 	$(MAKE) simulate planted
 	./integration/install.sh
