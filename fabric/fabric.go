@@ -147,8 +147,9 @@ type Consumer interface {
 	Drain(limit int, f func(record []byte) error) (int, error)
 	// Ack tells the producer that the first n records of this ring are done with, which frees their space, and sets
 	// the stable note (nil leaves it), at most NoteBytesMax bytes, copied. n never falls and never passes what Next returned.
-	// The producer can see both at once; one that waits for room is woken when what it waits for is there. An Ack costs more
-	// than a record does, so one for many is better.
+	// The producer is told of a note at once. Of space it may be told later, but not later than when an eighth of the ring is
+	// due, when Next or Drain find no record, or while this side waits. An Ack costs more than a record does, so one for many is
+	// better.
 	Ack(n uint64, stable []byte) error
 
 	// Wait blocks until Next may have something new to say. See Producer.Wait.

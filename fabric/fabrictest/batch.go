@@ -1,12 +1,14 @@
 package fabrictest
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/internal/borrow"
 )
 
 // put makes b the next record of a batch, waiting for room.
@@ -193,4 +195,40 @@ func testDrain(t *testing.T, newPair Factory) {
 	require.NoError(t, r.c.Close())
 	_, err = r.c.Drain(1, take)
 	require.ErrorIs(t, err, fabric.ErrClosed)
+}
+
+// testDrainLends keeps what a drain lent: the ring does not mind, and in a build with fabricdebug the keeper finds out.
+func testDrainLends(t *testing.T, newPair Factory) {
+	r := newRig(t, newPair, Config(fabric.CapacityMin))
+	r.push(record(1, 100))
+	r.flush()
+	var kept []byte
+	r.await(r.c, "the record", func() bool {
+		n, _ := r.c.Drain(1, func(b []byte) error { kept = b; return nil })
+		return n == 1
+	})
+	require.Len(t, kept, 100)
+	if borrow.Poisons {
+		require.Equal(t, bytes.Repeat([]byte{borrow.Poison}, 100), kept)
+	}
+}
+
+// testDrainShare shows that a drain ends while the producer still has room.
+func testDrainShare(t *testing.T, newPair Factory) {
+	const n, records = 1000, 50
+	r := newRig(t, newPair, Config(fabric.CapacityMin))
+	for i := range records {
+		r.push(record(i, n))
+	}
+	r.flush()
+	r.arrived(records)
+	for read, most := 0, fabric.CapacityMin/8/n+1; read < records; {
+		took, err := r.c.Drain(records, func([]byte) error { return nil })
+		if errors.Is(err, fabric.ErrEmpty) {
+			err = r.c.Wait(r.ctx)
+		}
+		require.NoError(t, err)
+		require.LessOrEqual(t, took, most)
+		read += took
+	}
 }

@@ -36,8 +36,10 @@ func testModel(t *testing.T, newPair Factory) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"push":  m.drawPush,
 			"abort": m.drawAbort,
+			"batch": m.drawBatch,
 			"flush": func(*rapid.T) { m.flushAll() },
 			"next":  func(*rapid.T) { m.next() },
+			"drain": m.drawDrain,
 			"ack":   m.drawAck,
 		})
 	})
@@ -47,10 +49,11 @@ func drawLength(rt *rapid.T) int {
 	return rapid.OneOf(rapid.IntRange(0, 100), rapid.IntRange(0, fabric.RecordMax(fabric.CapacityMin))).Draw(rt, "length")
 }
 
-// room says whether the ring must, or must not, take n bytes more. Neither is possible.
+// room says whether the ring must, or must not, take n bytes more. Neither is possible: acks for less than an eighth may be under
+// way for a while.
 func (m *model) room(n int) (must, never bool) {
 	capacity := m.pair.Arena.Config().Capacity
-	return m.bytes(fabric.RecordOverhead)+n+fabric.RecordOverhead <= capacity, m.bytes(0)+n > capacity
+	return m.bytes(fabric.RecordOverhead)+n+fabric.RecordOverhead <= capacity-capacity/8, m.bytes(0)+n > capacity
 }
 
 // claimed claims n bytes if the ring takes them.
@@ -88,6 +91,56 @@ func (m *model) drawAbort(rt *rapid.T) {
 		}
 		m.p.Abort()
 	}
+}
+
+// drawBatch sends records in a batch, as far as there is room, gives some claims back, and may leave one open.
+func (m *model) drawBatch(rt *rapid.T) {
+	batch := m.begin()
+	for range rapid.IntRange(0, 20).Draw(rt, "records") {
+		n := drawLength(rt)
+		must, never := m.room(n)
+		b, err := batch.Claim(n)
+		for must && errors.Is(err, fabric.ErrFull) { // the ack may be on its way
+			require.NoError(m.t, m.p.Wait(m.ctx))
+			b, err = batch.Claim(n)
+		}
+		if errors.Is(err, fabric.ErrFull) {
+			break
+		}
+		require.NoError(m.t, err)
+		require.False(m.t, never, "%d bytes fit beside %d", n, m.bytes(0))
+		want := record(m.sent, n)
+		copy(b, want)
+		if rapid.IntRange(0, 9).Draw(rt, "given back") == 0 {
+			batch.Abort()
+			continue
+		}
+		require.NoError(m.t, batch.Commit())
+		m.unacked = append(m.unacked, want)
+		m.sent++
+	}
+	if b, err := batch.Claim(1); err == nil {
+		b[0] = 1
+	}
+	require.NoError(m.t, batch.End())
+	m.flushed = m.sent
+}
+
+// drawDrain reads some records, of which the last may be refused.
+func (m *model) drawDrain(rt *rapid.T) {
+	limit, refuse := rapid.IntRange(0, 20).Draw(rt, "limit"), rapid.IntRange(0, 20).Draw(rt, "refused")
+	refused := errors.New("refused")
+	n, err := m.c.Drain(limit, func(b []byte) error {
+		if refuse--; refuse < 0 {
+			return refused
+		}
+		require.Less(m.t, m.read, m.sent, "a record that nobody sent")
+		require.Equal(m.t, m.unacked[m.read-m.acked], append([]byte{}, b...), "record %d", m.read)
+		m.read++
+		return nil
+	})
+	require.LessOrEqual(m.t, n, limit)
+	require.True(m.t, err == nil || errors.Is(err, refused) || n == 0 && errors.Is(err, fabric.ErrEmpty), "%v", err)
 }
 
 func (m *model) flushAll() {

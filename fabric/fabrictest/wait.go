@@ -124,3 +124,38 @@ func testWaitIdle(t *testing.T, newPair Factory) {
 	}
 	t.Errorf("two idle sides used %v of CPU in %v", used, passed)
 }
+
+// testModes has a side of each mode find news, obey a context, and see the end of its ring.
+func testModes(t *testing.T, newPair Factory) {
+	for _, mode := range []fabric.Mode{fabric.Balanced, fabric.LowLatency, fabric.Thrifty} {
+		r := newRig(t, newPair, Config(fabric.CapacityMin))
+		r.p.SetMode(mode)
+		r.c.SetMode(mode)
+		read := make(chan error, 1)
+		go func() { read <- r.drain(200, func(i int, b []byte) error { return same(b, record(i, 64)) }) }()
+		for i := range 200 {
+			r.push(record(i, 64))
+			r.flush()
+		}
+		require.NoError(t, <-read, "%v", mode)
+		why := errors.New("why")
+		ctx, cancel := context.WithCancelCause(r.ctx)
+		ended := make(chan error, 2)
+		for _, w := range []waiter{r.p, r.c} {
+			go func() {
+				for {
+					if err := w.Wait(ctx); err != nil {
+						ended <- err
+						return
+					}
+				}
+			}()
+		}
+		cancel(why)
+		require.ErrorIs(t, <-ended, why)
+		require.ErrorIs(t, <-ended, why)
+		r.pair.Arena.Seal(fabric.ErrRevoked)
+		r.producerLost(fabric.ErrRevoked)
+		r.consumerLost(fabric.ErrRevoked)
+	}
+}

@@ -8,10 +8,14 @@ import (
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/fabrictest"
+	"github.com/grafnode/grafnode/fabric/internal/borrow"
 )
 
 // Nothing is allocated for a record on its way, at either end: a thousand take less than ten allocations, of whatever goroutine.
 func TestNoAllocationPerRecord(t *testing.T) {
+	if borrow.Poisons {
+		t.Skip("each record is lent as a copy in this build")
+	}
 	pair := over(newInproc, fabric.RoleProducer, fabric.RoleConsumer)(t, fabrictest.Config(1<<20))
 	p, err := pair.Producer()
 	require.NoError(t, err)

@@ -158,8 +158,12 @@ func (c *consumer) more() error {
 
 // Drain implements fabric.Consumer.
 func (c *consumer) Drain(limit int, f func(record []byte) error) (int, error) {
+	enough := c.read.cursor + c.capacity/8
 	for n := range limit {
 		before := c.read
+		if before.cursor >= enough {
+			return n, nil
+		}
 		record, err := c.Next()
 		if err != nil && n > 0 {
 			return n, nil

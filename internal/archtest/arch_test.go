@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"lease":    {},
 
 	"fabric":              {},
-	"fabric/fabrictest":   {"fabric", "internal/..."},
+	"fabric/fabrictest":   {"fabric", "fabric/internal/borrow", "internal/..."},
 	"fabric/internal/...": {"fabric", "fabric/internal/...", "internal/..."},
 	"fabric/shm":          {"fabric", "fabric/internal/...", "internal/..."},
 	"fabric/inproc":       {"fabric", "fabric/internal/...", "internal/..."},

@@ -170,7 +170,13 @@ func FuzzNext(f *testing.F) {
 		BindConsumer(c, &r.producer, r.data)
 		total := 0
 		for i := uint64(1); ; i++ {
-			b, err := c.Next()
+			var b []byte
+			var err error
+			if i%2 == 0 {
+				b, err = c.Next()
+			} else {
+				_, err = c.Drain(1, func(lent []byte) error { b = lent; return nil })
+			}
 			if err != nil {
 				require.True(t, errors.Is(err, fabric.ErrEmpty) || errors.Is(err, fabric.ErrCorrupt), "%v", err)
 				return
