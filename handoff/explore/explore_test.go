@@ -19,8 +19,16 @@ func bounds() (edge, stage explore.Bounds) {
 	return edge, stage
 }
 
+// needsTime skips what is one goroutine's: the race detector, for which -short is set, has nothing to find there.
+func needsTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("explores for a minute: not with -short")
+	}
+}
+
 // The protocol holds in every state within the bounds.
 func TestProtocolHolds(t *testing.T) {
+	needsTime(t)
 	edge, stage := bounds()
 	for name, b := range map[string]explore.Bounds{"edge": edge, "stage": stage} {
 		t.Run(name, func(t *testing.T) {
@@ -34,6 +42,7 @@ func TestProtocolHolds(t *testing.T) {
 
 // Without any one rule it does not. The search is breadth first, so wide bounds cost little where something is found.
 func TestEveryRuleIsNeeded(t *testing.T) {
+	needsTime(t)
 	check := func(b explore.Bounds, mutants []explore.Mutant) {
 		for _, m := range mutants {
 			t.Run(string(m), func(t *testing.T) {
@@ -49,6 +58,7 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 
 // What follows from other rules is shown to.
 func TestHarmless(t *testing.T) {
+	needsTime(t)
 	edge, _ := bounds()
 	for m, why := range explore.Harmless {
 		r := explore.Run(edge, m)
