@@ -48,7 +48,7 @@ type loss struct{ err error }
 
 func (s *side) init(setup Setup, waiting *atomic.Uint64, orders *atomic.Uint32, news func() bool) {
 	s.setup, s.waiting, s.orders, s.news = setup, waiting, orders, news
-	s.guard.free = setup.Release
+	s.free = setup.Release
 	if hasBarriers() {
 		orders.Store(1)
 	}
@@ -65,9 +65,9 @@ func (s *side) Generation() fence.Epoch { return s.setup.Config.Generation }
 
 // Close detaches the side. A call under way, or a claim not given back, keeps the memory until it ends. Idempotent.
 func (s *side) Close() error {
-	if s.guard.close() {
+	if s.close() {
 		s.setup.Own.Signal()
-		s.guard.release()
+		s.release()
 	}
 	return nil
 }
