@@ -27,6 +27,9 @@ const (
 	ReasonGone      Reason = "session-ended" // a role's session ended: the role is free, the generation unchanged
 	ReasonRecovered Reason = "adopted"       // a node came back and took its arenas over again
 	ReasonRestored  Reason = "restored"      // a recovery or a restore: all generations have jumped, and no ring is there yet
+
+	ReasonSpareArmed Reason = "spare-armed" // the edge has another spare; ring and generation are as they were
+	ReasonSpareLost  Reason = "spare-lost"  // the spare's lease ran out or was taken back; ring and generation are as they were
 )
 
 // Side is one role of an edge: who has it and since which generation.
@@ -48,6 +51,7 @@ type Edge struct {
 	Locator    locator.Locator `json:"locator"`
 	Producer   Side            `json:"producer"`
 	Consumer   Side            `json:"consumer"`
+	Spare      *Spare          `json:"spare,omitempty"` // nil: none is armed. Never changed in place
 	Codec      string          `json:"codec,omitempty"` // hash of the codec that both sides must use
 	Capacity   uint64          `json:"capacity"`        // of the ring, bytes
 	Revision   Revision        `json:"revision"`
@@ -56,11 +60,28 @@ type Edge struct {
 	Deleted    bool            `json:"deleted,omitempty"` // in watch events only: the edge is gone
 }
 
+// Spare is a second ring on another node, granted under a generation of its own, to which the edge's producer may move without
+// asking. It is granted to the two roles as they are: when either has another epoch, the spare is no more.
+type Spare struct {
+	Generation fence.Epoch     `json:"generation"`
+	Locator    locator.Locator `json:"locator"`
+	Producer   fence.Epoch     `json:"producer"` // epochs of the roles
+	Consumer   fence.Epoch     `json:"consumer"`
+}
+
+// InSpare returns e as it is once the producer has moved to the spare, which there must be, and nobody has told the registry yet:
+// what a side attaches to.
+func (e Edge) InSpare() Edge {
+	e.Generation, e.Locator, e.Spare = e.Spare.Generation, e.Spare.Locator, nil
+	return e
+}
+
 // Change is one entry of an edge's history.
 type Change struct {
 	Revision   Revision        `json:"revision"`
 	Generation fence.Epoch     `json:"generation"`
 	Node       locator.NodeID  `json:"node"`
+	Spare      fence.Epoch     `json:"spare,omitempty"` // the spare's generation from then on; zero: none
 	Reason     Reason          `json:"reason"`
 	Actor      lease.SessionID `json:"actor,omitempty"`
 	Detail     string          `json:"detail,omitempty"`
@@ -117,4 +138,25 @@ type ChangeRequest struct {
 type ChangeResponse struct {
 	Revision Revision `json:"revision"`
 	Edges    []Edge   `json:"edges"`
+}
+
+// SpareRequest is the producer's word about its edge's spare: that it has moved there (Confirm), that it wants another (Arm), or
+// both in one write (POST /v1/spares). The answer is a ChangeResponse.
+//
+// A confirmation is applied if the record's spare has that generation and belongs to the session's role; no revision is compared.
+// Otherwise it is a conflict: the record tells whether it was carried out before, or the edge has moved on to a higher generation,
+// or the role is somebody else's.
+//
+// Alone, Arm is refused unless the record's revision is Expect, both roles are held and the ring's lease is in force; the spare
+// that was there is given up. Beside a confirmation it is done if it can be: the answer shows whether there is a spare.
+type SpareRequest struct {
+	OpID       string           `json:"op_id"` // chosen by the client; makes an unknown outcome resolvable
+	Session    lease.SessionID  `json:"session"`
+	Name       string           `json:"name"`
+	Expect     Revision         `json:"expect,omitempty"`
+	Confirm    fence.Epoch      `json:"confirm,omitempty"` // the spare's generation; zero: nothing to confirm
+	Arm        bool             `json:"arm,omitempty"`
+	AvoidNodes []locator.NodeID `json:"avoid_nodes,omitempty"` // not for the new spare; the ring's own node never is
+	Reason     Reason           `json:"reason"`
+	Detail     string           `json:"detail,omitempty"`
 }

@@ -102,9 +102,10 @@ func (p *plain) edge(e *Edge) bool {
 	v.Name = p.text(`{"name":`)
 	v.Stage = p.text(`,"stage":`)
 	v.Generation = fence.Epoch(p.number(`,"generation":`))
-	p.locator(&v.Locator)
+	p.locator(`,"locator":`, &v.Locator)
 	v.Producer = p.side(`,"producer":`)
 	v.Consumer = p.side(`,"consumer":`)
+	v.Spare = p.spare()
 	v.Codec = p.optional(`,"codec":`)
 	v.Capacity = p.number(`,"capacity":`)
 	v.Revision = Revision(p.number(`,"revision":`))
@@ -117,8 +118,8 @@ func (p *plain) edge(e *Edge) bool {
 }
 
 // locator takes a locator, which has no brackets inside its own.
-func (p *plain) locator(l *locator.Locator) {
-	p.after(`,"locator":`)
+func (p *plain) locator(name string, l *locator.Locator) {
+	p.after(name)
 	end := strings.IndexByte(p.s, '}') + 1
 	p.ok = p.ok && l.UnmarshalJSON([]byte(p.s[:end])) == nil
 	p.s = p.s[end:]
@@ -141,6 +142,19 @@ func (p *plain) side(name string) (s Side) {
 	}
 	s.Stage, s.Session, s.Node = field(`"stage":"`), lease.SessionID(field(`"session":"`)), locator.NodeID(field(`"node":"`))
 	s.Epoch = fence.Epoch(p.number(`"epoch":`))
+	p.after(`}`)
+	return s
+}
+
+// spare takes a spare, if one comes.
+func (p *plain) spare() *Spare {
+	if !p.has(`,"spare":{`) {
+		return nil
+	}
+	s := &Spare{Generation: fence.Epoch(p.number(`"generation":`))}
+	p.locator(`,"locator":`, &s.Locator)
+	s.Producer = fence.Epoch(p.number(`,"producer":`))
+	s.Consumer = fence.Epoch(p.number(`,"consumer":`))
 	p.after(`}`)
 	return s
 }

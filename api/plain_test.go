@@ -26,6 +26,10 @@ func drawEdge(t *rapid.T) Edge {
 		Revision: Revision(rapid.Uint64().Draw(t, "revision")), Reason: Reason(text.Draw(t, "reason")), Deleted: rapid.Bool().Draw(t, "deleted"),
 		Changed: time.Unix(0, rapid.Int64Min(0).Draw(t, "changed")).UTC(),
 	}
+	if rapid.Bool().Draw(t, "has a spare") {
+		e.Spare = &Spare{Generation: fence.Epoch(rapid.Uint64().Draw(t, "spare")), Producer: 1, Consumer: fence.Epoch(rapid.Uint64().Draw(t, "consumer"))}
+		e.Spare.Locator = locator.Locator{Kind: 1, Node: "other", Zone: text.Draw(t, "zone"), Address: "127.0.0.1:7401", Arena: "spare", Generation: 8, Bytes: 1 << 16}
+	}
 	if rapid.Bool().Draw(t, "has a ring") {
 		e.Locator = locator.Locator{Kind: 1, Node: "node", Zone: "zone", Address: "127.0.0.1:7400", Arena: "arena", Generation: 7, Bytes: 1 << 16}
 	}
@@ -63,13 +67,16 @@ func TestNodesWriteWhatIsReadTheQuickWay(t *testing.T) {
 	e := Edge{Name: "a.b", Stage: "a", Generation: 3, Producer: Side{Stage: "a", Session: "s", Node: "n", Epoch: 1}, Codec: "c", Capacity: 65536,
 		Revision: 12, Changed: time.Now().UTC(), Reason: ReasonRequested,
 		Locator: locator.Locator{Kind: 1, Node: "node", Zone: "zone", Address: "127.0.0.1:7400", Arena: "arena", Generation: 3, Bytes: 1 << 16}}
-	b, err := json.Marshal(ChangeResponse{Revision: 12, Edges: []Edge{e, e}})
+	spared := e
+	spared.Spare = &Spare{Generation: 4, Locator: e.Locator, Producer: 1, Consumer: 2}
+	want := ChangeResponse{Revision: 12, Edges: []Edge{e, spared}}
+	b, err := json.Marshal(want)
 	require.NoError(t, err)
 	p := plain{s: string(b), ok: true}
 	var got ChangeResponse
 	require.True(t, p.changeResponse(&got))
 	require.Empty(t, p.s)
-	require.Equal(t, ChangeResponse{Revision: 12, Edges: []Edge{e, e}}, got)
+	require.Equal(t, want, got)
 }
 
 func TestWhatOthersWriteIsReadToo(t *testing.T) {
@@ -87,6 +94,8 @@ func FuzzPlainEdge(f *testing.F) {
 	b, _ := json.Marshal(Edge{Name: "a", Changed: time.Unix(1, 0).UTC()})
 	f.Add(b)
 	f.Add([]byte(`{"name":"a","stage":"","generation":00`))
+	b, _ = json.Marshal(Edge{Name: "a", Spare: &Spare{Generation: 7, Producer: 1, Consumer: 2}, Changed: time.Unix(1, 0).UTC()})
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := plain{s: string(b), ok: true}
 		var quick Edge

@@ -98,6 +98,9 @@ func (w *writer) edge(e *Edge) bool {
 	w.keep(e.Locator.AppendJSON(w.b))
 	w.side(`,"producer":{`, e.Producer)
 	w.side(`,"consumer":{`, e.Consumer)
+	if e.Spare != nil {
+		w.spare(e.Spare)
+	}
 	w.optional(`,"codec":`, e.Codec)
 	w.number(`,"capacity":`, e.Capacity)
 	w.number(`,"revision":`, uint64(e.Revision))
@@ -129,6 +132,15 @@ func (w *writer) side(name string, s Side) {
 	}
 	w.raw(comma)
 	w.number(`"epoch":`, uint64(s.Epoch))
+	w.raw(`}`)
+}
+
+func (w *writer) spare(s *Spare) {
+	w.number(`,"spare":{"generation":`, uint64(s.Generation))
+	w.raw(`,"locator":`)
+	w.keep(s.Locator.AppendJSON(w.b))
+	w.number(`,"producer":`, uint64(s.Producer))
+	w.number(`,"consumer":`, uint64(s.Consumer))
 	w.raw(`}`)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/settle"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -80,7 +81,7 @@ func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, e
 	}}
 	resp, err := t.known(ctx)
 	if t.copies > 1 && doubtful(err) {
-		err = c.settle(ctx, r, err)
+		err = c.settle(ctx, err, changesAsked(r, pending(err))...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("client: change: %w", err)
@@ -89,6 +90,16 @@ func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, e
 		c.remember(e)
 	}
 	return resp.Edges, nil
+}
+
+// changesAsked returns what r asked of each of its edges.
+func changesAsked(r api.ChangeRequest, pending bool) (all []asked) {
+	for _, e := range r.Edges {
+		all = append(all, asked{e.Name, settle.Change{
+			Expect: e.Expect, Session: r.Session, Reason: r.Reason, Detail: r.Detail, Pending: pending,
+		}})
+	}
+	return all
 }
 
 // lostIs reports whether id is this client's session and has ended.

@@ -9,19 +9,23 @@ import (
 	"github.com/grafnode/grafnode/internal/settle"
 )
 
+// asked is what a request asked of one edge.
+type asked struct {
+	edge   string
+	change settle.Change
+}
+
 // settle says what the refusal of a change means of which several copies were sent. See package settle.
-func (c *Client) settle(ctx context.Context, r api.ChangeRequest, refusal error) error {
-	for _, edge := range r.Edges {
-		t := tour[[]api.Change]{route: c.route, hedge: true, ask: func(ctx context.Context, a *API) ([]api.Change, error) {
-			return a.History(ctx, edge.Name)
+func (c *Client) settle(ctx context.Context, refusal error, of ...asked) error {
+	for _, a := range of {
+		t := tour[[]api.Change]{route: c.route, hedge: true, ask: func(ctx context.Context, node *API) ([]api.Change, error) {
+			return node.History(ctx, a.edge)
 		}}
 		past, err := t.several(ctx)
 		if err != nil {
 			continue // another of its edges may know
 		}
-		switch verdict, at := settle.Judge(past, settle.Change{
-			Expect: edge.Expect, Session: r.Session, Reason: r.Reason, Detail: r.Detail, Pending: pending(refusal),
-		}); verdict {
+		switch verdict, at := settle.Judge(past, a.change); verdict {
 		case settle.Carried:
 			return fmt.Errorf("it was carried out at revision %d, and its edges have changed since: %w: %w", at, api.ErrUnknown, refusal)
 		case settle.Refused:

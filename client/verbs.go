@@ -58,6 +58,12 @@ func (a *API) Change(ctx context.Context, r api.ChangeRequest) (resp api.ChangeR
 	return resp, a.call(ctx, post("/v1/changes", r), &resp)
 }
 
+// ChangeSpare sends a producer's word about its edge's spare once. The same request, with the same OpID, may be sent again if the
+// outcome is api.ErrUnknown.
+func (a *API) ChangeSpare(ctx context.Context, r api.SpareRequest) (resp api.ChangeResponse, err error) {
+	return resp, a.call(ctx, post("/v1/spares", r), &resp)
+}
+
 // Leases lists the leases that there are.
 func (a *API) Leases(ctx context.Context, c api.Consistency) (leases []api.Lease, err error) {
 	return leases, a.call(ctx, get("/v1/leases", c), &leases)

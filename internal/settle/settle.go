@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -29,6 +30,7 @@ const (
 // Change is what was asked for of one edge.
 type Change struct {
 	Expect  api.Revision // zero: that there is no such edge
+	Confirm fence.Epoch  // a spare's generation, which became the edge's; then Expect was not compared
 	Session lease.SessionID
 	Reason  api.Reason
 	Detail  string
@@ -38,6 +40,9 @@ type Change struct {
 
 // Judge returns what an edge's past, oldest first, says of a change, and the revision at which it was carried out.
 func Judge(past []api.Change, c Change) (Verdict, api.Revision) {
+	if c.Confirm != 0 {
+		return confirmed(past, c)
+	}
 	switch next, known := successor(past, c.Expect); {
 	case !known:
 		return Open, 0
@@ -46,6 +51,22 @@ func Judge(past []api.Change, c Change) (Verdict, api.Revision) {
 	case c.Expect == 0: // somebody else's edge, which may have come after ours was deleted
 		return Open, 0
 	case next.Revision == 0 && c.Pending:
+		return Open, 0
+	default:
+		return Refused, 0
+	}
+}
+
+// confirmed judges a confirmation. Nothing else makes a spare's generation the edge's, and a spare that was given up never comes
+// again.
+func confirmed(past []api.Change, c Change) (Verdict, api.Revision) {
+	at := slices.IndexFunc(past, func(was api.Change) bool { return was.Generation >= c.Confirm })
+	switch {
+	case len(past) == 0 || at == 0 && past[0].Generation > c.Confirm: // what came before is forgotten
+		return Open, 0
+	case at >= 0 && past[at].Generation == c.Confirm:
+		return Carried, past[at].Revision
+	case at < 0 && c.Pending && past[len(past)-1].Spare == c.Confirm:
 		return Open, 0
 	default:
 		return Refused, 0

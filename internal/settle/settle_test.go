@@ -6,8 +6,37 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/internal/settle"
 )
+
+func TestJudgeOfAConfirmation(t *testing.T) {
+	at := func(generation, spare fence.Epoch) api.Change {
+		return api.Change{Revision: 10 * api.Revision(generation), Generation: generation, Spare: spare}
+	}
+	for name, tc := range map[string]struct {
+		past    []api.Change
+		pending bool
+		want    settle.Verdict
+	}{
+		"carried out":                          {[]api.Change{at(3, 5), at(5, 6)}, false, settle.Carried},
+		"carried out, and overtaken":           {[]api.Change{at(3, 5), at(5, 6), at(7, 0)}, true, settle.Carried},
+		"the first that is remembered":         {[]api.Change{at(5, 6), at(7, 0)}, true, settle.Carried},
+		"overtaken":                            {[]api.Change{at(3, 5), at(6, 0)}, true, settle.Refused},
+		"the spare was given up":               {[]api.Change{at(3, 5), at(3, 0)}, true, settle.Refused},
+		"the spare was given up for another":   {[]api.Change{at(3, 5), at(3, 6)}, true, settle.Refused},
+		"the spare is there, nothing to come":  {[]api.Change{at(3, 5)}, false, settle.Refused},
+		"the spare is there, copies are about": {[]api.Change{at(3, 5)}, true, settle.Open},
+		"forgotten, or deleted since":          {[]api.Change{at(6, 0), at(7, 0)}, true, settle.Open},
+		"no edge":                              {nil, true, settle.Open},
+	} {
+		got, revision := settle.Judge(tc.past, settle.Change{Confirm: 5, Session: "s", Pending: tc.pending})
+		require.Equal(t, tc.want, got, name)
+		if want := api.Revision(50); got == settle.Carried {
+			require.Equal(t, want, revision, name)
+		}
+	}
+}
 
 func TestJudge(t *testing.T) {
 	change := func(revision api.Revision, by string, why api.Reason) api.Change {
