@@ -9,6 +9,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/layout"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/locator"
@@ -26,6 +27,7 @@ type Msg[T any] struct {
 type Consumer[T any] struct {
 	codec Codec[T]
 	into  Into[T] // codec, if it can, else nil
+	fixed bool    // it copies items as they are
 	in    *receiver
 	lanes seen
 }
@@ -54,6 +56,7 @@ func Consume[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 	}
 	c := &Consumer[T]{codec: codec, in: startReceiver(cl, name, claim, resume, o)}
 	c.into, _ = codec.(Into[T])
+	_, c.fixed = codec.(fixedCodec[T])
 	if !o.marks {
 		for _, p := range resume.Positions() {
 			c.lanes.see(p)
@@ -75,10 +78,11 @@ func (c *Consumer[T]) Pop(ctx context.Context) (msg Msg[T], err error) {
 		defer c.in.mu.Unlock()
 	}
 	msg.Pos, msg.Kind = e.Pos, e.Kind
-	if e.Kind == handoff.Item {
-		if msg.Value, err = c.codec.Decode(e.Payload); err != nil {
-			err = c.bad(&e, err)
-		}
+	if e.Kind != handoff.Item || c.fixed && layout.Copy(&msg.Value, e.Payload) {
+		return msg, nil
+	}
+	if msg.Value, err = c.codec.Decode(e.Payload); err != nil {
+		err = c.bad(&e, err)
 	}
 	return msg, err
 }
@@ -100,7 +104,7 @@ func (c *Consumer[T]) popInto(ctx context.Context, msg *Msg[T], wait bool) error
 	}
 	msg.Pos, msg.Kind = e.Pos, e.Kind
 	switch {
-	case e.Kind != handoff.Item:
+	case e.Kind != handoff.Item || c.fixed && layout.Copy(&msg.Value, e.Payload):
 	case c.into != nil:
 		err = c.into.DecodeInto(e.Payload, &msg.Value)
 	default:

@@ -29,6 +29,7 @@ func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge
 	defer p.mu.Unlock()
 	p.s.Bind(rec.Generation)
 	p.ring, p.batch, p.lent, p.first = ring, borrowed, lent, false
+	p.keeps = lent && borrowed.Kept != 0 && p.err == nil
 	p.count.bound(rec.Reason)
 	p.all.Go(func() { p.listen(ctx, ring, rec.Generation) })
 	return nil
@@ -37,6 +38,7 @@ func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge
 func (p *sender) remove() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.leave()
 	if p.lent {
 		_ = p.batch.End() // what it could not publish is retained
 	}
@@ -69,15 +71,8 @@ func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) erro
 	if p.ring != ring {
 		return errMoved
 	}
-	if note, ok, err := ring.Stable(); err != nil {
+	if err := p.notice(); err != nil {
 		return err
-	} else if ok {
-		stable, err := position.DecodeVector(note)
-		if err != nil {
-			return fmt.Errorf("stable note: %w: %w", fabric.ErrCorrupt, err)
-		}
-		p.s.Ack(stable)
-		p.broadcast()
 	}
 	if !*resumed {
 		note, ok, err := ring.Resume()

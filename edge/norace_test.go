@@ -1,5 +1,5 @@
-//go:build !race
+//go:build !race && !fabricdebug
 
 package edge_test
 
-const raceEnabled = false
+const allocates = false

@@ -7,17 +7,19 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/layout"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/position"
 )
 
-// Producer is the pushing side of an edge. All methods are safe for concurrent use; positions must grow within a lane, so
-// in practice one goroutine pushes.
+// Producer is the pushing side of an edge. One goroutine at a time may be in Push, TryPush and PushBatch: a lock for each item would cost
+// as much as the item. Two at once get ErrBusy, if that is noticed, as it is nearly always. All other methods are safe for concurrent use.
 type Producer[T any] struct {
 	codec Codec[T]
 	sized sized[T] // codec, if it is one of ours that needs no scratch memory, else nil
+	fixed bool     // it copies items as they are
 	out   *sender
 }
 
@@ -35,10 +37,11 @@ func Produce[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 	}
 	p := &Producer[T]{codec: codec, out: startSender(cl, name, claim, o)}
 	p.sized, _ = codec.(sized[T])
+	_, p.fixed = codec.(fixedCodec[T])
 	return p, nil
 }
 
-// Push takes an item to be delivered and keeps it until its acknowledgement. It blocks while the window is full, through
+// Push takes an item to be delivered and keeps it until its acknowledgement. Positions must grow within a lane. It blocks while the window is full, through
 // any number of relocations, and returns ctx's cause, ErrTooLarge, or what ended the role.
 func (p *Producer[T]) Push(ctx context.Context, pos position.Position, v T) error {
 	return p.push(ctx, pos, v, true)
@@ -53,26 +56,44 @@ func (p *Producer[T]) push(ctx context.Context, pos position.Position, v T, wait
 	if p.sized == nil {
 		return p.pushEncoded(ctx, pos, v, wait)
 	}
+	if !p.out.mu.Enter() {
+		return p.busy(pos)
+	}
+	if p.straight(pos, v) {
+		p.out.mu.Exit()
+		return nil
+	}
+	p.out.mu.Exit()
 	p.out.mu.Lock()
 	defer p.out.mu.Unlock()
 	return p.addSized(ctx, pos, v, wait)
 }
 
+// straight pushes an item straight into the ring, and reports whether it did.
+func (p *Producer[T]) straight(pos position.Position, v T) bool {
+	if p.fixed {
+		b, at := p.out.straight(pos, layout.Size[T]())
+		if b == nil {
+			return false
+		}
+		copy(b[handoff.HeaderBytes:], layout.Bytes(&v))
+		p.out.straightDone(b, at, pos)
+		return true
+	}
+	b, at := p.out.straight(pos, p.sized.size(v))
+	if b == nil {
+		return false
+	}
+	p.sized.put(b[:handoff.HeaderBytes], v)
+	p.out.straightDone(b, at, pos)
+	return true
+}
+
 // PushBatch pushes items in order, each as Push does, for less than so many Pushes cost. It returns how many were pushed; their
 // Kind is not looked at.
 func (p *Producer[T]) PushBatch(ctx context.Context, items []Msg[T]) (n int, err error) {
-	if p.sized == nil {
-		for ; n < len(items); n++ {
-			if err := p.pushEncoded(ctx, items[n].Pos, items[n].Value, true); err != nil {
-				return n, err
-			}
-		}
-		return n, nil
-	}
-	p.out.mu.Lock()
-	defer p.out.mu.Unlock()
 	for ; n < len(items); n++ {
-		if err := p.addSized(ctx, items[n].Pos, items[n].Value, true); err != nil {
+		if err := p.push(ctx, items[n].Pos, items[n].Value, true); err != nil {
 			return n, err
 		}
 	}
@@ -105,7 +126,23 @@ func (p *Producer[T]) pushEncoded(ctx context.Context, pos position.Position, v 
 	if cap(b) <= scratchMax {
 		*buf = b
 	}
+	if !p.out.mu.Enter() {
+		return p.busy(pos)
+	}
+	record, at := p.out.straight(pos, len(b))
+	if record != nil {
+		copy(record[handoff.HeaderBytes:], b)
+		p.out.straightDone(record, at, pos)
+	}
+	p.out.mu.Exit()
+	if record != nil {
+		return nil
+	}
 	return p.out.push(ctx, handoff.Entry{Pos: pos, Kind: handoff.Item, Payload: b}, wait)
+}
+
+func (p *Producer[T]) busy(pos position.Position) error {
+	return fmt.Errorf("edge %s: item %v: %w", p.out.link.name, pos, ErrBusy)
 }
 
 // Check reports why Push would refuse an item for what it is: it cannot be encoded, or it is too large. It pushes nothing.

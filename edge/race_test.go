@@ -1,5 +1,6 @@
-//go:build race
+//go:build race || fabricdebug
 
 package edge_test
 
-const raceEnabled = true
+// allocates says that the build itself allocates for items: the race detector, and lending copies.
+const allocates = true

@@ -33,16 +33,18 @@ type receiver struct {
 	ringCtx context.Context // ends when ring is to be left
 	changed chan struct{}   // closed and replaced when a ring is bound or the role ends
 	err     error
-	eighth  uint64          // of the bound ring, bytes
-	freed   uint64          // records, as last told to the bound ring
-	room    uint64          // their bytes
-	stable  position.Vector // as last told to the bound ring
-	note    []byte          // room for stable's encoding
-	owed    int             // acknowledgements since the last look at what they free
-	armed   bool            // the settler's timer runs
-	waiting bool            // whoever pops has found nothing
-	viewing bool            // a record of ring is in use without mu
-	viewed  sync.Cond       // viewing has ended; of mu
+	eighth  uint64             // of the bound ring, bytes
+	freed   uint64             // records, as last told to the bound ring
+	room    uint64             // their bytes
+	stable  position.Vector    // as last told to the bound ring
+	note    []byte             // room for stable's encoding
+	taker   func([]byte) error // take, made once
+	owes    bool               // what was drained frees something by itself
+	owed    int                // acknowledgements since the last look at what they free
+	armed   bool               // the settler's timer runs
+	waiting bool               // whoever pops has found nothing
+	viewing bool               // a record of ring is in use without mu
+	viewed  sync.Cond          // viewing has ended; of mu
 	first   bool
 	count   counters
 }
@@ -55,6 +57,7 @@ func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector
 	}
 	c.late.Stop()
 	c.viewed.L = &c.mu
+	c.taker = c.take
 	c.link = link[fabric.Consumer]{
 		cl: cl, name: name, role: fabric.RoleConsumer, claim: claim, events: o.events,
 		attach: cl.AttachConsumer, install: c.install, remove: c.remove,
@@ -153,29 +156,30 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 	if c.ring == nil || c.ringCtx.Err() != nil {
 		return false, false, waiting{changed: c.changed}, nil
 	}
-	for !c.inbox.full() {
-		fresh, err := c.next(e)
-		switch {
-		case errors.Is(err, fabric.ErrEmpty):
-			wait.ring = c.ring
-		case err != nil:
-			c.link.lost(c.r.Generation(), err)
-			wait.changed = c.changed
-		case !fresh:
-			c.count.repeats++
+	for c.inbox.empty() {
+		_, err := c.ring.Drain(inboxEntries, c.taker)
+		if c.owes { // not while it drains
+			c.owes = false
 			c.owe()
+		}
+		if err == nil || !c.inbox.empty() { // an error is said again
 			continue
 		}
-		if err != nil {
-			break
+		if errors.Is(err, errLarge) {
+			var fresh bool
+			if fresh, err = c.next(e); fresh {
+				return true, true, wait, nil
+			}
 		}
-		c.accepted(e)
-		if len(e.Payload) > inPlaceMin && c.inbox.empty() {
-			return true, true, wait, nil
+		switch {
+		case err == nil:
+			continue // a repeat
+		case errors.Is(err, fabric.ErrEmpty):
+			wait.ring = c.ring
+		default:
+			c.link.lost(c.r.Generation(), err)
+			wait.changed = c.changed
 		}
-		c.inbox.put(e)
-	}
-	if c.inbox.empty() {
 		c.waiting = true
 		c.settle(false)
 		return false, false, wait, nil
@@ -183,27 +187,59 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 	return true, false, wait, nil
 }
 
-// next accepts the bound ring's next record.
+// errLarge refuses a record that does not go into the inbox.
+var errLarge = errors.New("edge: a record for which there is no room")
+
+// take accepts a record into the inbox. Called by Drain.
+func (c *receiver) take(record []byte) error {
+	if c.inbox.full() || len(record) > handoff.HeaderBytes+inPlaceMin {
+		return errLarge
+	}
+	var e handoff.Entry
+	fresh, err := c.r.Accept(record, &e)
+	if err != nil {
+		return err
+	}
+	if c.accepted(fresh, &e) {
+		c.inbox.put(&e)
+	}
+	return nil
+}
+
+// next accepts the bound ring's next record, in place.
 func (c *receiver) next(e *handoff.Entry) (fresh bool, err error) {
 	b, err := c.ring.Next()
 	if err != nil {
 		return false, err
 	}
-	return c.r.Accept(b, e)
+	if fresh, err = c.r.Accept(b, e); err != nil {
+		return false, err
+	}
+	c.accepted(fresh, e)
+	if c.owes {
+		c.owes = false
+		c.owe()
+	}
+	return fresh, nil
 }
 
-// accepted counts a new entry.
-func (c *receiver) accepted(e *handoff.Entry) {
-	if e.Kind != handoff.Item {
-		c.owe() // a mark may acknowledge itself
-		return
+// accepted counts a record that was accepted, and returns fresh.
+func (c *receiver) accepted(fresh bool, e *handoff.Entry) bool {
+	switch {
+	case !fresh:
+		c.count.repeats++
+		c.owes = true
+	case e.Kind != handoff.Item:
+		c.owes = true // a mark may acknowledge itself
+	default:
+		c.count.item(len(e.Payload))
+		if !c.first {
+			c.first = true
+			c.count.rewired()
+			c.link.events.firstItem(c.link.name, fabric.RoleConsumer, c.r.Generation())
+		}
 	}
-	c.count.item(len(e.Payload))
-	if !c.first {
-		c.first = true
-		c.count.rewired()
-		c.link.events.firstItem(c.link.name, fabric.RoleConsumer, c.r.Generation())
-	}
+	return fresh
 }
 
 func (c *receiver) ack(pos position.Position) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/internal/turn"
 	"github.com/grafnode/grafnode/position"
 )
 
@@ -24,14 +25,16 @@ type sender struct {
 	closing  sync.Once
 	closeErr error
 
-	mu      sync.Mutex
+	mu      turn.Turn // entered by whoever pushes
 	s       handoff.Sender
 	ring    fabric.Producer // nil while none is bound
 	batch   *fabric.Batch   // of ring
 	lent    bool            // by ring's Begin, so that End gives it back
+	keeps   bool            // ring is memory in which items can be kept
 	kicked  bool            // the flusher has been asked and has not begun
 	marks   position.Vector // asked for by mark, not pushed yet
 	changed chan struct{}   // closed and replaced when something that callers wait for has changed
+	awaited bool            // somebody waits for changed
 	err     error           // what ended the role
 	first   bool            // the first new item of this generation has been reported
 	count   counters
@@ -74,7 +77,7 @@ func (p *sender) admit(ctx context.Context, pos position.Position, size int, wai
 		if p.err != nil {
 			return p.err
 		}
-		if n, bytes := p.s.Retained(); n == 0 || bytes+size <= p.window {
+		if p.holds(size) {
 			return nil
 		}
 		if !wait {
@@ -127,6 +130,7 @@ func (p *sender) fits(pos position.Position, size int) error {
 // await gives mu up until something has changed.
 func (p *sender) await(ctx context.Context) error {
 	changed := p.changed
+	p.awaited = true
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	select {
@@ -138,8 +142,11 @@ func (p *sender) await(ctx context.Context) error {
 }
 
 func (p *sender) broadcast() {
-	close(p.changed)
-	p.changed = make(chan struct{})
+	if p.awaited {
+		p.awaited = false
+		close(p.changed)
+		p.changed = make(chan struct{})
+	}
 }
 
 // wakeFlusher is called with mu held.
@@ -212,8 +219,13 @@ func (p *sender) waitAcked(ctx context.Context, seen position.Vector) (position.
 func (p *sender) fail(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.end(err)
+}
+
+// end is fail with mu held.
+func (p *sender) end(err error) {
 	if p.err == nil {
-		p.err = err
+		p.err, p.keeps = err, false
 		p.count.failed(err)
 		p.broadcast()
 	}

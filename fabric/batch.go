@@ -33,7 +33,14 @@ type Run struct {
 	Limit uint64 // how far the Batch may go without asking; not below At
 	Max   uint64 // the longest record, bytes
 	Due   uint64 // the cursor from which on a commit publishes
+
+	// Kept is the user's: what lies in Data from that cursor on is not written over, even if the consumer has acked it. KeepNone
+	// until it is set. Zero is a run whose Data is not the ring: what was committed is not to be found in it.
+	Kept uint64
 }
+
+// KeepNone is Run.Kept of a ring that may be written over as the consumer acks it.
+const KeepNone = 1<<64 - 1
 
 // Writer is what a Batch turns to for all that its Run does not cover: a fabric's producer.
 type Writer interface {
@@ -101,6 +108,25 @@ func (b *Batch) commit() error {
 	b.Count++
 	return b.writer.Flush()
 }
+
+// Fits reports whether the run covers a record of n bytes, so that Add takes it.
+func (b *Batch) Fits(n int) bool {
+	return uint64(n) <= b.Max && RecordBytes(n) <= b.Limit-b.At && b.end == 0
+}
+
+// Add is Claim and Commit at once, for a record that Fits. Where it lies, which it returns, is to be filled in before any other call; and
+// whoever adds looks whether that Owes a Flush.
+func (b *Batch) Add(n int) []byte {
+	at := (b.At - b.Base) & b.Mask
+	binary.LittleEndian.PutUint64(b.Data[at:], Header(b.Seed, b.At, uint32(n)))
+	b.At += RecordBytes(n)
+	b.Count++
+	at += HeaderBytes
+	return b.Data[at : at+uint64(n) : at+uint64(n)]
+}
+
+// Owes reports whether so much is committed that it is to be published.
+func (b *Batch) Owes() bool { return b.At >= b.Due }
 
 // Abort gives the open claim back, if there is one.
 func (b *Batch) Abort() {

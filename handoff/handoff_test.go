@@ -28,6 +28,10 @@ type world struct {
 
 func (w *world) bind(t *rapid.T) {
 	w.gen++
+	require.NoError(t, w.s.Unbind())
+	for _, b := range w.ring { // nothing is kept there any more
+		clear(b)
+	}
 	w.ring, w.read = nil, 0
 	w.s.Bind(w.gen)
 	resume, stable := w.r.Bind(w.gen)
@@ -41,6 +45,13 @@ func (w *world) push(t *rapid.T) {
 		child, err := p.Child(k)
 		require.NoError(t, err)
 		payload := payloadOf(child)
+		if rapid.Bool().Draw(t, "straight") && w.s.Straight(child) {
+			b := append(make([]byte, handoff.HeaderBytes), payload...)
+			w.s.SetCheck(handoff.Check(child.Sub % 2))
+			w.s.WriteStraight(b, uint64(len(w.ring)), child)
+			w.ring = append(w.ring, b)
+			continue
+		}
 		if rapid.Bool().Draw(t, "in place") {
 			payload = append(w.s.Room(len(payload)), payload...)
 		}

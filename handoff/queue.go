@@ -24,6 +24,15 @@ func (q *queue[T]) push(v T) {
 	*q.at(q.n - 1) = v
 }
 
+// add is push of what the caller fills in: the place may have held another before.
+func (q *queue[T]) add() *T {
+	if q.n == len(q.ring) {
+		q.grow()
+	}
+	q.n++
+	return q.at(q.n - 1)
+}
+
 func (q *queue[T]) grow() {
 	bigger := make([]T, max(queueMin, 2*len(q.ring)))
 	n := copy(bigger, q.ring[q.first:])

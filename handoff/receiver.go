@@ -64,12 +64,16 @@ func (r *Receiver) Accept(b []byte, e *Entry) (fresh bool, err error) {
 	if err := e.decode(b, &r.stamp, r.seq+1); err != nil {
 		return false, fmt.Errorf("generation %d: %w", r.gen, err)
 	}
-	if _, known := r.accepted.At(e.Pos.Lane); !known && r.accepted.Len() == position.LanesMax {
-		return false, fmt.Errorf("%v: more than %d: %w", e.Pos, position.LanesMax, ErrLanes)
+	fresh = r.accepted.Advance(e.Pos)
+	if !fresh {
+		if _, known := r.accepted.At(e.Pos.Lane); !known && r.accepted.Len() == position.LanesMax {
+			return false, fmt.Errorf("%v: more than %d: %w", e.Pos, position.LanesMax, ErrLanes)
+		}
+		fresh = r.accepted.Raise(e.Pos)
 	}
 	r.seq++
-	fresh = r.accepted.Raise(e.Pos)
-	r.pending.push(pending{e.Pos.Offset, e.Pos.Sub, e.Pos.Lane, uint32(len(b)), e.Kind, !fresh})
+	p := r.pending.add()
+	p.offset, p.sub, p.lane, p.bytes, p.kind, p.repeat = e.Pos.Offset, e.Pos.Sub, e.Pos.Lane, uint32(len(b)), e.Kind, !fresh
 	return fresh, nil
 }
 

@@ -58,13 +58,22 @@ func (e *Entry) Put(b []byte, gen fence.Epoch, seq uint64) {
 }
 
 func (e *Entry) put(b []byte, s *stamp, seq uint64, check Check) {
-	_ = b[:HeaderBytes+len(e.Payload)]
+	copy(b[HeaderBytes:HeaderBytes+len(e.Payload)], e.Payload)
+	seal(b, e.Pos, e.Kind, s, seq, check)
+}
+
+// seal writes the header of a record whose payload is there.
+func seal(b []byte, p position.Position, kind Kind, s *stamp, seq uint64, check Check) {
+	_ = b[:HeaderBytes]
+	what := uint64(p.Lane) | (uint64(kind)|uint64(check)<<8)<<32
+	binary.LittleEndian.PutUint64(b[8:], what)
+	binary.LittleEndian.PutUint64(b[16:], p.Offset)
+	binary.LittleEndian.PutUint64(b[24:], p.Sub)
+	if check == CheckHeader { // without reading what was just written
+		binary.LittleEndian.PutUint64(b, uint64(s.mix(len(b), seq, what, p.Offset, p.Sub))|seq<<32)
+		return
+	}
 	binary.LittleEndian.PutUint32(b[4:], uint32(seq))
-	binary.LittleEndian.PutUint32(b[8:], uint32(e.Pos.Lane))
-	binary.LittleEndian.PutUint32(b[12:], uint32(e.Kind)|uint32(check)<<8)
-	binary.LittleEndian.PutUint64(b[16:], e.Pos.Offset)
-	binary.LittleEndian.PutUint64(b[24:], e.Pos.Sub)
-	copy(b[HeaderBytes:], e.Payload)
 	binary.LittleEndian.PutUint32(b, s.sum(b, seq, check))
 }
 
@@ -73,19 +82,16 @@ func (e *Entry) decode(b []byte, s *stamp, seq uint64) error {
 	if len(b) < HeaderBytes || binary.LittleEndian.Uint32(b[4:]) != uint32(seq) {
 		return misplaced(b, seq)
 	}
-	what := binary.LittleEndian.Uint32(b[12:])
-	kind, check := Kind(what), Check(what>>8)
-	if what>>16 != 0 || kind < Item || kind > End || check > CheckHeader {
-		return fmt.Errorf("record %d has kind %#x: %w", seq, what, ErrDamaged)
+	what, offset, sub := binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+	kind, check := Kind(what>>32), Check(what>>40)
+	if what>>48 != 0 || kind < Item || kind > End || check > CheckHeader {
+		return fmt.Errorf("record %d has kind %#x: %w", seq, what>>32, ErrDamaged)
 	}
-	if sum, want := s.sum(b, seq, check), binary.LittleEndian.Uint32(b); sum != want {
-		return fmt.Errorf("record %d: check %08x, computed %08x: %w", seq, want, sum, ErrDamaged)
+	want := binary.LittleEndian.Uint32(b)
+	if check == CheckHeader && s.mix(len(b), seq, what, offset, sub) != want || check == CheckAll && s.sum(b, seq, check) != want {
+		return fmt.Errorf("record %d: check %08x, computed %08x: %w", seq, want, s.sum(b, seq, check), ErrDamaged)
 	}
-	e.Pos = position.Position{
-		Lane:   position.Lane(binary.LittleEndian.Uint32(b[8:])),
-		Offset: binary.LittleEndian.Uint64(b[16:]),
-		Sub:    binary.LittleEndian.Uint64(b[24:]),
-	}
+	e.Pos = position.Position{Lane: position.Lane(what), Offset: offset, Sub: sub}
 	e.Kind, e.Payload = kind, b[HeaderBytes:]
 	if err := e.Pos.Validate(); err != nil {
 		return fmt.Errorf("record %d: %w: %w", seq, err, ErrDamaged)

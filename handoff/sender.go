@@ -22,8 +22,8 @@ var (
 // Sender is the producer's side. The zero Sender has nothing and is bound to no ring. It is not safe for concurrent use, and
 // must not be copied but by Clone.
 type Sender struct {
-	window  queue[Entry]    // pushed and not acknowledged, in the order of pushing (rule 8)
-	memory  slabs           // of the window's payloads
+	window  queue[retained] // pushed and not acknowledged, in the order of pushing (rule 8)
+	memory  slabs           // of the window's payloads that are not kept in the bound ring
 	bytes   int             // sum of the window's sizes
 	pushed  position.Table  // last pushed, by lane
 	stable  position.Vector // acknowledged
@@ -36,6 +36,9 @@ type Sender struct {
 	resume  position.Table
 	next    int    // index in window of the first entry not looked at for this ring
 	seq     uint64 // records sent in this ring
+	kept    int    // entries of the window that are kept in this ring
+	lane    position.Lane
+	clear   bool // nothing that is still to come of lane is covered by resume or stable
 
 	repeats uint64 // records that were not sent again because the consumer had them; counts, decides nothing
 }
@@ -63,7 +66,7 @@ func (s *Sender) Push(e Entry) error {
 		return nil
 	}
 	e.Payload = s.memory.keep(e.Payload)
-	s.window.push(e)
+	s.window.push(retained{Entry: e})
 	s.bytes += e.Size()
 	return nil
 }
@@ -100,7 +103,7 @@ func (s *Sender) Bind(gen fence.Epoch) {
 	if gen <= s.gen {
 		panic(fmt.Sprintf("handoff: sender bound to generation %d after %d", gen, s.gen))
 	}
-	s.gen, s.stamp, s.resumed, s.resume, s.next, s.seq = gen, stampOf(gen), false, position.Table{}, 0, 0
+	s.gen, s.stamp, s.resumed, s.resume, s.next, s.seq, s.clear = gen, stampOf(gen), false, position.Table{}, 0, 0, false
 }
 
 // Resume takes the bound ring's resume note: what the consumer has accepted. Everything retained above it will be sent
@@ -111,7 +114,7 @@ func (s *Sender) Resume(accepted position.Vector) error {
 			return fmt.Errorf("resume at %v, but %v is acknowledged and gone: %w", at, p, ErrTrimmed)
 		}
 	}
-	s.resumed, s.resume, s.next = true, position.TableOf(accepted), 0
+	s.resumed, s.resume, s.next, s.clear = true, position.TableOf(accepted), 0, false
 	return nil
 }
 
@@ -123,7 +126,7 @@ func (s *Sender) Next() (e *Entry, seq uint64) {
 	}
 	for ; s.next < s.window.len(); s.next++ {
 		if e := s.window.at(s.next); !s.resume.Covers(e.Pos) {
-			return e, s.seq + 1
+			return &e.Entry, s.seq + 1
 		}
 		s.repeats++
 	}
@@ -145,9 +148,13 @@ func (s *Sender) Ack(stable position.Vector) {
 	n := 0
 	for ; n < s.window.len() && s.stable.Covers(s.window.at(n).Pos); n++ {
 		e := s.window.at(n)
-		s.bytes -= e.Size()
-		s.forget(e)
-		s.memory.drop(e.Payload)
+		s.bytes -= e.size()
+		s.forget(&e.Entry)
+		if e.kept {
+			s.kept--
+		} else {
+			s.memory.drop(e.Payload)
+		}
 		e.Payload = nil
 	}
 	s.window.drop(n)
@@ -176,18 +183,25 @@ func (s *Sender) Covers(p position.Position) bool { return s.pushed.Covers(p) }
 func (s *Sender) Repeats() uint64 { return s.repeats }
 
 // Retained returns how many entries are kept, and their size in bytes.
-func (s *Sender) Retained() (entries, bytes int) { return s.window.len(), s.bytes }
+func (s *Sender) Retained() (entries, bytes int) { return s.window.n, s.bytes }
 
-// Clone returns an independent copy.
+// Clone returns an independent copy. What is kept in a ring stays there for both.
 func (s *Sender) Clone() *Sender {
 	c := *s
-	c.window, c.memory = s.window.clone(), slabs{}
-	for i := range c.window.len() {
-		e := c.window.at(i)
-		e.Payload = c.memory.keep(e.Payload)
-	}
+	c.window = s.window.clone()
+	c.settle()
 	c.pushed, c.trimmed, c.resume = s.pushed.Clone(), s.trimmed.Clone(), s.resume.Clone()
 	return &c
+}
+
+// settle moves the payloads of the window into fresh memory, in their order: they are let go of in that.
+func (s *Sender) settle() {
+	s.memory = slabs{}
+	for i := range s.window.len() {
+		if e := s.window.at(i); !e.kept {
+			e.Payload = s.memory.keep(e.Payload)
+		}
+	}
 }
 
 // AppendKey appends an encoding of the whole state but payloads: equal states give equal bytes. It is for explorers, which

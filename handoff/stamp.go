@@ -46,10 +46,13 @@ func (s *stamp) sum(b []byte, seq uint64, check Check) uint32 {
 // the sum as it is.
 func (s *stamp) fold(b []byte, seq uint64) uint32 {
 	_ = b[HeaderBytes-1]
-	h := s.seed + seq*0xD6E8FEB86659FD93 + uint64(len(b))*0xA0761D6478BD642F +
-		binary.LittleEndian.Uint64(b[8:])*0xE7037ED1A0B428DB +
-		binary.LittleEndian.Uint64(b[16:])*0x8EBC6AF09C88C6E3 +
-		binary.LittleEndian.Uint64(b[24:])*0x589965CC75374CC3
+	return s.mix(len(b), seq, binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:]))
+}
+
+// mix is fold for who has the words at hand.
+func (s *stamp) mix(n int, seq, what, offset, sub uint64) uint32 {
+	h := s.seed + seq*0xD6E8FEB86659FD93 + uint64(n)*0xA0761D6478BD642F +
+		what*0xE7037ED1A0B428DB + offset*0x8EBC6AF09C88C6E3 + sub*0x589965CC75374CC3
 	h ^= h >> 32
 	return uint32(h * 0xEB44ACCAB455D165 >> 32)
 }

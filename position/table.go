@@ -60,6 +60,17 @@ func (t *Table) Raise(p Position) bool {
 	return true
 }
 
+// Advance is Raise for a p whose lane is the one last looked at; for others, and for a lower p, it returns false and changes nothing.
+func (t *Table) Advance(p Position) bool {
+	if i := t.last; i < len(t.lanes) {
+		if q := &t.lanes[i]; q.Lane == p.Lane && q.Before(p) {
+			*q = p
+			return true
+		}
+	}
+	return false
+}
+
 // Len returns the number of lanes.
 func (t *Table) Len() int { return len(t.lanes) }
 

@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"api":                 {"fabric"},
 	"handoff":             {},
 	"handoff/explore":     {"handoff"},
-	"edge":                {"handoff", "fabric", "fabric/layout", "api"},
+	"edge":                {"handoff", "fabric", "fabric/layout", "api", "internal/turn"},
 	"edge/msgpack":        {},
 	"edge/edgetest":       {"edge", "fabric", "fabric/inproc", "api"},
 	"durable":             {"api", "internal/..."},

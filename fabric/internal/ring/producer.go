@@ -45,6 +45,7 @@ func NewProducer(setup Setup, words *ProducerWords, data []byte) *Producer {
 		Seed: fabric.Seed(uint64(setup.Config.Generation)),
 		Max:  uint64(fabric.RecordMax(setup.Config.Capacity)),
 		Due:  p.step,
+		Kept: fabric.KeepNone,
 	}
 	p.init(setup, &words.Waiting, &words.Orders, p.hasNews)
 	return p
@@ -109,7 +110,13 @@ func (w *writer) Claim(n int) ([]byte, error) {
 	if err := p.ensure(n); err != nil {
 		return nil, err
 	}
-	p.batch.Limit = p.acked + uint64(p.setup.Config.Capacity)
+	p.batch.Limit = min(p.acked, p.batch.Kept) + uint64(p.setup.Config.Capacity)
+	if p.batch.At+fabric.RecordBytes(n) > p.batch.Limit { // until the Batch's user keeps less, for which it needs a note
+		if err := p.publish(); err != nil {
+			return nil, err
+		}
+		return nil, fabric.ErrFull
+	}
 	return p.batch.Claim(n)
 }
 
@@ -140,7 +147,7 @@ func (w *writer) End() error {
 	}
 	err := w.Flush()
 	p.lent = false
-	p.batch.Limit = p.batch.At
+	p.batch.Limit, p.batch.Kept = p.batch.At, fabric.KeepNone
 	p.exit()
 	return err
 }

@@ -25,6 +25,15 @@ func (i *Item64) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
+// Copied is the option by which items are copied as they lie in memory, not encoded by their own methods.
+func Copied() edge.Option {
+	codec, err := edge.Fixed[Item64]()
+	if err != nil {
+		panic(err) // bytes have a fixed layout
+	}
+	return edge.UseCodec(codec)
+}
+
 // Push pushes items one by one until the time is up, then the last item, and waits until all are acknowledged.
 func Push(ctx context.Context, p *edge.Producer[Item64], l flow.Load) error {
 	source := flow.NewSource(l)

@@ -113,5 +113,5 @@ func (t Task) options() (all []edge.Option) {
 	if !t.Check {
 		all = append(all, edge.Unchecked())
 	}
-	return all
+	return append(all, ends.Copied())
 }

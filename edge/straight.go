@@ -1,0 +1,112 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/position"
+)
+
+// Most items go straight: they are encoded where they will lie in the ring, and that is where they are kept until their
+// acknowledgement. Whatever is not usual, Push leaves to the long way, through the Sender's window: no ring, or one on another host; items that
+// wait to be sent before this one; no room.
+
+// ErrBusy says that two goroutines have pushed to one Producer at the same time. Nothing was pushed.
+var ErrBusy = errors.New("edge: two goroutines push at once")
+
+// straight begins an item of n bytes and returns its record, with the cursor at which it begins, or nil if the item goes the long
+// way. Called between Enter and Exit; straightDone follows, with the payload in the record.
+func (p *sender) straight(pos position.Position, n int) (record []byte, at uint64) {
+	size := handoff.HeaderBytes + n
+	if !p.keeps || !p.first {
+		return nil, 0
+	}
+	if (!p.holds(size) || !p.batch.Fits(size)) && !p.makeRoom(size) {
+		return nil, 0
+	}
+	if !p.s.Straight(pos) {
+		return nil, 0
+	}
+	at = p.batch.At
+	return p.batch.Add(size), at
+}
+
+// holds reports whether the window has room for size bytes. It counts what they take in a ring, so that the ring is not full before the window
+// is.
+func (p *sender) holds(size int) bool {
+	n, bytes := p.s.Retained()
+	return bytes+size+(n+1)*fabric.RecordOverhead <= p.window || n == 0
+}
+
+// makeRoom looks whether the consumer has acknowledged something that straight needs the room of.
+func (p *sender) makeRoom(size int) bool {
+	p.show()
+	if !p.keeps || !p.holds(size) {
+		return false
+	}
+	if _, err := p.batch.Claim(size); err != nil { // moves the limit
+		return false
+	}
+	p.batch.Abort()
+	return p.batch.Fits(size)
+}
+
+// straightDone completes what straight has begun.
+func (p *sender) straightDone(record []byte, at uint64, pos position.Position) {
+	if p.batch.Kept == fabric.KeepNone {
+		p.batch.Kept = at
+	}
+	p.s.WriteStraight(record, at, pos)
+	p.count.item(len(record) - handoff.HeaderBytes)
+	if p.batch.Owes() || p.mode == fabric.LowLatency || !p.batch.Hold() {
+		p.show()
+	}
+}
+
+// show publishes what was written, and takes what the consumer has noted meanwhile.
+func (p *sender) show() {
+	err := p.batch.Flush()
+	if err == nil {
+		err = p.notice()
+	}
+	if err != nil {
+		p.link.lost(p.s.Generation(), err)
+	}
+}
+
+// notice takes the consumer's latest stable note, if there is a new one. Called while a ring is bound.
+func (p *sender) notice() error {
+	note, ok, err := p.ring.Stable()
+	if err != nil || !ok {
+		return err
+	}
+	stable, err := position.DecodeVector(note)
+	if err != nil {
+		return fmt.Errorf("stable note: %w: %w", fabric.ErrCorrupt, err)
+	}
+	p.s.Ack(stable)
+	if p.keeps {
+		p.keep()
+	}
+	p.broadcast()
+	return nil
+}
+
+// keep tells the ring what of it is kept.
+func (p *sender) keep() {
+	at, ok := p.s.Kept()
+	if !ok {
+		at = fabric.KeepNone
+	}
+	p.batch.Kept = at
+}
+
+// leave moves what is kept in the ring that is to be left.
+func (p *sender) leave() {
+	p.keeps = false
+	if err := p.s.Unbind(); err != nil {
+		p.end(fmt.Errorf("edge %s: %w", p.link.name, err))
+	}
+}
