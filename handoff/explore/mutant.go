@@ -21,18 +21,58 @@ const (
 	NoMarks         Mutant = "end marks: none for filtered input"
 	CommitUnfenced  Mutant = "rule 12: commit without checking the epoch"
 	TwoTransactions Mutant = "rule 12: effects and position in two transactions"
+	NoReserve       Mutant = "rule 13: a new ring takes the generation after the ring's, not after the highest ever granted"
+	UseUnknownArm   Mutant = "rule 13: use a spare whose arming is not known to be applied"
+	MoveUnmet       Mutant = "rule 13: use a spare in which the consumer has not been seen"
+	MoveUnresumed   Mutant = "rule 14: send in the spare without waiting for the resume note"
+	BlindConfirm    Mutant = "rule 15: confirm whatever the record says"
+	ConfirmDown     Mutant = "rules 4 and 15: a takeover leaves the spare, and a move to it is confirmed all the same"
+	SpareSurvives   Mutant = "rule 4: a takeover or relocation leaves the spare"
+	FenceMover      Mutant = "rule 15: a mover that finds a higher generation counts itself as fenced"
+	FollowDown      Mutant = "rule 16: the consumer follows to an active spare below its ring"
+	FollowInactive  Mutant = "rule 16: the consumer binds a spare that is not active"
+	ConsumerMoves   Mutant = "rule 17: a consumer that alone lost its ring moves by itself"
+	WaitForEver     Mutant = "rule 17: wait for the other side in the spare for ever"
 )
 
-// Mutants that need only a source and a sink to show themselves, and those that need a stage between.
-var (
-	Mutants = []Mutant{BlindChange, ReuseArena, ReadBeforeFence, SendUnresumed, SkipDamaged,
-		ForgetSent, AckOnReceipt, CursorOnSend, NoMarks, CommitUnfenced, TwoTransactions}
-	StageMutants = []Mutant{TakeOneByOne, DropReceived}
-)
+// Needed is within which bounds a rule's absence shows itself.
+type Needed struct {
+	Bounds
+	Slow bool // takes ten seconds
+}
+
+// Mutants are those that break something.
+var Mutants = map[Mutant]Needed{
+	BlindChange:     {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	ReuseArena:      {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	TakeOneByOne:    {Bounds: Bounds{Inputs: 1, Stage: true, Faults: 1}, Slow: true},
+	ReadBeforeFence: {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	SendUnresumed:   {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	DropReceived:    {Bounds: Bounds{Inputs: 1, Stage: true, Faults: 1}},
+	SkipDamaged:     {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	ForgetSent:      {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	AckOnReceipt:    {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	CursorOnSend:    {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	NoMarks:         {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	CommitUnfenced:  {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	TwoTransactions: {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	NoReserve:       {Bounds: Bounds{Inputs: 1, Spares: 1, Faults: 1}},
+	UseUnknownArm:   {Bounds: Bounds{Inputs: 1, Spares: 1, Faults: 1}},
+	MoveUnresumed:   {Bounds: Bounds{Inputs: 2, Spares: 1}},
+	BlindConfirm:    {Bounds: Bounds{Inputs: 1, Spares: 1, Faults: 1}},
+	ConfirmDown:     {Bounds: Bounds{Inputs: 1, Spares: 1, Faults: 1}},
+	FenceMover:      {Bounds: Bounds{Inputs: 1, Spares: 1, Faults: 1}},
+	FollowDown:      {Bounds: Bounds{Inputs: 1, Spares: 1}},
+	FollowInactive:  {Bounds: Bounds{Inputs: 1, Spares: 1}},
+	ConsumerMoves:   {Bounds: Bounds{Inputs: 1, Spares: 1, Alarms: true}},
+	WaitForEver:     {Bounds: Bounds{Inputs: 1, Spares: 1, Faults: 1, Alarms: true}, Slow: true},
+}
 
 // Harmless are changes that break nothing by themselves, with the reason: they are rules that follow from others, kept
 // because they make the others easier to hold.
 var Harmless = map[Mutant]string{
 	AcceptRepeats:  "a producer sends nothing at or below the resume note, so there is nothing to drop: a second lock",
 	CursorUnfenced: "a zombie source moves the cursor only up to an acknowledgement, which stays true whoever hears it",
+	SpareSurvives:  "a confirmation is refused below the record's ring, and no side goes down to a spare",
+	MoveUnmet:      "a move into a spare without the consumer ends by rule 4, only later",
 }

@@ -32,7 +32,7 @@ func Run(b Bounds, m Mutant) Result {
 		w := queue[at]
 		queue[at] = nil
 		for _, s := range w.steps() {
-			next := w.clone()
+			next := w.clone(s.who)
 			if err := attempt(s, next); err != nil {
 				return Result{States: len(nodes), Violation: err.Error(), Trace: trace(nodes, at, s.name)}
 			}
@@ -79,6 +79,11 @@ func (w *World) check() error {
 			return fmt.Errorf("I6: effects %v are not a prefix of %v", w.store.effects, expected)
 		}
 	}
+	for i := range w.procs {
+		if p := &w.procs[i]; p.phase == dead && w.holds(p) {
+			return fmt.Errorf("process %d counts itself as fenced, and has its roles", i)
+		}
+	}
 	effected := position.VectorOf(w.store.effects...)
 	for x := range w.cursor.upto {
 		if err := w.haveEffect(effected, position.Position{Offset: uint64(x)}.End()); err != nil {
@@ -96,6 +101,11 @@ func (w *World) check() error {
 		}
 	}
 	return nil
+}
+
+// holds reports whether a process still has all the roles that it was given.
+func (w *World) holds(p *proc) bool {
+	return (p.in.epoch == 0 || p.in.epoch == w.recs[p.stage-1].Consumer) && (p.out.epoch == 0 || p.out.epoch == w.recs[p.stage].Producer)
 }
 
 // haveEffect reports which item up to p has had no effect.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/position"
 )
@@ -13,14 +12,15 @@ import (
 // invariant.
 type step struct {
 	name  string
+	who   int // the process that does it, or -1
 	fault bool
 	do    func(*World) error
 }
 
 // steps lists everything that may happen in w.
 func (w *World) steps() (all []step) {
-	add := func(name string, do func(*World) error) { all = append(all, step{name: name, do: do}) }
 	for i, p := range w.procs {
+		add := func(name string, do func(*World) error) { all = append(all, step{name: name, who: i, do: do}) }
 		who := fmt.Sprintf("process %d (stage %d)", i, p.stage)
 		if p.phase == dead {
 			continue
@@ -30,11 +30,11 @@ func (w *World) steps() (all []step) {
 			continue
 		}
 		if w.hasIn(p.stage) {
-			w.endSteps(&all, who+" in", i, p.stage-1, p.in, func(p *proc) *end { return &p.in })
+			w.endSteps(&all, who+" in", i, false)
 			w.inSteps(who, i, p, add)
 		}
 		if w.hasOut(p.stage) {
-			w.endSteps(&all, who+" out", i, p.stage, p.out, func(p *proc) *end { return &p.out })
+			w.endSteps(&all, who+" out", i, true)
 			w.outSteps(who, i, p, add)
 		}
 	}
@@ -59,78 +59,6 @@ func (w *World) takeStore(p *proc) {
 	if p.phase == running && w.hasIn(p.stage) {
 		p.r = handoff.NewReceiver(p.done, false)
 	}
-}
-
-// endSteps: read the record, bind, relocate.
-func (w *World) endSteps(all *[]step, who string, i, edge int, e end, of func(*proc) *end) {
-	isOut := e == w.procs[i].out && w.hasOut(w.procs[i].stage) && edge == w.procs[i].stage
-	add := func(name string, do func(*World) error) { *all = append(*all, step{name: who + name, do: do}) }
-	if e.view != w.recs[edge] {
-		add(" reads the record", func(w *World) error { w.readRecord(&w.procs[i], of(&w.procs[i]), edge, isOut); return nil })
-	}
-	a := &w.arenas[e.view.arena]
-	cut := a.consCut
-	if isOut {
-		cut = a.prodCut
-	}
-	switch {
-	case cut && (e.view == w.recs[edge] || w.m == BlindChange):
-		add(" relocates", func(w *World) error {
-			v := of(&w.procs[i]).view
-			return w.grant(edge, v.gen, w.recs[edge].prod, w.recs[edge].cons)
-		})
-	case !cut && e.bound != e.view.arena && (e.bound < 0 || e.view.gen > w.arenas[e.bound].gen):
-		add(" binds", func(w *World) error { w.bind(&w.procs[i], of(&w.procs[i]), isOut); return nil })
-	}
-}
-
-func (w *World) readRecord(p *proc, e *end, edge int, isOut bool) {
-	e.view = w.recs[edge]
-	holder := e.view.cons
-	if isOut {
-		holder = e.view.prod
-	}
-	if holder != e.epoch {
-		p.phase = dead // fenced: terminal for this instance
-	}
-}
-
-// grant is a change of an edge's record: rules 1, 2 and 4.
-func (w *World) grant(edge int, seen, prod, cons fence.Epoch) error {
-	rec := &w.recs[edge]
-	gen := rec.top + 1
-	if w.m == BlindChange {
-		gen = seen + 1
-	}
-	for _, a := range w.arenas {
-		if a.edge == edge && a.gen >= gen {
-			return fmt.Errorf("I1: generation %d of edge %d granted after %d", gen, edge, a.gen)
-		}
-	}
-	w.arenas = append(w.arenas, arena{edge: edge, gen: gen, prod: prod, cons: cons})
-	*rec = record{rev: rec.rev + 1, gen: gen, top: max(rec.top, gen), arena: len(w.arenas) - 1, prod: prod, cons: cons}
-	return nil
-}
-
-// bind moves an end to the ring that its view names: rule 6.
-func (w *World) bind(p *proc, e *end, isOut bool) {
-	old := e.bound
-	e.bound, e.heard = e.view.arena, false
-	a := &w.arenas[e.bound]
-	if isOut {
-		was := p.s.Pushed()
-		p.s.Bind(a.gen)
-		if w.m == SendUnresumed && old >= 0 {
-			e.heard = true
-			if err := p.s.Resume(was); err != nil {
-				panic(err)
-			}
-		}
-		return
-	}
-	resume, stable := p.r.Bind(a.gen)
-	a.base = a.read
-	a.resumed, a.resume, a.stable = true, resume, a.stable.Max(stable)
 }
 
 // outSteps: push, hear, send.
@@ -216,6 +144,7 @@ func (w *World) hear(p *proc) error {
 	if w.m == DropReceived {
 		p.s.Ack(a.resume)
 	}
+	w.feed(p, true, handoff.Event{What: handoff.Met, Ring: a.gen})
 	return nil
 }
 

@@ -1,8 +1,7 @@
 package explore
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/grafnode/grafnode/fence"
@@ -17,15 +16,27 @@ var children = []int{1, 0, 2, 1}
 type Bounds struct {
 	Inputs int  // source offsets, at most len(children)
 	Stage  bool // a stage between source and sink; without it the source itself filters and multiplies
-	Faults int  // lost or cut rings, damaged records, takeovers, relocations by a third party
+	Faults int  // lost or cut rings, damaged records, takeovers, relocations by a third party, ends of a spare's lease
+	Only   Kind // faults of this kind only; zero: of all
+	Spares int  // how often a spare may be armed; none: no edge has one
+	Alarms bool // the consumer too may believe that its ring is lost, as the producer may
+	Apart  bool // opening a ring, meeting in it, and hearing what became of a question are steps of their own: many more states
 	States int  // give up beyond so many
 }
 
-// record is an edge's handoff record.
+// Kind is a kind of faults.
+type Kind byte
+
+// The kinds: a ring or a spare is lost, for both sides or for one; a process is replaced.
+const (
+	Losses    Kind = 1
+	Takeovers Kind = 2
+)
+
+// record is an edge's handoff record. Its revision is the view's.
 type record struct {
-	rev, gen, top fence.Epoch
-	arena         int
-	prod, cons    fence.Epoch
+	handoff.Record
+	top fence.Epoch
 }
 
 // arena is a ring. Its frames are numbered from 1 in order.
@@ -39,6 +50,9 @@ type arena struct {
 	base             int  // frames read before the consumer bound; zero but for ReuseArena
 	resumed          bool // the resume note is written
 	resume, stable   position.Vector
+	greeted          bool // a spare's consumer has attached
+	active           bool // a spare is the edge's ring now: the producer's word
+	wanted           bool // a spare's consumer wants to move to it
 }
 
 type frame struct {
@@ -50,9 +64,18 @@ type frame struct {
 // end is one end of an edge in a process.
 type end struct {
 	epoch fence.Epoch // of the role; zero: the stage has no such end
-	view  record      // as last read
-	bound int         // arena, or -1
-	heard bool        // out: the bound arena's resume note has been read
+	route handoff.Route
+	bound int  // arena, or -1
+	heard bool // out: the bound arena's resume note has been read
+	ask   ask
+	later bool // no spare is armed before somebody says so
+}
+
+// ask is what an end asked of the registry, and the answer once it is decided.
+type ask struct {
+	handoff.Effect
+	done   bool
+	answer handoff.Event
 }
 
 // phase of a process that takes over.
@@ -95,6 +118,7 @@ type World struct {
 		upto  int
 	}
 	faults int
+	spares int // armed so far
 }
 
 // newWorld returns the world right after everything has started.
@@ -106,7 +130,7 @@ func newWorld(b Bounds, m Mutant) *World {
 	}
 	for e := range edges {
 		w.arenas = append(w.arenas, arena{edge: e, gen: 1, prod: 1, cons: 1})
-		w.recs = append(w.recs, record{rev: 1, gen: 1, top: 1, arena: e, prod: 1, cons: 1})
+		w.recs = append(w.recs, record{handoff.Record{Revision: 1, Generation: 1, Producer: 1, Consumer: 1, Held: true}, 1})
 	}
 	for stage := range edges + 1 {
 		w.procs = append(w.procs, w.newProc(stage))
@@ -122,15 +146,33 @@ func (w *World) isSink(stage int) bool { return stage == len(w.recs) }
 func (w *World) newProc(stage int) proc {
 	p := proc{stage: stage, in: end{bound: -1}, out: end{bound: -1}}
 	if w.hasIn(stage) {
-		p.in.view = w.recs[stage-1]
-		p.in.epoch = p.in.view.cons
+		p.in.take(handoff.Consumer, w.recs[stage-1], false)
 	}
 	if w.hasOut(stage) {
-		p.out.view = w.recs[stage]
-		p.out.epoch = p.out.view.prod
+		p.out.take(handoff.Producer, w.recs[stage], w.b.Spares > 0)
 		p.s = new(handoff.Sender)
 	}
 	return p
+}
+
+// take gives an end its role in a record that was just changed for it.
+func (e *end) take(role handoff.Role, rec record, arms bool) {
+	e.epoch = rec.Producer
+	if role == handoff.Consumer {
+		e.epoch = rec.Consumer
+	}
+	e.route = handoff.NewRoute(role, e.epoch, arms)
+	e.route.Step(handoff.Event{What: handoff.News, Record: rec.Record}) // the ring that it says to attach is opened in a step of its own
+}
+
+// arenaOf returns the ring of a generation.
+func (w *World) arenaOf(edge int, gen fence.Epoch) int {
+	for i, a := range w.arenas {
+		if a.edge == edge && a.gen == gen {
+			return i
+		}
+	}
+	panic(fmt.Sprintf("no ring of generation %d on edge %d", gen, edge))
 }
 
 // outputs returns the positions that the input at offset becomes.
@@ -158,120 +200,26 @@ func (w *World) finished() bool {
 	return w.cursor.upto == w.b.Inputs && len(w.store.effects) == len(w.expected())
 }
 
-func (w *World) clone() *World {
+// clone returns a copy to take a step in: of process i alone, or of none. Slices only grow, so copies may share them until then.
+func (w *World) clone(i int) *World {
 	c := *w
 	c.recs = slices.Clone(w.recs)
 	c.arenas = slices.Clone(w.arenas)
 	for i := range c.arenas {
-		c.arenas[i].frames = slices.Clone(w.arenas[i].frames)
+		c.arenas[i].frames = slices.Clip(w.arenas[i].frames)
 	}
 	c.procs = slices.Clone(w.procs)
-	for i := range c.procs {
-		p := &c.procs[i]
-		p.inputs, p.batch = slices.Clone(p.inputs), slices.Clone(p.batch)
-		if p.r != nil {
-			p.r = p.r.Clone()
-		}
-		if p.s != nil {
-			p.s = p.s.Clone()
-		}
+	c.store.effects = slices.Clip(w.store.effects)
+	if i < 0 {
+		return &c
 	}
-	c.store.effects = slices.Clone(w.store.effects)
-	return &c
-}
-
-// key identifies the state, by its hash. Numbers fit a byte: the bounds are small. Arenas that nobody can reach any more do
-// not count, nor do dead processes' insides.
-func (w *World) key() [16]byte {
-	b := binary.AppendUvarint(nil, uint64(w.faults))
-	for _, r := range w.recs {
-		b = r.append(b)
-	}
-	live := w.reachable()
-	for i, a := range w.arenas {
-		if live[i] {
-			b = a.append(binary.AppendUvarint(b, uint64(i)))
-		}
-	}
-	for _, p := range w.procs {
-		b = p.append(b)
-	}
-	b = binary.AppendUvarint(b, uint64(w.store.fence))
-	b = w.store.pos.Append(append(b, byte(w.store.pos.Len())))
-	b = appendPositions(b, w.store.effects)
-	b = binary.AppendUvarint(b, uint64(w.cursor.fence))
-	sum := sha256.Sum256(binary.AppendUvarint(b, uint64(w.cursor.upto)))
-	return [16]byte(sum[:16])
-}
-
-func (w *World) reachable() map[int]bool {
-	live := map[int]bool{}
-	for _, r := range w.recs {
-		live[r.arena] = true
-	}
-	for _, p := range w.procs {
-		if p.phase == dead {
-			continue
-		}
-		for _, e := range []end{p.in, p.out} {
-			if e.bound >= 0 {
-				live[e.bound] = true
-			}
-			if e.epoch > 0 {
-				live[e.view.arena] = true
-			}
-		}
-	}
-	return live
-}
-
-func (r record) append(b []byte) []byte {
-	return append(b, byte(r.rev), byte(r.gen), byte(r.top), byte(r.arena), byte(r.prod), byte(r.cons))
-}
-
-func (a arena) append(b []byte) []byte {
-	b = append(b, byte(a.edge), byte(a.gen), byte(a.prod), byte(a.cons), flag(a.prodCut), flag(a.consCut), flag(a.resumed),
-		byte(a.read), byte(a.base), byte(len(a.frames)))
-	for _, f := range a.frames {
-		b = append(f.pos.Append(b), byte(f.kind))
-		if f.damaged {
-			b = append(b, '!')
-		}
-	}
-	b = a.resume.Append(append(b, byte(a.resume.Len())))
-	return a.stable.Append(append(b, byte(a.stable.Len())))
-}
-
-func (p proc) append(b []byte) []byte {
-	b = append(b, byte(p.stage), byte(p.phase))
-	if p.phase == dead {
-		return b
-	}
-	for _, e := range []end{p.in, p.out} {
-		b = e.view.append(append(b, byte(e.epoch), byte(e.bound), flag(e.heard)))
-	}
+	p := &c.procs[i]
+	p.inputs, p.batch = slices.Clip(p.inputs), slices.Clip(p.batch)
 	if p.r != nil {
-		b = p.r.AppendKey(append(b, 'r'))
+		p.r = p.r.Clone()
 	}
 	if p.s != nil {
-		b = p.s.AppendKey(append(b, 's'))
+		p.s = p.s.Clone()
 	}
-	b = binary.AppendUvarint(b, uint64(p.next))
-	b = appendPositions(appendPositions(b, p.inputs), p.batch)
-	return p.done.Append(append(b, byte(p.done.Len())))
-}
-
-func flag(on bool) byte {
-	if on {
-		return 1
-	}
-	return 0
-}
-
-func appendPositions(b []byte, ps []position.Position) []byte {
-	b = binary.AppendUvarint(b, uint64(len(ps)))
-	for _, p := range ps {
-		b = p.Append(b)
-	}
-	return b
+	return &c
 }
