@@ -38,15 +38,17 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	if last := logs[len(logs)-1]; m.broken == nil {
 		m.told(last.Index, last.Term) // committed is what followers wait for; they apply while this node does
 	}
+	run := m.state.Begin()
 	for i, log := range logs {
 		if log.Type == raft.LogCommand {
-			answers[i] = m.step(log, &entries[i])
+			answers[i] = m.step(run, log, &entries[i])
 		}
 		if m.broken == nil {
 			m.index = log.Index
 			m.restored = time.Time{}
 		}
 	}
+	m.state = run.State()
 	m.hub.publish(m.state, m.index)
 	for i, e := range entries {
 		if e.Command != nil {
@@ -56,7 +58,7 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	return answers
 }
 
-func (m *machine) step(log *raft.Log, e *state.Entry) state.Result {
+func (m *machine) step(run *state.Run, log *raft.Log, e *state.Entry) state.Result {
 	if m.broken != nil {
 		return state.Result{Term: log.Term, Err: m.refusal()}
 	}
@@ -67,10 +69,8 @@ func (m *machine) step(log *raft.Log, e *state.Entry) state.Result {
 		return state.Result{Term: log.Term, Err: m.refusal()}
 	}
 	*e = state.Entry{Index: log.Index, Term: log.Term, Proposed: proposed, Command: c}
-	before := m.state
-	var r state.Result
-	m.state, r = before.Step(*e)
-	m.hub.log.Append(m.state.Revision(), state.ChangesOf(before, m.state, *e, r)...)
+	r, changes := run.Step(*e)
+	m.hub.log.Append(run.Revision(), changes...)
 	return r
 }
 

@@ -148,14 +148,14 @@ func (c ChangeEdges) admit(d *draft, ec EdgeChange) error {
 
 // grant gives an edge its next generation, ring and holders (rules 1, 2 and 4).
 func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Record, Lease, error) {
-	was, exists := d.Edge(ec.Name)
+	was, exists := d.edges.get(text(ec.Name))
+	if !exists {
+		was = &Record{Name: ec.Name}
+	}
 	n, _ := d.Node(ec.Node)
-	r := was
+	r := *was
 	r.Generation = d.nextGeneration(ec.Name)
 	r.Lease, r.Node = ec.Lease, ec.Node
-	if !exists {
-		r.Name = ec.Name
-	}
 	if ec.Capacity != 0 {
 		r.Capacity = ec.Capacity
 	}
@@ -188,7 +188,7 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 		return r, l, nil
 	}
 	r = d.noted(r, e, c.Reason, actor.ID, c.Detail)
-	d.putRecord(&was, r)
+	d.putRecord(was, r)
 	return r, l, nil
 }
 

@@ -64,7 +64,7 @@ func (c RemoveNode) apply(d *draft, e Entry) (Result, error) {
 	for _, l := range slices.Collect(d.LeasesOn(n.ID)) {
 		result.Ended = append(result.Ended, d.endLease(l, lease.Revoked))
 	}
-	d.changed(api.RecordNode, string(n.ID))
+	d.moved(api.RecordNode, string(n.ID), &n, nil)
 	d.nodes.remove(d.edit, text(n.ID))
 	return result, nil
 }

@@ -14,10 +14,10 @@ import (
 // command's draft is dropped, which is what makes commands all or nothing.
 type draft struct {
 	*State
-	edit    *edit
-	now     api.Revision      // of the command
-	changes []Change          // in the order in which they were made, perhaps repeated
-	names   map[string]string // while a snapshot is read: the words that were in it
+	edit  *edit
+	now   api.Revision      // of the command
+	moves []move            // in the order in which they were made, perhaps several of a record
+	names map[string]string // while a snapshot is read: the words that were in it
 }
 
 func (s *State) draft(now api.Revision) draft {
@@ -28,39 +28,52 @@ func (s *State) draft(now api.Revision) draft {
 // Step returns the state after e, and what became of it. It is a pure function: s stays as it is. A refusal changes only
 // the revision.
 func (s *State) Step(e Entry) (*State, Result) {
-	now := s.base + api.Revision(e.Index)
-	d := s.draft(now)
-	var result Result
-	err := s.Admits(e.Command)
-	if err == nil {
-		result, err = e.Command.apply(&d, e)
-	}
-	next := d.State
+	d := s.draft(0)
+	result, err := d.apply(e)
 	if err != nil {
-		*next, result = *s, Result{Err: err}
-	} else {
-		result.Changes = distinct(d.changes)
+		*d.State = *s
 	}
-	next.revision, next.term = now, e.Term
+	d.close(e, &result, err)
+	return d.State, result
+}
+
+// apply carries e out. After an error the draft is of no use any more.
+func (d *draft) apply(e Entry) (Result, error) {
+	d.now, d.moves = d.base+api.Revision(e.Index), d.moves[:0]
+	if err := d.Admits(e.Command); err != nil {
+		return Result{}, err
+	}
+	return e.Command.apply(d, e)
+}
+
+// close makes the draft the state after e, and completes the result. After an error it must be as it was before.
+func (d *draft) close(e Entry, result *Result, err error) {
+	if err != nil {
+		*result, d.moves = Result{Err: err}, d.moves[:0]
+	}
+	d.moves = merged(d.moves)
+	result.Changes = changes(d.moves)
+	d.revision, d.term = d.now, e.Term
 	if result.Revision == 0 {
-		result.Revision = now
+		result.Revision = d.now
 	}
 	result.Term = e.Term
-	return next, result
 }
 
 func (d *draft) putNode(n Node) {
-	d.changed(api.RecordNode, string(n.ID))
+	was, had := d.nodes.get(text(n.ID))
+	d.moved(api.RecordNode, string(n.ID), there(was, had), &n)
 	d.nodes.put(d.edit, text(n.ID), &n)
 }
 
 func (d *draft) putSession(s Session) {
-	d.changed(api.RecordSession, string(s.ID))
-	d.loadSession(s)
+	was, had := d.sessions.get(text(s.ID))
+	d.moved(api.RecordSession, string(s.ID), there(was, had), &s)
+	d.loadSession(&s)
 }
 
-func (d *draft) loadSession(s Session) {
-	d.sessions.put(d.edit, text(s.ID), &s)
+func (d *draft) loadSession(s *Session) {
+	d.sessions.put(d.edit, text(s.ID), s)
 	d.onNode(string(s.Node), func(c *carried) { c.sessions.put(d.edit, text(s.ID), none{}) })
 }
 
@@ -80,7 +93,7 @@ func (d *draft) endSession(s Session, status lease.Status, e Entry) []Ended {
 		}
 		ends = append(ends, d.endLease(l, lease.Released))
 	}
-	d.changed(api.RecordSession, string(s.ID))
+	d.moved(api.RecordSession, string(s.ID), &s, nil)
 	d.sessions.remove(d.edit, text(s.ID))
 	d.onNode(string(s.Node), func(c *carried) { c.sessions.remove(d.edit, text(s.ID)) })
 	return ends
@@ -113,13 +126,13 @@ func (d *draft) remember(id string, status lease.Status) Ended {
 
 // addLease grants l. The caller has checked that its ID is new and that there is room.
 func (d *draft) addLease(l Lease) {
-	d.changed(api.RecordLease, string(l.ID))
-	d.loadLease(l)
+	d.moved(api.RecordLease, string(l.ID), nil, &l)
+	d.loadLease(&l)
 }
 
-func (d *draft) loadLease(l Lease) {
+func (d *draft) loadLease(l *Lease) {
 	id := text(l.ID)
-	d.leases.put(d.edit, id, &l)
+	d.leases.put(d.edit, id, l)
 	d.onNode(string(l.Node), func(c *carried) {
 		c.leases.put(d.edit, id, none{})
 		c.bytes += l.memory()
@@ -133,7 +146,7 @@ func (d *draft) loadLease(l Lease) {
 }
 
 func (d *draft) removeLease(l Lease) {
-	d.changed(api.RecordLease, string(l.ID))
+	d.moved(api.RecordLease, string(l.ID), &l, nil)
 	id := text(l.ID)
 	d.leases.remove(d.edit, id)
 	d.onNode(string(l.Node), func(c *carried) {
@@ -184,17 +197,20 @@ func (d *draft) noted(r Record, e Entry, reason api.Reason, actor lease.SessionI
 
 // putRecord stores r in place of was, nil if the edge is new.
 func (d *draft) putRecord(was *Record, r Record) {
-	d.changed(api.RecordEdge, r.Name)
+	d.moved(api.RecordEdge, r.Name, there(was, was != nil), &r)
 	if was != nil {
 		d.unlinkRoles(*was, r)
 	} else {
 		d.tombstones.remove(d.edit, text(r.Name))
 	}
-	d.loadRecord(r)
+	d.link(&r)
 }
 
-func (d *draft) loadRecord(r Record) {
-	d.edges.put(d.edit, text(r.Name), &r)
+func (d *draft) loadRecord(r Record) { d.link(&r) }
+
+// link stores r and notes who has its roles.
+func (d *draft) link(r *Record) {
+	d.edges.put(d.edit, text(r.Name), r)
 	for _, side := range []api.Side{r.Producer, r.Consumer} {
 		if !side.Free() && !d.heldBy(string(side.Session)).edges.has(text(r.Name)) {
 			d.inSession(string(side.Session), func(h *held) { h.edges.put(d.edit, text(r.Name), none{}) })
@@ -213,7 +229,7 @@ func (d *draft) unlinkRoles(was, r Record) {
 
 // bury replaces a record by its tombstone.
 func (d *draft) bury(r Record, op string, e Entry) {
-	d.changed(api.RecordEdge, r.Name)
+	d.moved(api.RecordEdge, r.Name, &r, nil)
 	d.unlinkRoles(r, Record{Name: r.Name})
 	d.edges.remove(d.edit, text(r.Name))
 	if d.tombstones.size() >= TombstonesMax {

@@ -101,20 +101,27 @@ func (s Session) event(*State) api.Event {
 // ChangesOf returns what an entry did to the records that its result names, as it leads from before to after: what a node appends to
 // its log of changes.
 func ChangesOf(before, after *State, e Entry, r Result) []*watchstream.Change {
-	var all []*watchstream.Change
-	for _, c := range r.Changes {
-		was, had := before.record(c)
-		is, has := after.record(c)
+	moves := make([]move, len(r.Changes))
+	for i, c := range r.Changes {
+		moves[i] = move{c, before.record(c), after.record(c)}
+	}
+	return told(after, e, moves)
+}
+
+// told returns what watches are told of the moves by which an entry led to after.
+func told(after *State, e Entry, moves []move) []*watchstream.Change {
+	all := make([]*watchstream.Change, 0, len(moves))
+	for _, m := range moves {
 		var event api.Event
 		var place watchstream.Place
-		if had {
-			place = was.place()
+		if m.was != nil {
+			place = m.was.place()
 		}
 		switch {
-		case has:
-			event = is.event(after)
-		case had:
-			event = deleted(was.event(before), after, e)
+		case m.is != nil:
+			event = m.is.event(after)
+		case m.was != nil:
+			event = deleted(m.was.event(after), after, e)
 		default:
 			continue // came and went within one entry
 		}
@@ -124,17 +131,17 @@ func ChangesOf(before, after *State, e Entry, r Result) []*watchstream.Change {
 	return all
 }
 
-// record returns the record that c names, as it is in s: itself, not a copy, since each change of an edge asks for six.
-func (s *State) record(c Change) (shown, bool) {
+// record returns the record that c names, as it is in s; nil if it is not there.
+func (s *State) record(c Change) shown {
 	switch key := text(c.Key); c.Kind {
 	case api.RecordEdge:
-		return s.edges.get(key)
+		return there(s.edges.get(key))
 	case api.RecordNode:
-		return s.nodes.get(key)
+		return there(s.nodes.get(key))
 	case api.RecordLease:
-		return s.leases.get(key)
+		return there(s.leases.get(key))
 	default:
-		return s.sessions.get(key)
+		return there(s.sessions.get(key))
 	}
 }
 

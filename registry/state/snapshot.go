@@ -170,13 +170,13 @@ func (d *draft) load(k kind, payload []byte) error {
 	case kindSnapshotSess:
 		return decodeTo(payload, d.names, func(s Session) (bool, error) {
 			twice := d.sessions.has(text(s.ID))
-			d.loadSession(s)
+			d.loadSession(&s)
 			return twice, CheckID("session ID", s.ID)
 		})
 	case kindSnapshotLease:
 		return decodeTo(payload, d.names, func(l Lease) (bool, error) {
 			twice := d.leases.has(text(l.ID))
-			d.loadLease(l)
+			d.loadLease(&l)
 			return twice, CheckID("lease ID", l.ID)
 		})
 	case kindSnapshotEdge:
