@@ -135,3 +135,36 @@ func oneWay[T any](b *testing.B, ring func(fabric.Config) (fabric.Arena, error),
 	require.NoError(b, <-pushed)
 	b.ReportMetric(float64((cpu()-began).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }
+
+// BenchmarkAlone pushes and pops 256 items at a time in one goroutine: what an item costs both sides without another processor.
+func BenchmarkAlone(b *testing.B) {
+	p, c := ends[sample](b, inprocRing, fixed(b), edge.Unchecked())
+	ctx, i, v := b.Context(), uint64(0), sample{}
+	var push, pop time.Duration
+	for b.Loop() {
+		began := time.Now()
+		for range 256 {
+			i++
+			if err := p.Push(ctx, position.Position{Offset: i}, v); err != nil {
+				b.Fatal(err)
+			}
+		}
+		require.NoError(b, p.Flush())
+		pushed := time.Now()
+		push += pushed.Sub(began)
+		for k := range 256 {
+			m, err := c.Pop(ctx)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if k%ackEvery == ackEvery-1 {
+				if err := c.Ack(m.Pos); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		pop += time.Since(pushed)
+	}
+	b.ReportMetric(float64(push.Nanoseconds())/float64(256*b.N), "ns/push")
+	b.ReportMetric(float64(pop.Nanoseconds())/float64(256*b.N), "ns/pop")
+}
