@@ -15,8 +15,8 @@ const (
 
 // Change is what one command did to one record.
 type Change struct {
-	event   api.Event // shared by all readers; its encoding is made by the first
-	left    api.Event // what those are told whose filter the record leaves; only if was and is differ
+	event   api.Event  // shared by all readers; its encoding is made by the first
+	left    *api.Event // what those are told whose filter the record leaves; nil unless was and is differ
 	was, is Place
 	weight  int
 	// next is the following change of the same record: stored by Log.Append before the view that has it is published, loaded by
@@ -28,8 +28,9 @@ type Change struct {
 func NewChange(was Place, e api.Event) *Change {
 	c := &Change{event: e.Shared(), was: was, is: PlaceOf(e), weight: weigh(e)}
 	if c.was != c.is && c.was != (Place{}) && c.is != (Place{}) {
-		e.Left = true
-		c.left = e.Shared()
+		left := e.Shared()
+		left.Left = true
+		c.left = &left
 	}
 	return c
 }
@@ -57,7 +58,7 @@ func (c *Change) Concerns(f Filter) bool { return f.Matches(c.was) || f.Matches(
 // told returns what readers of f are told; the change must concern them.
 func (c *Change) told(f Filter) api.Event {
 	if c.is != (Place{}) && !f.Matches(c.is) {
-		return c.left
+		return *c.left
 	}
 	return c.event
 }
@@ -163,8 +164,8 @@ func (l *Log) drop() {
 		c := l.changes[0]
 		l.changes = l.changes[1:]
 		l.bytes -= c.weight
-		if r := recordOf(c.event); l.newest[r] == c {
-			delete(l.newest, r)
+		if c.next.Load() == nil { // none of the same record has come since
+			delete(l.newest, recordOf(c.event))
 		}
 	}
 }

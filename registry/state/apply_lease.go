@@ -176,8 +176,8 @@ func (c Expire) apply(d *draft, e Entry) (Result, error) {
 
 // endedAs reports whether a lease has ended already as a command asks for. The command then changes nothing.
 func (s *State) endedAs(id lease.ID, status lease.Status) bool {
-	e, ok := s.ended.get(text(id))
-	return ok && e.status == status && !s.leases.has(text(id))
+	e := s.ended.get(string(id))
+	return e != nil && e.Status == status && !s.leases.has(text(id))
 }
 
 // whatever is planted: c as it would be if it had been decided now.

@@ -112,16 +112,16 @@ func (d *draft) freeRoles(was Record, id lease.SessionID, e Entry) {
 // remember notes the end of a lease or session, and forgets the oldest if there are too many.
 func (d *draft) remember(id string, status lease.Status) Ended {
 	d.endings++
-	d.ended.put(d.edit, text(id), end{status, d.endings})
-	d.by.ends = d.by.ends.push(ending{d.endings, id})
+	last := d.ended.put(d.edit, Ended{ID: id, Status: status, Seq: d.endings})
+	d.by.ends = d.by.ends.push(last)
 	for d.ended.size() > EndedMax {
-		var oldest ending
+		var oldest *ended
 		oldest, d.by.ends = d.by.ends.pop()
-		if e, _ := d.ended.get(text(oldest.id)); e.seq == oldest.seq {
-			d.ended.remove(d.edit, text(oldest.id))
+		if e := d.ended.get(oldest.ID); e != nil && e.Seq == oldest.Seq {
+			d.ended.remove(d.edit, oldest.ID)
 		}
 	}
-	return Ended{ID: id, Status: status, Seq: d.endings}
+	return last.Ended
 }
 
 // addLease grants l. The caller has checked that its ID is new and that there is room.

@@ -24,8 +24,8 @@ func (s *State) Indexes() map[string]map[string]string {
 		all["held"][string(id)] = fmt.Sprint(contents(h.leases))
 	}
 	for e := range s.by.ends.all() {
-		if now, _ := s.ended.get(text(e.id)); now.seq == e.seq {
-			all["ends"][fmt.Sprint(e.seq)] = e.id
+		if now := s.ended.get(e.ID); now != nil && now.Seq == e.Seq {
+			all["ends"][fmt.Sprint(e.Seq)] = e.ID
 		}
 	}
 	return all

@@ -1,11 +1,6 @@
 package state
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/grafnode/grafnode/lease"
-)
+import "github.com/grafnode/grafnode/lease"
 
 // none is what a set has beside its keys.
 type none = struct{}
@@ -15,13 +10,7 @@ type index struct {
 	node    tree[text, *carried]
 	session tree[text, *held]
 	region  tree[text, lease.ID] // named block regions
-	ends    queue[ending]        // in order
-}
-
-// ending is one of the last ends. It counts no more if something of the same ID has ended since.
-type ending struct {
-	seq uint64
-	id  string
+	ends    queue[*ended]        // in order; one counts no more if something of the same ID has ended since
 }
 
 // carried is what a node bears.
@@ -35,16 +24,6 @@ type carried struct {
 type held struct {
 	edges  tree[text, none] // on which it has a role
 	leases tree[text, none] // outside edges
-}
-
-// endsInOrder computes the queue of ends.
-func (s *State) endsInOrder() queue[ending] {
-	ends := make([]ending, 0, s.ended.size())
-	for id, e := range s.ended.all() {
-		ends = append(ends, ending{e.seq, string(id)})
-	}
-	slices.SortFunc(ends, func(a, b ending) int { return cmp.Compare(a.seq, b.seq) })
-	return queueOf(ends)
 }
 
 // onNode changes what a node bears.

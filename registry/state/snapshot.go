@@ -53,8 +53,8 @@ func (s *State) Write(w io.Writer) error {
 	}
 	writeAll(&sw, kindSnapshotTomb, s.tombstones)
 	writeAll(&sw, kindSnapshotCheck, s.checkpoints)
-	for id, e := range s.ended.all() {
-		sw.frame(kindSnapshotEnded, &Ended{ID: string(id), Status: e.status, Seq: e.seq})
+	for _, e := range s.ended.all() {
+		sw.frame(kindSnapshotEnded, &e.Ended)
 	}
 	sw.frame(kindSnapshotTail, snapshotTail{sw.frames, sw.sum.Sum32()})
 	if sw.err != nil {
@@ -129,7 +129,7 @@ func Read(r io.Reader) (*State, error) {
 		}
 		frames++
 	}
-	d.by.ends = d.endsInOrder()
+	d.by.ends = d.ended.inOrder()
 	if err := d.Verify(); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
@@ -211,8 +211,8 @@ func (d *draft) loadSmall(k kind, payload []byte) error {
 		})
 	case kindSnapshotEnded:
 		return decodeTo(payload, d.names, func(e Ended) (bool, error) {
-			twice := d.ended.has(text(e.ID))
-			d.ended.put(d.edit, text(e.ID), end{e.Status, e.Seq})
+			twice := d.ended.get(e.ID) != nil
+			d.ended.put(d.edit, e)
 			return twice, CheckID("ID", e.ID)
 		})
 	default:

@@ -47,15 +47,9 @@ type State struct {
 	edges       tree[text, *Record]
 	tombstones  tree[text, *Tombstone]
 	checkpoints tree[text, *Checkpoint]
-	ended       tree[text, end]
+	ended       ends
 
 	by index
-}
-
-// end is how a lease or session ended, and as which one.
-type end struct {
-	status lease.Status
-	seq    uint64
 }
 
 // New returns the state before the first command.
@@ -141,8 +135,10 @@ func (s *State) EdgesOf(id lease.SessionID) iter.Seq[Record] {
 
 // Ended returns how a lease or session ended, if it ended not too long ago.
 func (s *State) Ended(id string) (lease.Status, bool) {
-	e, ok := s.ended.get(text(id))
-	return e.status, ok
+	if e := s.ended.get(id); e != nil {
+		return e.Status, true
+	}
+	return "", false
 }
 
 // Node returns a node that has registered and was not removed.

@@ -42,7 +42,7 @@ func (s *State) verifyLeases() error {
 		} else if _, live := s.Session(l.Session); !live && (l.Kind != lease.KindBlock || l.Session != "") {
 			return fmt.Errorf("lease %s is held by session %q, which is over", l.ID, l.Session)
 		}
-		if s.ended.has(text(l.ID)) {
+		if s.ended.get(string(l.ID)) != nil {
 			return fmt.Errorf("lease %s is active and ended", l.ID)
 		}
 	}
@@ -87,15 +87,15 @@ func (s *State) verifyRest() error {
 			return fmt.Errorf("checkpoint %s: checksum %08x, computed %08x", c.Key, c.Sum, sum)
 		}
 	}
-	for id, e := range s.ended.all() {
-		if e.seq == 0 || e.seq > s.endings {
-			return fmt.Errorf("end %d of %s, of %d", e.seq, id, s.endings)
+	for _, e := range s.ended.all() {
+		if e.Seq == 0 || e.Seq > s.endings {
+			return fmt.Errorf("end %d of %s, of %d", e.Seq, e.ID, s.endings)
 		}
 	}
-	var last ending
+	last := new(ended)
 	for e := range s.by.ends.all() {
-		if e.seq <= last.seq {
-			return fmt.Errorf("%s and %s are both the end %d", last.id, e.id, e.seq)
+		if e.Seq <= last.Seq {
+			return fmt.Errorf("%s and %s are both the end %d", last.ID, e.ID, e.Seq)
 		}
 		last = e
 	}
