@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"os"
@@ -64,74 +65,78 @@ func seeds() iter.Seq[uint64] {
 
 func TestHostileConsumer(t *testing.T) {
 	for seed := range seeds() {
-		a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
-		p, err := a.Producer()
-		require.NoError(t, err)
-		c, err := a.Consumer()
-		require.NoError(t, err)
-		stop := make(chan struct{})
-		var spoiling sync.WaitGroup
-		spoiling.Go(func() { evil.consumer.scribble(consumerBytes(), seed, stop) })
-		for i := range 2000 {
-			if i%2 == 0 {
-				require.True(t, harmless(sendOne(p)))
-			} else {
-				require.True(t, harmless(sendBatch(p)))
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
+			p, err := a.Producer()
+			require.NoError(t, err)
+			c, err := a.Consumer()
+			require.NoError(t, err)
+			stop := make(chan struct{})
+			var spoiling sync.WaitGroup
+			spoiling.Go(func() { evil.consumer.scribble(consumerBytes(), seed, stop) })
+			for i := range 2000 {
+				if i%2 == 0 {
+					require.True(t, harmless(sendOne(p)))
+				} else {
+					require.True(t, harmless(sendBatch(p)))
+				}
+				require.True(t, harmless(waitBriefly(p)))
+				_, _, err := p.Resume()
+				require.True(t, harmless(err), "%v", err)
+				_, _, err = p.Stable()
+				require.True(t, harmless(err), "%v", err)
+				_ = a.Usage()
+				if err != nil {
+					break
+				}
 			}
-			require.True(t, harmless(waitBriefly(p)))
-			_, _, err := p.Resume()
-			require.True(t, harmless(err), "%v", err)
-			_, _, err = p.Stable()
-			require.True(t, harmless(err), "%v", err)
-			_ = a.Usage()
-			if err != nil {
-				break
-			}
-		}
-		close(stop)
-		spoiling.Wait()
-		require.NoError(t, p.Close())
-		require.NoError(t, c.Close())
-		require.NoError(t, a.Close())
+			close(stop)
+			spoiling.Wait()
+			require.NoError(t, p.Close())
+			require.NoError(t, c.Close())
+			require.NoError(t, a.Close())
+		})
 	}
 }
 
 func TestHostileProducer(t *testing.T) {
 	for seed := range seeds() {
-		a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
-		p, err := a.Producer()
-		require.NoError(t, err)
-		c, err := a.Consumer()
-		require.NoError(t, err)
-		for range 100 {
-			b, err := p.Claim(300)
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
+			p, err := a.Producer()
 			require.NoError(t, err)
-			clear(b)
-			require.NoError(t, p.Commit())
-		}
-		require.NoError(t, p.Flush())
-		stop := make(chan struct{})
-		var spoiling sync.WaitGroup
-		spoiling.Go(func() { evil.producer.scribble(producerBytes(fabric.CapacityMin), seed, stop) })
-		var read uint64
-		for range 2000 {
-			n, err := readSome(c, read%2 == 0)
-			require.True(t, harmless(err), "%v", err)
-			require.True(t, harmless(waitBriefly(c)))
-			if err == nil {
-				read += n
-				err = c.Ack(read, []byte("note"))
+			c, err := a.Consumer()
+			require.NoError(t, err)
+			for range 100 {
+				b, err := p.Claim(300)
+				require.NoError(t, err)
+				clear(b)
+				require.NoError(t, p.Commit())
+			}
+			require.NoError(t, p.Flush())
+			stop := make(chan struct{})
+			var spoiling sync.WaitGroup
+			spoiling.Go(func() { evil.producer.scribble(producerBytes(fabric.CapacityMin), seed, stop) })
+			var read uint64
+			for range 2000 {
+				n, err := readSome(c, read%2 == 0)
 				require.True(t, harmless(err), "%v", err)
+				require.True(t, harmless(waitBriefly(c)))
+				if err == nil {
+					read += n
+					err = c.Ack(read, []byte("note"))
+					require.True(t, harmless(err), "%v", err)
+				}
+				if errors.Is(err, fabric.ErrCorrupt) {
+					break
+				}
 			}
-			if errors.Is(err, fabric.ErrCorrupt) {
-				break
-			}
-		}
-		close(stop)
-		spoiling.Wait()
-		require.NoError(t, p.Close())
-		require.NoError(t, c.Close())
-		require.NoError(t, a.Close())
+			close(stop)
+			spoiling.Wait()
+			require.NoError(t, p.Close())
+			require.NoError(t, c.Close())
+			require.NoError(t, a.Close())
+		})
 	}
 }
 
