@@ -163,6 +163,18 @@ func refuse(list []renewal, out *Effects) {
 	}
 }
 
+// Restored says that a snapshot has replaced the registry's state, perhaps by an older one: what was granted and allowed may never have
+// been. Nothing is renewed or expired until BecameLeader comes with what there is now.
+func (k *Keeper) Restored() Effects {
+	var out Effects
+	k.resign(&out)
+	for _, e := range k.entries {
+		e.gone = true
+	}
+	clear(k.entries)
+	return out
+}
+
 // Applied notes what a log entry did. It must be told of every entry, in order, whether the node leads or not; entries
 // that came by a snapshot excepted.
 func (k *Keeper) Applied(a Applied) {

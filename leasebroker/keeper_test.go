@@ -131,6 +131,20 @@ func TestFailedRoundRefuses(t *testing.T) {
 	require.Equal(t, []Answer{{Ticket: 2, Refused: true}}, k.QuorumRound(e.Round, false, t0.Add(time.Second)).Answers)
 }
 
+// TestARestoreForgets has an older state come back: what it does not have is not renewed any more, whatever was applied since.
+func TestARestoreForgets(t *testing.T) {
+	k := NewKeeper()
+	k.BecameLeader(3, Snapshot{Index: 1, Terms: []Timed{{Key: leaseKey(0), TTL: ttl}}}, t0)
+	k.Applied(Applied{Index: 2, Term: 3, At: t0, Granted: []Timed{{Key: leaseKey(1), TTL: ttl}}, Allowed: []Timed{{Key: leaseKey(0), TTL: ttl, Seq: 1}}})
+	k.Renew(7, []Key{leaseKey(0)}, t0)
+	require.Equal(t, []Answer{{Ticket: 7, Refused: true}}, k.Restored().Answers)
+	require.Zero(t, k.Leading())
+	require.Zero(t, k.Len())
+	k.BecameLeader(3, Snapshot{Index: 1, Terms: []Timed{{Key: leaseKey(0), TTL: ttl}}}, t0.Add(time.Second))
+	require.Equal(t, 1, k.Len())
+	require.Zero(t, k.entries[leaseKey(0)].seq)
+}
+
 func TestLostLeadershipRefusesEverything(t *testing.T) {
 	k, keys := leader(t, 1)
 	parked := k.Renew(1, keys, t0)

@@ -121,14 +121,15 @@ func (r *Runner) Close() error {
 	return nil
 }
 
-// Lead starts the leader's work in a Raft term. To be called once the leader's barrier has been applied, with the state as of
-// then or later.
-func (r *Runner) Lead(term uint64, s Snapshot) {
+// Lead starts the leader's work in a Raft term. To be called once the leader's barrier has been applied. present returns the state as of
+// the call; it must not wait for what is being applied.
+func (r *Runner) Lead(term uint64, present func() Snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return
 	}
+	s := present() // under the lock: one from before a restore would come before Restored
 	r.resign()
 	r.lead, r.resign = context.WithCancel(context.Background())
 	r.cfg.Logger.Info("keeping lease time", "term", term, "timed", len(s.Terms))
@@ -145,6 +146,15 @@ func (r *Runner) Follow() {
 func (r *Runner) followLocked() {
 	r.resign()
 	r.performLocked(r.keeper.LostLeadership())
+}
+
+// Restored ends the leader's work when a snapshot has replaced the state. The registry's state machine calls it once the new state can be
+// seen; whoever leads is to call Lead again.
+func (r *Runner) Restored() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resign()
+	r.performLocked(r.keeper.Restored())
 }
 
 // Applied notes what a log entry did, as of now: a.At is overwritten. The registry's state machine calls it for each entry,

@@ -114,7 +114,7 @@ func open(t *testing.T) (*leasebroker.Runner, *fakeRegistry) {
 	f.runner = r
 	require.NoError(t, r.Open())
 	t.Cleanup(func() { require.NoError(t, r.Close()) })
-	r.Lead(1, leasebroker.Snapshot{})
+	r.Lead(1, func() leasebroker.Snapshot { return leasebroker.Snapshot{} })
 	return r, f
 }
 
@@ -235,14 +235,16 @@ func TestRunnerLifecycle(t *testing.T) {
 		f.grant(key)
 		time.Sleep(3 * ttl)
 		f.set(func() { require.Empty(t, f.ended) })
-		r.Lead(2, leasebroker.Snapshot{Index: 1, Terms: []leasebroker.Timed{{Key: key, TTL: ttl}}})
+		r.Lead(2, func() leasebroker.Snapshot {
+			return leasebroker.Snapshot{Index: 1, Terms: []leasebroker.Timed{{Key: key, TTL: ttl}}}
+		})
 		time.Sleep(time.Second)
 		f.set(func() { require.Contains(t, f.ended, key) })
 
 		require.NoError(t, r.Close())
 		require.NoError(t, r.Close())
 		require.Error(t, r.Open())
-		r.Lead(3, leasebroker.Snapshot{})
+		r.Lead(3, func() leasebroker.Snapshot { return leasebroker.Snapshot{} })
 		require.Zero(t, r.Stats().Leading)
 		_, err := r.Renew(t.Context(), renewal)
 		require.ErrorIs(t, err, api.ErrNoQuorum)

@@ -111,6 +111,7 @@ func (n *Node) hear(timed *leaseTime) {
 		n.wake(c)
 	})
 	n.registry.OnRestore(func(s *state.State) {
+		n.keeper.Restored()
 		timed.told.move(s.Index())
 		select {
 		case n.restored <- struct{}{}:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
 	"github.com/grafnode/grafnode/node/group"
@@ -165,17 +166,18 @@ func (n *Node) self() (membership.Self, error) {
 
 // lead follows leadership until ctx ends: who leads keeps lease time.
 func (n *Node) lead(ctx context.Context, news <-chan registry.Leadership) {
+	present := func() leasebroker.Snapshot { return leaselog.Snapshot(n.registry.State()) }
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.restored:
 			if term := n.registry.Term(); n.registry.IsLeader() {
-				n.keeper.Lead(term, leaselog.Snapshot(n.registry.State())) // the leases are others now; they all have their full term again
+				n.keeper.Lead(term, present) // all terms that there are now begin anew
 			}
 		case l := <-news:
 			if l.Leads {
-				n.keeper.Lead(l.Term, leaselog.Snapshot(n.registry.State()))
+				n.keeper.Lead(l.Term, present)
 			} else {
 				n.keeper.Follow()
 			}

@@ -15,9 +15,6 @@ import (
 	"github.com/grafnode/grafnode/registry/state"
 )
 
-// restoreLevel is the level of the state from which on snapshots can be restored on a live cluster.
-const restoreLevel = 2
-
 // RestoreSnapshot replaces the registry by what SaveSnapshot wrote, on all nodes. The cluster keeps its ID, and all epochs and
 // revisions go on above those of both: whoever held anything finds that it is not his any more, and no generation comes twice.
 // Leader only.
@@ -65,7 +62,7 @@ func (r *Registry) restore(s *state.State, force bool) error {
 		return err
 	}
 	current := r.State()
-	if err := mayReplace(s, current, force); err != nil {
+	if err := s.MayRestoreOver(current, force); err != nil {
 		return err
 	}
 	next := s.RestoredOver(current)
@@ -95,21 +92,6 @@ func (r *Registry) restore(s *state.State, force bool) error {
 		err = fmt.Errorf("%w: %w", api.ErrNoQuorum, err)
 	}
 	return errors.Join(err, atomicfile.Remove(mark))
-}
-
-// mayReplace reports why s may not be restored over current.
-func mayReplace(s, current *state.State, force bool) error {
-	switch {
-	case s.Cluster() == "":
-		return fmt.Errorf("the snapshot is of no cluster: %w", api.ErrInvalid)
-	case state.Family(s.Cluster()) != state.Family(current.Cluster()) && !force:
-		return fmt.Errorf("the snapshot is of cluster %s, this is %s; use force if it is meant to replace it: %w",
-			s.Cluster(), current.Cluster(), api.ErrConflict)
-	case s.Level() > current.Level() || current.Level() < restoreLevel:
-		return fmt.Errorf("the snapshot is of level %d, the cluster at %d: finish its upgrade to %d first: %w",
-			s.Level(), current.Level(), max(s.Level(), restoreLevel), api.ErrUnavailable)
-	}
-	return nil
 }
 
 // restoreMark stands in DataDir while a snapshot is being restored on this leader.

@@ -67,7 +67,7 @@ func openReplica(t testing.TB, dir string) *replica {
 	}
 	lead := <-news
 	require.True(t, lead.Leads)
-	r.keeper.Lead(lead.Term, leaselog.Snapshot(r.State()))
+	r.keeper.Lead(lead.Term, func() leasebroker.Snapshot { return leaselog.Snapshot(r.State()) })
 	return r
 }
 

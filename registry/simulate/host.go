@@ -66,6 +66,7 @@ func (n *node) noticed(_ *entry, r state.Result) {
 
 // fresh looks at a state that came whole.
 func (n *node) fresh() {
+	n.keeperStep(func(lease.Instant) leasebroker.Effects { return n.keeper.Restored() })
 	for _, g := range n.guests {
 		if _, live := n.state.Session(g.id); !live {
 			n.lose(g)

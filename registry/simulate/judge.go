@@ -23,6 +23,7 @@ type judge struct {
 	state *state.State // after the last of log
 	floor uint64       // index up to which somebody has been told
 	lost  uint64       // index of the last restore or recovery
+	anew  api.Revision // of the state that it brought
 	era   int          // counts recoveries
 	group []server     // the newest that is committed
 
@@ -59,6 +60,7 @@ type version struct {
 type opTruth struct {
 	index    uint64
 	revision api.Revision
+	level    uint64 // the state's, then
 }
 
 // versionsMax is how many versions of an edge are remembered: no read takes as long as that.
@@ -151,12 +153,12 @@ func (j *judge) changedEdges(e *entry, c state.ChangeEdges, fresh bool) {
 	case c.Op == "":
 	case fresh && j.refused[c.Op]:
 		j.object("operation %s was applied at revision %d, after it was said to be refused", c.Op, e.result.Revision)
-	case fresh && before && (j.state.Level() >= 2 || !j.buried(c)):
+	case fresh && before && (was.level >= 2 || !j.buried(c)):
 		j.object("operation %s was applied at revision %d, and again at %d", c.Op, was.revision, e.result.Revision)
 	case !fresh && (!before || was.revision != e.result.Revision):
 		j.object("operation %s is said to be of revision %d, applied was %+v", c.Op, e.result.Revision, was)
 	case fresh:
-		j.ops[c.Op] = opTruth{e.index, e.result.Revision}
+		j.ops[c.Op] = opTruth{e.index, e.result.Revision, j.state.Level()}
 		j.w.Stats.Changes++
 	default:
 		j.w.Stats.Repeats++
@@ -169,8 +171,8 @@ func (j *judge) changedEdges(e *entry, c state.ChangeEdges, fresh bool) {
 	}
 }
 
-// buried reports whether an edge of a change was deleted since the change was applied. At level 1 a deleted edge forgets its last
-// operation, and a late copy of that brings it back.
+// buried reports whether an edge of a change was deleted since the change was applied. What was applied at level 1 is forgotten
+// with a deleted edge, and a late copy brings it back.
 func (j *judge) buried(c state.ChangeEdges) bool {
 	for _, ec := range c.Edges {
 		for _, v := range j.edge(ec.Name).versions {

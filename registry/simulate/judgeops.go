@@ -23,7 +23,7 @@ func (j *judge) written(o *op, a answer) {
 	index := a.index
 	if o.id != "" {
 		truth, ok := j.ops[o.id]
-		if !ok && o.floor < j.lost {
+		if o.floor < j.lost && a.result.Revision < j.anew {
 			return // of a time that was undone
 		}
 		if !ok || truth.revision != a.result.Revision {

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -30,14 +31,24 @@ func (w *World) restoreOne() {
 		if n.ready == 0 || !n.awake() || len(w.kept) == 0 {
 			continue
 		}
-		next := w.kept[w.rng.IntN(len(w.kept))].RestoredOver(n.state)
+		kept := w.kept[w.rng.IntN(len(w.kept))]
+		if kept.MayRestoreOver(n.state, false) != nil {
+			return
+		}
+		next := kept.RestoredOver(n.state)
 		n.after(w.delay(), "restore", n.term, func() {
-			if n.ready != 0 && next.Index() <= n.last() {
+			if n.ready != 0 && next.Index() <= n.last() && !n.restoredSince(next.Index()) {
 				n.append(&entry{restore: next}, func(state.Result, outcome) {})
 			}
 		})
 		return
 	}
+}
+
+// restoredSince reports whether the log has a restore above an index: restores of a node come one after the other, and begin with a
+// strict read.
+func (n *node) restoredSince(index uint64) bool {
+	return slices.ContainsFunc(n.log, func(e *entry) bool { return e.restore != nil && e.index > index })
 }
 
 // restored puts a restored state in the place of a node's own, as a snapshot from the leader does.
@@ -121,7 +132,7 @@ func (j *judge) recovered(at uint64, s *state.State) {
 }
 
 func (j *judge) jumped(at uint64, s *state.State) {
-	j.lost = at
+	j.lost, j.anew = at, s.Revision()
 	clear(j.ops)
 	clear(j.refused)
 	for name, t := range j.edges {

@@ -24,7 +24,7 @@ func (w *World) trouble() {
 		})
 	}
 	w.every(time.Second, 10*time.Second, w.keepOne)
-	during(20*time.Second, 60*time.Second, w.restoreOne)
+	during(4*time.Second, 15*time.Second, w.restoreOne)
 	during(60*time.Second, 120*time.Second, w.recoverOne)
 	during(10*time.Second, 40*time.Second, w.wipeOne)
 	during(3*time.Second, 15*time.Second, w.removeOne)

@@ -34,7 +34,8 @@ type stream struct {
 	cursor *watchstream.Cursor
 	sent   watchcheck.Stream
 	waking bool
-	broken bool
+	broken bool          // nothing more is sent
+	torn   bool          // nothing more arrives, of what is under way either
 	behind time.Duration // when what was sent last arrives
 	heard  time.Duration
 	buffer []api.Event
@@ -129,7 +130,9 @@ func (st *stream) deliver(arrive func()) {
 	st.behind = max(st.behind+1, w.now+w.delay())
 	w.plan(st.behind-w.now, func() {
 		if n.m != s.m && w.net.cut[n.m.id][s.m.id] {
-			st.broken = true // for ever, though nobody knows it yet
+			st.broken, st.torn = true, true // for ever, though nobody knows it yet
+		}
+		if st.torn {
 			return
 		}
 		arrive()

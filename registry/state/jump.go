@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,9 @@ const (
 	restoreJump  = 1 << 32
 	recoveryJump = 1 << 40
 )
+
+// jumpLevel is the lowest level at which revisions and generations can jump.
+const jumpLevel = 2
 
 // numberMax is above all revisions and generations that there can be. It leaves room for two million recoveries after the last.
 const numberMax = 1 << 62
@@ -41,7 +45,7 @@ func (s *State) Recovered() *State {
 //
 // What has been decided comes from s: which edges exist, and the values of checkpoints. What is there comes from current: the
 // cluster's ID, nodes, sessions, leases outside edges, and who has which role of an edge that is in both. Every edge gets a
-// generation of its own without a ring, as in Recovered. Checkpoints keep the higher epoch of both, so that nobody who was fenced
+// generation of its own without a ring, as in Recovered. Terms are counted anew. Checkpoints keep the higher epoch of both, so that nobody who was fenced
 // writes again; one that s does not have keeps nothing else.
 func (s *State) RestoredOver(current *State) *State {
 	d := current.draft(0)
@@ -59,25 +63,45 @@ func (s *State) RestoredOver(current *State) *State {
 	}
 	d.restoreTombstones(s, current)
 	d.restoreCheckpoints(s)
+	d.restoreTerms()
 	return d.State
 }
 
-// sideNow returns a side that was restored, held by who has it now, if anybody does.
-func sideNow(was, is api.Side) api.Side {
-	epoch := max(was.Epoch, is.Epoch)
-	if is.Free() {
-		was.Session, was.Node = "", ""
-	} else {
-		was = is
+// MayRestoreOver reports why s, read from a snapshot, must not replace current on a running cluster: it is of no cluster or, unless force is
+// set, of another (api.ErrConflict), or some member does not know the level that would come of it (api.ErrUnavailable).
+func (s *State) MayRestoreOver(current *State, force bool) error {
+	switch {
+	case s.Cluster() == "":
+		return fmt.Errorf("the snapshot is of no cluster: %w", api.ErrInvalid)
+	case Family(s.Cluster()) != Family(current.Cluster()) && !force:
+		return fmt.Errorf("the snapshot is of cluster %s, this is %s; use force if it is meant to replace it: %w",
+			s.Cluster(), current.Cluster(), api.ErrConflict)
+	case max(s.Level(), jumpLevel) > current.Level():
+		return fmt.Errorf("the snapshot is of level %d, the cluster at %d: finish its upgrade to %d first: %w",
+			s.Level(), current.Level(), max(s.Level(), jumpLevel), api.ErrUnavailable)
 	}
-	was.Epoch = epoch
-	return was
+	return nil
+}
+
+// sideNow returns a side that was restored, held by who has it now, if anybody does. If s knows of a later takeover, which a restore has
+// undone since, nobody has it: an epoch is one session's, and that takeover's session may know that it was given this one.
+func sideNow(was, is api.Side) api.Side {
+	switch {
+	case was.Epoch > is.Epoch:
+		was.Session, was.Node = "", ""
+		return was
+	case is.Free():
+		was.Session, was.Node, was.Epoch = "", "", is.Epoch
+		return was
+	default:
+		return is
+	}
 }
 
 // leap moves revisions to base and generations above floor. It makes a state of a level that knows of that.
 func (d *draft) leap(base api.Revision, floor fence.Epoch) {
 	index := d.Index()
-	d.level, d.forgotten = max(d.Level(), 2), 0
+	d.level, d.forgotten = max(d.Level(), jumpLevel), 0
 	d.base, d.floor = base, floor
 	d.revision = base + api.Revision(index)
 	d.now = d.revision
@@ -129,6 +153,19 @@ func (d *draft) restoreCheckpoints(s *State) {
 		is, _ := d.Checkpoint(c.Key)
 		c.Epoch, c.Revision = max(c.Epoch, is.Epoch), d.now
 		d.checkpoints.put(d.edit, text(c.Key), &c)
+	}
+}
+
+// restoreTerms moves the counters of allowances to where none has been. Allowances and expiries that were proposed for the state before,
+// by entries that the restore has undone or behind it in the log, mean nothing any more, and the leader counts all terms anew.
+func (d *draft) restoreTerms() {
+	for l := range d.Leases() {
+		l.Seq += restoreJump
+		d.leases.put(d.edit, text(l.ID), &l)
+	}
+	for s := range d.Sessions() {
+		s.Seq += restoreJump
+		d.sessions.put(d.edit, text(s.ID), &s)
 	}
 }
 

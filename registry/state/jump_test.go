@@ -157,6 +157,32 @@ func TestRestoreKeepsWhatIsThere(t *testing.T) {
 	require.Zero(t, s.state.Leased("n2"))
 }
 
+// TestARestoreUndoesEntries has a restore that was prepared before the last entries of the log, as when they come in while it is
+// on its way. What they granted may be known outside, and be in a snapshot.
+func TestARestoreUndoesEntries(t *testing.T) {
+	s := newScript(t)
+	s.must(change("s1", "", producer("e", 0, "l1")))
+	s.must(state.GrantLease{Lease: "m", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 1, TTL: lease.TTLDefault})
+	before := s.state
+	s.must(change("s2", "", producer("e", s.edge("e").Revision, "l2")))
+	taken := s.edge("e").Producer
+	s.must(state.Allowance{Term: s.term, Leases: []state.Mark[lease.ID]{{ID: "m", Seq: 0}}, Sessions: []state.Mark[lease.SessionID]{{ID: "s1", Seq: 0}}})
+	undone := s.state
+	s.state = before.RestoredOver(before)
+	require.Equal(t, lease.SessionID("s1"), s.edge("e").Producer.Session)
+
+	s.must(state.Expire{Term: s.term, Leases: []state.Mark[lease.ID]{{ID: "m", Seq: 1}}, Sessions: []state.Mark[lease.SessionID]{{ID: "s1", Seq: 1}}})
+	s.must(state.Allowance{Term: s.term, Leases: []state.Mark[lease.ID]{{ID: "m", Seq: 0}}})
+	m, active := s.state.Lease("m")
+	require.True(t, active, "an expiry that was proposed before")
+	require.Equal(t, uint64(1<<32), m.Seq, "an allowance that was proposed before")
+
+	s.state = undone.RestoredOver(s.state)
+	require.NoError(t, s.state.Verify())
+	require.Equal(t, taken.Epoch, s.edge("e").Producer.Epoch)
+	require.True(t, s.edge("e").Producer.Free(), "the epoch is s2's, and s1 has the role")
+}
+
 func TestImpossibleNumbersAreCorrupt(t *testing.T) {
 	for _, index := range []uint64{1 << 62, math.MaxUint64} {
 		s, _ := state.New().Step(state.Entry{Index: index, Command: state.Nothing{}})
