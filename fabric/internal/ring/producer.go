@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"sync/atomic"
@@ -10,7 +9,7 @@ import (
 	"github.com/grafnode/grafnode/fabric/internal/step"
 )
 
-// Producer implements fabric.Producer.
+// Producer implements fabric.Producer. Its batches are in batch.go, the notes that it reads in notes.go.
 type Producer struct {
 	side
 	words *ProducerWords                // ours
@@ -70,88 +69,6 @@ func (p *Producer) hasNews() bool {
 		peer.Resume.Load() != 0 && !p.resumeSeen.Load()
 }
 
-// Begin is fabric's Begin.
-func (p *Producer) Begin() (*fabric.Batch, error) {
-	if err := p.begin(); err != nil {
-		return nil, err
-	}
-	if err := p.free(); err != nil {
-		p.exit()
-		return nil, err
-	}
-	p.lent = true
-	p.batch.Limit = p.acked + uint64(p.setup.Config.Capacity)
-	return &p.batch, nil
-}
-
-// free reports whether another claim or batch stands in the way of one.
-func (p *Producer) free() error {
-	switch {
-	case p.lent:
-		return errBatchOpen
-	case p.claimed != none:
-		return errClaimOpen
-	}
-	return nil
-}
-
-// writer is the producer as its Batch sees it. The Batch's use of the memory is Begin's.
-type writer Producer
-
-// Claim looks for room, and lets the Batch go on in it.
-func (w *writer) Claim(n int) ([]byte, error) {
-	p := (*Producer)(w)
-	if !p.lent {
-		return nil, errBatchOver
-	}
-	if l := p.lost.Load(); l != nil {
-		return nil, l.err
-	}
-	if err := p.ensure(n); err != nil {
-		return nil, err
-	}
-	p.batch.Limit = min(p.acked, p.batch.Kept) + uint64(p.setup.Config.Capacity)
-	if p.batch.At+fabric.RecordBytes(n) > p.batch.Limit { // until the Batch's user keeps less, for which it needs a note
-		if err := p.publish(); err != nil {
-			return nil, err
-		}
-		return nil, fabric.ErrFull
-	}
-	return p.batch.Claim(n)
-}
-
-func (w *writer) Commit() error { return errNoClaim }
-
-func (w *writer) Hold() bool { return (*Producer)(w).Hold() }
-
-func (w *writer) Abort() {}
-
-func (w *writer) Flush() error {
-	p := (*Producer)(w)
-	switch l := p.lost.Load(); {
-	case !p.lent:
-		return errBatchOver
-	case p.isClosed():
-		return fabric.ErrClosed
-	case l != nil:
-		return l.err
-	}
-	return p.publish()
-}
-
-// End gives the ring back to the other calls.
-func (w *writer) End() error {
-	p := (*Producer)(w)
-	if !p.lent {
-		return errBatchOver
-	}
-	err := w.Flush()
-	p.lent = false
-	p.batch.Limit, p.batch.Kept = p.batch.At, fabric.KeepNone
-	p.exit()
-	return err
-}
-
 // Claim is fabric's Claim. An open claim keeps the memory in use, so that a Close beside it takes nothing away.
 func (p *Producer) Claim(n int) ([]byte, error) {
 	if err := p.begin(); err != nil {
@@ -172,6 +89,17 @@ func (p *Producer) Claim(n int) ([]byte, error) {
 	return run.Data[at : at+uint64(n) : at+uint64(n)], nil
 }
 
+// free reports whether another claim or batch stands in the way of one.
+func (p *Producer) free() error {
+	switch {
+	case p.lent:
+		return errBatchOpen
+	case p.claimed != none:
+		return errClaimOpen
+	}
+	return nil
+}
+
 // ensure makes sure that the next record may have n bytes.
 func (p *Producer) ensure(n int) error {
 	switch {
@@ -180,7 +108,7 @@ func (p *Producer) ensure(n int) error {
 	case uint64(n) > p.batch.Max:
 		return fmt.Errorf("%d bytes, at most %d: %w", n, p.batch.Max, fabric.ErrTooLarge)
 	case p.setup.Control.Sealed.Load() != uint32(open):
-		return p.verdict(p.clock.passed)
+		return p.verdict()
 	}
 	if end := p.batch.At + fabric.RecordBytes(n); end > p.acked+uint64(p.setup.Config.Capacity) {
 		if err := p.makeRoom(end); err != nil {
@@ -234,7 +162,13 @@ func (p *Producer) Commit() error {
 		}
 		return errNoClaim
 	}
-	defer p.exit()
+	err := p.commit()
+	p.exit()
+	return err
+}
+
+// commit is Commit of an open claim.
+func (p *Producer) commit() error {
 	n := p.claimed
 	p.claimed = none
 	switch l := p.lost.Load(); {
@@ -268,13 +202,14 @@ func (p *Producer) Flush() error {
 	if err := p.begin(); err != nil {
 		return err
 	}
-	defer p.exit()
-	return p.publish()
+	err := p.publish()
+	p.exit()
+	return err
 }
 
 // publish looks whether the ring may still be used, and then moves the published cursor to the end of what is committed.
 func (p *Producer) publish() error {
-	if err := p.verdict(p.clock.passed); err != nil {
+	if err := p.verdict(); err != nil {
 		return err
 	}
 	run := &p.batch.Run
@@ -317,62 +252,4 @@ func (p *Producer) Hold() bool {
 	}
 	hungry := peer.Hungry.Load()
 	return hungry != 0 && hungry != held
-}
-
-// Resume is fabric's Resume.
-func (p *Producer) Resume() ([]byte, bool, error) {
-	if err := p.begin(); err != nil {
-		return nil, false, err
-	}
-	defer p.exit()
-	peer := p.peer.Load()
-	if p.resume == nil && peer != nil {
-		switch n := peer.Resume.Load(); n {
-		case 0:
-		case 1:
-			note, ok := peer.ResumeNote.read(uint64(p.setup.Config.Generation), 1)
-			if !ok {
-				return nil, false, p.corrupt("the resume note's checksum or length is wrong")
-			}
-			p.resume = note
-			p.resumeSeen.Store(true)
-		default:
-			return nil, false, p.corrupt("the resume word is %d", n)
-		}
-	}
-	return bytes.Clone(p.resume), p.resume != nil, nil
-}
-
-// stableTries bounds how often Stable tries to catch a note that is being replaced under its eyes.
-const stableTries = 16
-
-// Stable is fabric's Stable. A note that is replaced each time it looks shows later.
-func (p *Producer) Stable() ([]byte, bool, error) {
-	if err := p.begin(); err != nil {
-		return nil, false, err
-	}
-	defer p.exit()
-	peer, seen := p.peer.Load(), p.stableSeen.Load()
-	if peer == nil {
-		return nil, false, nil
-	}
-	for range stableTries {
-		number := peer.Stable.Load()
-		if number == seen {
-			return nil, false, nil
-		}
-		if number < seen {
-			return nil, false, p.corrupt("the stable note is number %d after %d", number, seen)
-		}
-		note, ok := peer.StableNotes[number%2].read(uint64(p.setup.Config.Generation), number)
-		if peer.Stable.Load() != number {
-			continue // replaced meanwhile: what was read may be of two notes
-		}
-		if !ok {
-			return nil, false, p.corrupt("the checksum or length of stable note %d is wrong", number)
-		}
-		p.stableSeen.Store(number)
-		return note, true, nil
-	}
-	return nil, false, nil
 }

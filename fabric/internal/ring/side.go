@@ -99,15 +99,30 @@ func (s *side) corrupt(format string, args ...any) error {
 	return s.lose(fmt.Errorf("%w: %s", fabric.ErrCorrupt, fmt.Sprintf(format, args...)))
 }
 
-// verdict returns why the ring is over, nil if it is not. The clock says whether the deadline has passed.
-func (s *side) verdict(passed func(lease.Instant) bool) error {
+// verdict returns why the ring is over, nil if it is not. Of the calls.
+func (s *side) verdict() error {
+	control := s.setup.Control
+	if control.Sealed.Load() == uint32(open) && !s.clock.passed(lease.Instant(control.Deadline.Load())) {
+		return nil
+	}
+	return s.ending()
+}
+
+// verdictNow is verdict for waits.
+func (s *side) verdictNow() error {
+	control := s.setup.Control
+	if control.Sealed.Load() == uint32(open) && !passedNow(lease.Instant(control.Deadline.Load())) {
+		return nil
+	}
+	return s.ending()
+}
+
+// ending is the loss of a ring that is over.
+func (s *side) ending() error {
 	if err := Verdict(s.setup.Control.Sealed.Load()).err(); err != nil {
 		return s.lose(err)
 	}
-	if passed(lease.Instant(s.setup.Control.Deadline.Load())) {
-		return s.lose(fabric.ErrLeaseExpired)
-	}
-	return nil
+	return s.lose(fabric.ErrLeaseExpired)
 }
 
 // passedNow asks the clock.
@@ -117,21 +132,21 @@ func passedNow(deadline lease.Instant) bool { return deadline != 0 && boottime.N
 // less than lookEvery since it last looked is in the same position as a writer between its look and its commit.
 type deadlineClock struct {
 	deadline lease.Instant // the one last looked at
-	again    time.Time     // when to look again
+	looked   time.Time     // when
+	good     time.Duration // for how long that stands
 }
 
 const lookEvery = 100 * time.Microsecond
 
-func (c *deadlineClock) passed(deadline lease.Instant) bool {
-	if deadline == 0 {
+func (c *deadlineClock) passed(deadline lease.Instant) bool { return deadline != 0 && c.look(deadline) }
+
+func (c *deadlineClock) look(deadline lease.Instant) bool {
+	if deadline == c.deadline && time.Since(c.looked) < c.good {
 		return false
 	}
-	monotonic := time.Now()
-	if deadline == c.deadline && monotonic.Before(c.again) {
-		return false
-	}
+	c.looked = time.Now()
 	left := deadline.Sub(boottime.Now())
-	c.deadline, c.again = deadline, monotonic.Add(min(left, lookEvery))
+	c.deadline, c.good = deadline, min(left, lookEvery)
 	return left <= 0
 }
 

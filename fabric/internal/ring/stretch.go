@@ -25,7 +25,7 @@ func (p *Producer) Room(skip, n int) ([]byte, error) {
 	if skip < 0 || n < 0 || from+uint64(skip)+uint64(n) > uint64(len(run.Data)) || skip+n > p.setup.Config.Capacity {
 		return nil, fmt.Errorf("%w: a stretch of %d bytes, %d behind byte %d, leaves the ring", fabric.ErrCorrupt, n, skip, run.At)
 	}
-	if err := p.verdict(p.clock.passed); err != nil {
+	if err := p.verdict(); err != nil {
 		return nil, err
 	}
 	if end := run.At + uint64(skip) + uint64(n); end > p.acked+uint64(p.setup.Config.Capacity) {
@@ -73,22 +73,22 @@ func (p *Producer) Append(n int) (left int, err error) {
 // Stretch returns the next records as they lie in memory, one at least, and as many as make no more than limit bytes. They count as
 // returned by Next, whose errors it has.
 func (c *Consumer) Stretch(limit int) ([]byte, error) {
-	from := c.read.at
+	from := c.found.read().at
 	size := uint64(0)
 	for {
-		if c.read.count == c.found.count {
-			if err := c.look(); err != nil && size == 0 {
+		if c.found.left == 0 {
+			if err := c.find(); err != nil && size == 0 {
 				return nil, err
 			} else if err != nil {
 				break
 			}
 		}
-		next := fabric.RecordBytes(int(c.lengths[c.read.count%lookAhead]))
+		next := c.found.size
 		if size > 0 && size+next > uint64(limit) {
 			break
 		}
 		size += next
-		c.take()
+		c.found.left--
 		if from&c.mask+size >= uint64(c.setup.Config.Capacity) {
 			break
 		}

@@ -53,7 +53,7 @@ func (s *side) Wait(ctx context.Context) error {
 
 // ended reports whether a wait is over: for news, a loss, or because the side or the context ended.
 func (s *side) ended(ctx context.Context) bool {
-	return s.news() || s.isClosed() || ctx.Err() != nil || s.verdict(passedNow) != nil
+	return s.news() || s.isClosed() || ctx.Err() != nil || s.verdictNow() != nil
 }
 
 // Looking for news costs a core, and saves a sleep and a wake-up if news come soon. Balanced looks for spinFor, about what those

@@ -33,8 +33,8 @@ type Control struct {
 //	   128      8  waiting: see event.go
 //	   136      4  bell: a futex, see fabric/shm
 //	   140      4  orders: 1 if this side needs no fence between publishing and the look at waiting, see side.fenceFor
-//	   144      8  held: one more than the tail behind which something is committed and not published; zero is never
 //	   256      8  count: records ever published; not beside tail, which the consumer may be looking at without pause
+//	   384      8  held: one more than the tail behind which something is committed and not published; zero is never
 type ProducerWords struct {
 	_       structs.HostLayout
 	Tail    atomic.Uint64 // stored by Producer.publish, loaded by Consumer.refresh
@@ -42,9 +42,10 @@ type ProducerWords struct {
 	Waiting atomic.Uint64 // stored by the producer's wait, loaded by the consumer's wakePeer
 	Bell    atomic.Uint32 // added to by the producer's Ring, loaded by the consumer's Park
 	Orders  atomic.Uint32 // stored by NewProducer, loaded by the consumer's fenceFor
-	Held    atomic.Uint64 // stored by Producer.Hold, loaded by Consumer.ask
-	_       [lineBytes - 24]byte
+	_       [lineBytes - 16]byte
 	Count   atomic.Uint64 // stored by Producer.publish, loaded by Owner.Usage
+	_       [lineBytes - 8]byte
+	Held    atomic.Uint64 // stored by Producer.Hold, loaded by Consumer.ask
 	_       [lineBytes - 8]byte
 }
 
@@ -55,10 +56,10 @@ type ProducerWords struct {
 //	     8      8  stable: number of the latest stable note, zero is none; it lies in slot stable%2
 //	    16      8  resume: 1 once the resume note is there
 //	    24      8  count: records ever acknowledged
+//	    64      8  hungry: one more than the producer's tail at which nothing was found; zero is a consumer that does not say
 //	   128      8  waiting: see event.go
 //	   136      4  bell: a futex, see fabric/shm
 //	   140      4  orders: 1 if this side needs no fence between publishing and the look at waiting, see side.fenceFor
-//	   144      8  hungry: one more than the producer's tail at which nothing was found; zero is a consumer that does not say
 //	   256   4008  resume note
 //	  4264   8016  stable notes
 type ConsumerWords struct {
@@ -67,12 +68,13 @@ type ConsumerWords struct {
 	Stable      atomic.Uint64 // stored by Consumer.Ack, loaded by Producer.Stable
 	Resume      atomic.Uint64 // stored by Consumer.SetResume, loaded by Producer.Resume
 	Count       atomic.Uint64 // stored by Consumer.Ack, loaded by Owner.Usage
-	_           [lineBytes - 32]byte
+	_           [lineBytes/2 - 32]byte
+	Hungry      atomic.Uint64 // stored by Consumer.ask, loaded by Producer.Hold
+	_           [lineBytes/2 - 8]byte
 	Waiting     atomic.Uint64 // stored by the consumer's wait, loaded by the producer's wakePeer
 	Bell        atomic.Uint32 // added to by the consumer's Ring, loaded by the producer's Park
 	Orders      atomic.Uint32 // stored by NewConsumer, loaded by the producer's fenceFor
-	Hungry      atomic.Uint64 // stored by Consumer.ask, loaded by Producer.Hold
-	_           [lineBytes - 24]byte
+	_           [lineBytes - 16]byte
 	ResumeNote  Note
 	StableNotes [2]Note
 	_           [8]byte
@@ -81,7 +83,7 @@ type ConsumerWords struct {
 // Sizes of the words in bytes.
 const (
 	ControlBytes       = lineBytes
-	ProducerWordsBytes = 3 * lineBytes
+	ProducerWordsBytes = 4 * lineBytes
 	ConsumerWordsBytes = 3 * 4096
 )
 

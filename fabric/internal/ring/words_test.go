@@ -20,7 +20,9 @@ func TestLayout(t *testing.T) {
 	var p ProducerWords
 	require.EqualValues(t, ProducerWordsBytes, unsafe.Sizeof(p))
 	require.EqualValues(t, 0, unsafe.Offsetof(p.Tail))
+	require.EqualValues(t, 140, unsafe.Offsetof(p.Orders))
 	require.EqualValues(t, 256, unsafe.Offsetof(p.Count))
+	require.EqualValues(t, 384, unsafe.Offsetof(p.Held))
 	require.EqualValues(t, 128, unsafe.Offsetof(p.Waiting))
 	require.EqualValues(t, 136, unsafe.Offsetof(p.Bell))
 
@@ -31,7 +33,9 @@ func TestLayout(t *testing.T) {
 	require.EqualValues(t, 8, unsafe.Offsetof(w.Stable))
 	require.EqualValues(t, 16, unsafe.Offsetof(w.Resume))
 	require.EqualValues(t, 128, unsafe.Offsetof(w.Waiting))
+	require.EqualValues(t, 64, unsafe.Offsetof(w.Hungry))
 	require.EqualValues(t, 136, unsafe.Offsetof(w.Bell))
+	require.EqualValues(t, 140, unsafe.Offsetof(w.Orders))
 	require.EqualValues(t, 256, unsafe.Offsetof(w.ResumeNote))
 	require.EqualValues(t, 4264, unsafe.Offsetof(w.StableNotes))
 	require.EqualValues(t, 8+fabric.NoteBytesMax, unsafe.Sizeof(w.ResumeNote))

@@ -13,24 +13,24 @@ import (
 func Send(ctx context.Context, p fabric.Producer, l flow.Load) error {
 	source := flow.NewSource(l)
 	for !source.Over() {
-		if err := sendBatch(ctx, p, l.Batch, l.Bytes, source.Fill); err != nil {
+		if err := sendBatch(ctx, p, l, source); err != nil {
 			return err
 		}
 	}
-	return sendBatch(ctx, p, 1, l.Bytes, source.FillEnd)
+	return sendOne(ctx, p, l, source.FillEnd)
 }
 
-// sendBatch sends n records in a batch, in several if the ring has not room for them at once.
-func sendBatch(ctx context.Context, p fabric.Producer, n, bytes int, fill func([]byte)) error {
-	for n > 0 {
+// sendBatch sends Load.Batch records in a batch, in several if the ring has not room for them at once.
+func sendBatch(ctx context.Context, p fabric.Producer, l flow.Load, source *flow.Source) error {
+	for n := l.Batch; n > 0; {
 		batch, err := p.Begin()
 		if err != nil {
 			return err
 		}
 		for n > 0 && err == nil {
 			var b []byte
-			if b, err = batch.Claim(bytes); err == nil {
-				fill(b)
+			if b, err = batch.Claim(l.Bytes); err == nil {
+				source.Fill(b)
 				err = batch.Commit()
 				n--
 			}
