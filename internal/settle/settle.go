@@ -79,13 +79,13 @@ func successor(past []api.Change, revision api.Revision) (next api.Change, known
 	if revision == 0 && len(past) > 0 && past[0].Reason == api.ReasonCreated {
 		return past[0], true
 	}
-	at := slices.IndexFunc(past, func(was api.Change) bool { return was.Revision == revision })
-	switch {
-	case at < 0:
+	if !slices.ContainsFunc(past, func(was api.Change) bool { return was.Revision == revision }) {
 		return api.Change{}, false
-	case at+1 < len(past):
-		return past[at+1], true
-	default:
+	}
+	// One command may leave several entries, all at its revision: a lease runs out and a session with it.
+	at := slices.IndexFunc(past, func(was api.Change) bool { return was.Revision > revision })
+	if at < 0 {
 		return api.Change{}, true
 	}
+	return past[at], true
 }

@@ -62,6 +62,7 @@ func TestJudge(t *testing.T) {
 		at   api.Revision
 	}{
 		"ours came next":                   {[]api.Change{made, ours, after}, takes, settle.Carried, 7},
+		"two entries of one command":       {[]api.Change{made, change(3, "", api.ReasonGone), ours}, takes, settle.Carried, 7},
 		"another came next":                {[]api.Change{made, others, ours}, takes, settle.Refused, 0},
 		"nothing came next":                {[]api.Change{made}, takes, settle.Refused, 0},
 		"nothing came next, and it may":    {[]api.Change{made}, pending, settle.Open, 0},
