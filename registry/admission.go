@@ -53,7 +53,8 @@ func (a *admission) leave() { a.slots.Release(1) }
 // on. There are few of them, whatever clients do.
 func urgent(c state.Command) bool {
 	switch c.(type) {
-	case state.OpenSession, state.ChangeEdges, state.DeleteEdge, state.GrantLease, state.ReleaseLease, state.PutCheckpoint:
+	case state.OpenSession, state.ChangeEdges, state.ChangeSpare, state.DeleteEdge, state.GrantLease, state.ReleaseLease,
+		state.PutCheckpoint:
 		return false
 	default:
 		return true

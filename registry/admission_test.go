@@ -60,7 +60,8 @@ func TestWhoGivesUpWaitingWasNotApplied(t *testing.T) {
 func TestEveryCommandHasItsPlaceInLine(t *testing.T) {
 	for _, c := range state.Commands() {
 		switch c.(type) {
-		case state.OpenSession, state.ChangeEdges, state.DeleteEdge, state.GrantLease, state.ReleaseLease, state.PutCheckpoint:
+		case state.OpenSession, state.ChangeEdges, state.ChangeSpare, state.DeleteEdge, state.GrantLease, state.ReleaseLease,
+			state.PutCheckpoint:
 			require.False(t, urgent(c), "%T", c)
 		default:
 			require.True(t, urgent(c), "%T", c)

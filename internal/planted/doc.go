@@ -19,4 +19,7 @@ const Env = "GRAFNODE_PLANT"
 //   - early-ack: a renewal is acknowledged before its quorum round
 //   - reused-generation: the floor of generations is forgotten, which a restore or recovery has raised
 //   - lost-tombstone: a deleted edge leaves no tombstone
-var Names = []string{"stale-read", "missed-event", "deposed-expiry", "early-ack", "reused-generation", "lost-tombstone"}
+//   - reused-spare: the generation of a spare that was given up is granted again
+var Names = []string{
+	"stale-read", "missed-event", "deposed-expiry", "early-ack", "reused-generation", "lost-tombstone", "reused-spare",
+}

@@ -10,4 +10,5 @@ const (
 	EarlyAck         = false
 	ReusedGeneration = false
 	LostTombstone    = false
+	ReusedSpare      = false
 )

@@ -19,6 +19,7 @@ var (
 	EarlyAck         = chosen == "early-ack"
 	ReusedGeneration = chosen == "reused-generation"
 	LostTombstone    = chosen == "lost-tombstone"
+	ReusedSpare      = chosen == "reused-spare"
 )
 
 func choose(name string) string {

@@ -12,7 +12,7 @@ import (
 type Place struct {
 	Kind  api.RecordKind
 	Name  string
-	Nodes [3]locator.NodeID // of an edge's ring, producer and consumer; the first, of others
+	Nodes [4]locator.NodeID // of an edge's ring, producer, consumer and spare; the first, of others
 }
 
 // PlaceOf returns the place of an event's record, none if the record is deleted.
@@ -21,18 +21,22 @@ func PlaceOf(e api.Event) Place {
 	case e.Deleted || e.Edge != nil && e.Edge.Deleted:
 		return Place{}
 	case e.Edge != nil:
-		return Place{api.RecordEdge, e.Edge.Name,
-			[3]locator.NodeID{e.Edge.Locator.Node, e.Edge.Producer.Node, e.Edge.Consumer.Node}}
+		p := Place{api.RecordEdge, e.Edge.Name,
+			[4]locator.NodeID{e.Edge.Locator.Node, e.Edge.Producer.Node, e.Edge.Consumer.Node}}
+		if e.Edge.Spare != nil {
+			p.Nodes[3] = e.Edge.Spare.Locator.Node
+		}
+		return p
 	case e.Node != nil:
-		return Place{api.RecordNode, e.Node.Name, [3]locator.NodeID{e.Node.ID}}
+		return Place{api.RecordNode, e.Node.Name, [4]locator.NodeID{e.Node.ID}}
 	case e.Lease != nil:
 		name := e.Lease.Edge
 		if name == "" {
 			name = e.Lease.Name
 		}
-		return Place{api.RecordLease, name, [3]locator.NodeID{e.Lease.Node}}
+		return Place{api.RecordLease, name, [4]locator.NodeID{e.Lease.Node}}
 	case e.Session != nil:
-		return Place{api.RecordSession, e.Session.Stage, [3]locator.NodeID{e.Session.Node}}
+		return Place{api.RecordSession, e.Session.Stage, [4]locator.NodeID{e.Session.Node}}
 	default:
 		return Place{}
 	}

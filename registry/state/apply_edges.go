@@ -32,9 +32,7 @@ func (c ChangeEdges) apply(d *draft, e Entry) (Result, error) {
 	}
 	for _, ec := range c.Edges {
 		r, _ := d.Edge(ec.Name)
-		if l, ok := d.Lease(r.Lease); ok {
-			result.Ended = append(result.Ended, d.endLease(l, lease.Released))
-		}
+		result.Ended = append(result.Ended, d.releaseRings(r)...)
 	}
 	for _, ec := range c.Edges {
 		r, l, err := c.grant(d, ec, actor, e)
@@ -155,7 +153,7 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 	n, _ := d.Node(ec.Node)
 	r := *was
 	r.Generation = d.nextGeneration(ec.Name)
-	r.Lease, r.Node = ec.Lease, ec.Node
+	r.Lease, r.Node, r.Spare = ec.Lease, ec.Node, nil
 	if ec.Capacity != 0 {
 		r.Capacity = ec.Capacity
 	}
@@ -218,10 +216,17 @@ func (c DeleteEdge) apply(d *draft, e Entry) (Result, error) {
 	if c.Expect != r.Revision {
 		return Result{}, fmt.Errorf("edge %s: revision %d, expected %d: %w", c.Name, r.Revision, c.Expect, api.ErrConflict)
 	}
-	var result Result
-	if l, ok := d.Lease(r.Lease); ok {
-		result.Ended = append(result.Ended, d.endLease(l, lease.Released))
-	}
+	ended := d.releaseRings(r)
 	d.bury(r, c.Op, e)
-	return result, nil
+	return Result{Ended: ended}, nil
+}
+
+// releaseRings ends the leases of an edge's ring and spare, as far as they are active.
+func (d *draft) releaseRings(r Record) (ended []Ended) {
+	for _, id := range []lease.ID{r.Lease, r.spare().Lease} {
+		if l, ok := d.Lease(id); ok {
+			ended = append(ended, d.endLease(l, lease.Released))
+		}
+	}
+	return ended
 }

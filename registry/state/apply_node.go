@@ -61,8 +61,8 @@ func (c RemoveNode) apply(d *draft, e Entry) (Result, error) {
 		is.Lease, is.Node = "", ""
 		d.putRecord(&r, d.noted(is, e, api.ReasonRevoked, "", c.Detail))
 	}
-	for _, l := range slices.Collect(d.LeasesOn(n.ID)) {
-		result.Ended = append(result.Ended, d.endLease(l, lease.Revoked))
+	for _, l := range slices.Collect(d.LeasesOn(n.ID)) { // spares, and what is no edge's
+		result.Ended = append(result.Ended, d.loseLease(l, lease.Revoked, api.ReasonRevoked, c.Detail, e))
 	}
 	d.moved(api.RecordNode, string(n.ID), &n, nil)
 	d.nodes.remove(d.edit, text(n.ID))

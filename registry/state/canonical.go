@@ -96,6 +96,14 @@ func (c *canonical) optional(name string) bool {
 	return true
 }
 
+// present reports whether a field that may be left out is there, and begins it. Writing, there is what is set.
+func (c *canonical) present(name string, set bool) bool {
+	if c.reading {
+		return c.optional(name)
+	}
+	return set && c.name(name)
+}
+
 // next reads one byte.
 func (c *canonical) next() byte {
 	b := c.take(1)
@@ -160,9 +168,12 @@ func (c *canonical) count(n int) int {
 
 // whole is a field of a type without sign.
 func whole[N ~uint64](c *canonical, name string, n *N) {
-	if !c.name(name) {
-		return
+	if c.name(name) {
+		unsigned(c, n)
 	}
+}
+
+func unsigned[N ~uint64](c *canonical, n *N) {
 	if !c.reading {
 		c.b = appendWhole(c.b, uint64(*n))
 		return

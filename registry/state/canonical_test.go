@@ -46,13 +46,19 @@ func drawn(t *rapid.T, v reflect.Value) {
 				drawn(t, v.Index(i))
 			}
 		}
+	case reflect.Pointer:
+		if rapid.Bool().Draw(t, "set") {
+			v.Set(reflect.New(v.Type().Elem()))
+			drawn(t, v.Elem())
+		}
 	default:
 		t.Fatalf("%s", v.Type())
 	}
 }
 
 func all() []fielded {
-	return []fielded{&savedRecord{}, &Past{}, &Op{}, &Lease{}, &Session{}, &Ended{}, &ChangeEdges{}, &EdgeChange{}, &Allowance{}, &Expire{}}
+	return []fielded{&savedRecord{}, &Past{}, &Op{}, &Lease{}, &Session{}, &Ended{}, &ChangeEdges{}, &EdgeChange{}, &Allowance{}, &Expire{},
+		&Spare{}, &ChangeSpare{}}
 }
 
 // Both codecs write the same bytes for every value, and read the same value from them.
@@ -86,6 +92,8 @@ func FuzzCanonical(f *testing.F) {
 			Producer: api.Side{Stage: "s", Session: "s1", Node: "n", Epoch: 2}},
 		Past: []Past{{Revision: 9, Generation: 3, Node: "n", Reason: api.ReasonTakeover, Detail: "d", At: time.Hour.Nanoseconds()}},
 	}))
+	f.Add(uint8(0), write(nil, &savedRecord{Record: Record{Name: "e", Spare: &Spare{Generation: 7, Lease: "l", Op: Op{ID: "o"}}}, Past: []Past{{Spare: 7}}}))
+	f.Add(uint8(11), write(nil, &ChangeSpare{Op: "o", Confirm: 7, Arm: true, TTL: 1}))
 	f.Add(uint8(3), write(nil, &Lease{ID: "l", Kind: lease.KindBlock, Node: locator.NodeID("n"), Epoch: fence.Epoch(1), TTL: -1, Asked: "x"}))
 	f.Add(uint8(6), []byte{0x86, 0xa6, 'D', 'e', 't', 'a', 'i', 'l', 0xa0, 0xa5, 'E', 'd', 'g', 'e', 's', 0xdd, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, which uint8, b []byte) {

@@ -24,6 +24,8 @@ func pointed(c Command) any {
 	switch c := c.(type) {
 	case ChangeEdges:
 		return &c
+	case ChangeSpare:
+		return &c
 	case Allowance:
 		return &c
 	case Expire:

@@ -15,7 +15,7 @@ import (
 	"github.com/grafnode/grafnode/registry/state"
 )
 
-var update = flag.Bool("update", false, "write testdata/level2.snapshot anew; only while level 2 is unreleased")
+var update = flag.Bool("update", false, "write testdata/level3.snapshot anew; only while level 3 is unreleased")
 
 // furnished returns a state with something of everything in it.
 func furnished(t require.TestingT) *state.State {
@@ -85,13 +85,9 @@ func upgraded(t require.TestingT) *state.State {
 
 // The second golden snapshot is what level 2 writes. Every later version restores it, too.
 func TestGoldenSnapshotOfLevel2Restores(t *testing.T) {
-	path := filepath.Join("testdata", "level2.snapshot")
-	want := upgraded(t)
-	if *update {
-		require.NoError(t, os.WriteFile(path, bytesOf(t, want), 0o644))
-	}
-	golden, err := os.ReadFile(path)
+	golden, err := os.ReadFile(filepath.Join("testdata", "level2.snapshot"))
 	require.NoError(t, err)
+	want := upgraded(t)
 	require.Equal(t, golden, bytesOf(t, want))
 	s, err := state.Read(bytes.NewReader(golden))
 	require.NoError(t, err)
@@ -101,6 +97,48 @@ func TestGoldenSnapshotOfLevel2Restores(t *testing.T) {
 	require.Greater(t, s.Revision(), api.Revision(1<<32))
 	d, _ := s.Edge("p.d")
 	require.True(t, d.API(s).Locator.IsZero())
+}
+
+// spared returns a state with something of everything that level 3 has brought: a spare that is armed, one that was lost, one that
+// is the ring now, and those of a deleted edge.
+func spared(t require.TestingT) *state.State {
+	first := upgraded(t)
+	s := &script{t: t, state: first, index: first.Index(), term: 2}
+	s.must(state.Upgrade{Level: 3})
+	s.must(state.OpenSession{Session: "s4", Stage: "stage", Node: "n2", Incarnation: 1, TTL: lease.TTLDefault})
+	for i, name := range []string{"q.armed", "q.lost", "q.moved", "q.deleted"} {
+		id := func(kind string) lease.ID { return lease.ID(kind + string(rune('0'+i))) }
+		s.must(change("s4", "make "+name, producer(name, 0, id("p"))))
+		s.must(change("s2", "take "+name, consumer(name, s.edge(name).Revision, id("c"))))
+		s.must(state.ChangeSpare{Op: "arm", Session: "s4", Edge: name, Expect: s.edge(name).Revision, Arm: true, Lease: id("spare"), Node: "n1",
+			TTL: lease.TTLDefault, Reason: api.ReasonSpareArmed})
+	}
+	s.must(state.RevokeLease{Lease: "spare1", Detail: "maintenance"})
+	s.must(state.ChangeSpare{Op: "confirm", Session: "s4", Edge: "q.moved", Confirm: s.edge("q.moved").Spare.Generation, Arm: true, Lease: "t2",
+		Node: "n2", TTL: lease.TTLDefault, Reason: api.ReasonRingLost, Detail: "reset"})
+	s.must(state.DeleteEdge{Name: "q.deleted", Expect: s.edge("q.deleted").Revision})
+	return s.state
+}
+
+// The third golden snapshot is what level 3 writes.
+func TestGoldenSnapshotOfLevel3Restores(t *testing.T) {
+	path := filepath.Join("testdata", "level3.snapshot")
+	want := spared(t)
+	if *update {
+		require.NoError(t, os.WriteFile(path, bytesOf(t, want), 0o644))
+	}
+	golden, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, want))
+	s, err := state.Read(bytes.NewReader(golden))
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, s))
+	require.EqualValues(t, 3, s.Level())
+	armed, _ := s.Edge("q.armed")
+	require.NoError(t, armed.API(s).Spare.Locator.Validate())
+	lost, _ := s.Edge("q.lost")
+	require.Nil(t, lost.API(s).Spare)
+	require.Greater(t, lost.Spare.Generation, lost.Generation, "it does not come again")
 }
 
 func TestEveryDamageOfASnapshotIsNoticed(t *testing.T) {
@@ -121,7 +159,7 @@ func TestEveryCommandSurvivesTheLog(t *testing.T) {
 	all := append(state.Commands(), change("s1", "op", producer("e", 3, "l1"), consumer("f", 0, "l2")),
 		state.OpenSession{Session: "s", Token: [32]byte{1, 31: 9}},
 		state.PutCheckpoint{Key: "k", Value: []byte{0, 255}, Write: true})
-	require.Len(t, state.Commands(), 17)
+	require.Len(t, state.Commands(), 18)
 	for _, c := range all {
 		b, err := state.Encode(c, -7)
 		require.NoError(t, err)
@@ -144,7 +182,8 @@ func TestOversizedCommandsAreRefused(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, c := range state.Commands() {
+	for _, c := range append(state.Commands(), state.ChangeSpare{Op: "o", Session: "s", Edge: "e", Expect: 1, Confirm: 2, Arm: true,
+		Lease: "l", Node: "n", TTL: lease.TTLDefault, Reason: api.ReasonRingLost, Detail: "d"}) {
 		b, err := state.Encode(c, 1)
 		require.NoError(f, err)
 		f.Add(b)
@@ -167,6 +206,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	f.Add(bytesOf(f, furnished(f)))
 	f.Add(bytesOf(f, upgraded(f)))
+	f.Add(bytesOf(f, spared(f)))
 	f.Add(bytesOf(f, state.New()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := state.Read(bytes.NewReader(state.Mend(b)))

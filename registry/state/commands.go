@@ -92,6 +92,26 @@ type EdgeChange struct {
 	Node          locator.NodeID
 }
 
+// ChangeSpare confirms its producer's move to an edge's spare, arms another, or both in one write (protocol rules 13 and 15). The
+// session must be the edge's producer. From level 3 on.
+//
+// A confirmation is applied if the record's spare has that generation and was granted to the producer's epoch, whatever the
+// revision. Alone, Arm goes by Expect, and needs both roles held and a ring. Beside a confirmation it is done if it can be: without a
+// Lease, room or a consumer the edge has no spare then.
+type ChangeSpare struct {
+	Op      string // chosen by the client; applied again, gives the first answer
+	Session lease.SessionID
+	Edge    string
+	Expect  api.Revision
+	Confirm fence.Epoch // the spare's generation; zero: no move to confirm
+	Arm     bool
+	Lease   lease.ID // of the next spare, with the place that the proposer found, not the ring's node
+	Node    locator.NodeID
+	TTL     time.Duration
+	Reason  api.Reason
+	Detail  string
+}
+
 // DeleteEdge removes a record and releases its lease. A tombstone keeps its generations from being granted again.
 type DeleteEdge struct {
 	Name   string

@@ -175,8 +175,11 @@ func (d *draft) endLease(l Lease, status lease.Status) Ended {
 
 // loseLease ends a lease against its holder's will. A record that points at it says so from now on.
 func (d *draft) loseLease(l Lease, status lease.Status, reason api.Reason, detail string, e Entry) Ended {
-	if was, ok := d.Edge(l.Edge); ok && was.Lease == l.ID {
+	switch was, ok := d.Edge(l.Edge); {
+	case ok && was.Lease == l.ID:
 		d.putRecord(&was, d.noted(was, e, reason, "", detail))
+	case ok:
+		d.putRecord(&was, d.noted(was.spareless(), e, api.ReasonSpareLost, "", detail))
 	}
 	return d.endLease(l, status)
 }
@@ -186,9 +189,13 @@ func (d *draft) loseLease(l Lease, status lease.Status, reason api.Reason, detai
 func (d *draft) noted(r Record, e Entry, reason api.Reason, actor lease.SessionID, detail string) Record {
 	r.Revision, r.Changed, r.Reason = d.now, e.Proposed, reason
 	detail = strings.ToValidUTF8(detail[:min(len(detail), detailMax)], "")
-	r.past = r.past.push(Past{
+	past := Past{
 		Revision: d.now, Generation: r.Generation, Node: r.Node, Reason: reason, Actor: actor, Detail: detail, At: e.Proposed,
-	})
+	}
+	if s := r.spare(); s.Lease != "" {
+		past.Spare = s.Generation
+	}
+	r.past = r.past.push(past)
 	if r.past.size() > HistoryMax {
 		_, r.past = r.past.pop()
 	}
@@ -238,7 +245,7 @@ func (d *draft) bury(r Record, op string, e Entry) {
 	if planted.LostTombstone {
 		return
 	}
-	d.putTombstone(Tombstone{Name: r.Name, Top: r.Generation, Revision: d.now, Deleted: e.Proposed, Op: op, Made: r.Made})
+	d.putTombstone(Tombstone{Name: r.Name, Top: r.top(), Revision: d.now, Deleted: e.Proposed, Op: op, Made: r.Made})
 }
 
 func (d *draft) putTombstone(t Tombstone) {
@@ -262,7 +269,7 @@ func (d *draft) nextGeneration(edge string) fence.Epoch {
 		top = 0
 	}
 	if r, ok := d.Edge(edge); ok {
-		top = max(top, r.Generation)
+		top = max(top, r.top())
 	}
 	if t, ok := d.tombstones.get(text(edge)); ok {
 		top = max(top, t.Top)

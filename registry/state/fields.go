@@ -13,7 +13,7 @@ var known = func() map[string]string {
 	m := map[string]string{}
 	for _, reason := range []api.Reason{
 		api.ReasonCreated, api.ReasonTakeover, api.ReasonRingLost, api.ReasonExpired, api.ReasonRevoked, api.ReasonCorrupt,
-		api.ReasonRequested, api.ReasonGone, api.ReasonRecovered, api.ReasonRestored,
+		api.ReasonRequested, api.ReasonGone, api.ReasonRecovered, api.ReasonRestored, api.ReasonSpareArmed, api.ReasonSpareLost,
 	} {
 		m[string(reason)] = string(reason)
 	}
@@ -98,7 +98,11 @@ func (o *Op) fields(c *canonical) {
 }
 
 func (p *Past) fields(c *canonical) {
-	c.value(7, 0)
+	n := 8
+	if !c.reading {
+		n = 7 + set(p.Spare != 0)
+	}
+	c.value(n, 1)
 	word(c, "Actor", &p.Actor)
 	signed(c, "At", &p.At)
 	prose(c, "Detail", &p.Detail)
@@ -106,14 +110,29 @@ func (p *Past) fields(c *canonical) {
 	word(c, "Node", &p.Node)
 	word(c, "Reason", &p.Reason)
 	whole(c, "Revision", &p.Revision)
+	if c.present("Spare", p.Spare != 0) {
+		unsigned(c, &p.Spare)
+	}
+}
+
+func (s *Spare) fields(c *canonical) {
+	c.value(6, 0)
+	whole(c, "Consumer", &s.Consumer)
+	whole(c, "Generation", &s.Generation)
+	word(c, "Lease", &s.Lease)
+	word(c, "Node", &s.Node)
+	if c.name("Op") {
+		c.nested(&s.Op)
+	}
+	whole(c, "Producer", &s.Producer)
 }
 
 func (r *savedRecord) fields(c *canonical) {
-	n := 14
+	n := 15
 	if !c.reading {
-		n = 13 + set(len(r.Made) > 0)
+		n = 13 + set(len(r.Made) > 0, r.Spare != nil)
 	}
-	c.value(n, 1)
+	c.value(n, 2)
 	whole(c, "Capacity", &r.Capacity)
 	signed(c, "Changed", &r.Changed)
 	word(c, "Codec", &r.Codec)
@@ -134,6 +153,12 @@ func (r *savedRecord) fields(c *canonical) {
 	}
 	word(c, "Reason", &r.Reason)
 	whole(c, "Revision", &r.Revision)
+	if c.present("Spare", r.Spare != nil) {
+		if c.reading {
+			r.Spare = new(Spare)
+		}
+		c.nested(r.Spare)
+	}
 }
 
 func (l *Lease) fields(c *canonical) {
@@ -199,6 +224,21 @@ func (x *EdgeChange) fields(c *canonical) {
 	word(c, "ProducerStage", &x.ProducerStage)
 	c.flag("TakeConsumer", &x.TakeConsumer)
 	c.flag("TakeProducer", &x.TakeProducer)
+}
+
+func (x *ChangeSpare) fields(c *canonical) {
+	c.value(11, 0)
+	c.flag("Arm", &x.Arm)
+	whole(c, "Confirm", &x.Confirm)
+	prose(c, "Detail", &x.Detail)
+	word(c, "Edge", &x.Edge)
+	whole(c, "Expect", &x.Expect)
+	word(c, "Lease", &x.Lease)
+	word(c, "Node", &x.Node)
+	prose(c, "Op", &x.Op)
+	word(c, "Reason", &x.Reason)
+	word(c, "Session", &x.Session)
+	signed(c, "TTL", &x.TTL)
 }
 
 func (m *Mark[ID]) fields(c *canonical) {

@@ -34,7 +34,7 @@ func (s *State) Recovered() *State {
 	d.cluster = successor(s.cluster)
 	d.leap(s.base+recoveryJump, s.top()+recoveryJump)
 	for r := range s.Edges("") {
-		d.dropRing(r.Lease)
+		d.dropRings(r)
 		d.loadRecord(d.leapt(r))
 	}
 	return d.State
@@ -52,7 +52,7 @@ func (s *State) RestoredOver(current *State) *State {
 	d.level = max(s.Level(), current.Level())
 	d.leap(max(s.revision, current.revision)+restoreJump, max(s.top(), current.top())+restoreJump)
 	for was := range current.Edges("") {
-		d.dropRing(was.Lease)
+		d.dropRings(was)
 		d.unlinkRoles(was, Record{Name: was.Name})
 	}
 	d.edges = tree[text, *Record]{}
@@ -110,14 +110,16 @@ func (d *draft) leap(base api.Revision, floor fence.Epoch) {
 // leapt returns an edge's record after a leap: without a ring, at a generation that no ring has.
 func (d *draft) leapt(r Record) Record {
 	r.Generation = max(r.Generation, d.floor).Next()
-	r.Lease, r.Node, r.Op = "", "", Op{}
+	r.Lease, r.Node, r.Op, r.Spare = "", "", Op{}, nil
 	return d.noted(r, Entry{Proposed: r.Changed}, api.ReasonRestored, "", "")
 }
 
-// dropRing ends the lease of a ring, if it is active.
-func (d *draft) dropRing(id lease.ID) {
-	if l, ok := d.Lease(id); ok && l.Edge != "" {
-		d.endLease(l, lease.Revoked)
+// dropRings ends the leases of an edge's ring and spare, as far as they are active.
+func (d *draft) dropRings(r Record) {
+	for _, id := range []lease.ID{r.Lease, r.spare().Lease} {
+		if l, ok := d.Lease(id); ok && l.Edge != "" {
+			d.endLease(l, lease.Revoked)
+		}
 	}
 }
 
@@ -136,7 +138,7 @@ func (d *draft) restoreTombstones(s, current *State) {
 		bury(*t)
 	}
 	for r := range current.Edges("") {
-		bury(Tombstone{Name: r.Name, Top: r.Generation, Revision: d.now, Deleted: r.Changed, Made: r.Made})
+		bury(Tombstone{Name: r.Name, Top: r.top(), Revision: d.now, Deleted: r.Changed, Made: r.Made})
 	}
 	if d.tombstones.size() > TombstonesMax {
 		d.forgetTombstones()
@@ -173,7 +175,7 @@ func (d *draft) restoreTerms() {
 func (s *State) top() fence.Epoch {
 	top := s.floor
 	for _, r := range s.edges.all() {
-		top = max(top, r.Generation)
+		top = max(top, r.top())
 	}
 	for _, t := range s.tombstones.all() {
 		top = max(top, t.Top)

@@ -23,6 +23,7 @@ const (
 	kindPutCheckpoint kind = 15
 	kindUpgrade       kind = 16 // level 2
 	kindRemoveNode    kind = 17
+	kindChangeSpare   kind = 18 // level 3
 
 	kindSnapshotHead  kind = 128
 	kindSnapshotTail  kind = 129
@@ -52,13 +53,14 @@ func (Expire) kind() kind        { return kindExpire }
 func (PutCheckpoint) kind() kind { return kindPutCheckpoint }
 func (Upgrade) kind() kind       { return kindUpgrade }
 func (RemoveNode) kind() kind    { return kindRemoveNode }
+func (ChangeSpare) kind() kind   { return kindChangeSpare }
 
 // Commands returns an empty command of each kind, for callers who have to decide something for every one.
 func Commands() []Command {
 	return []Command{
 		Nothing{}, InitCluster{}, RegisterNode{}, OpenSession{}, AdoptSession{}, EndSession{}, ChangeEdges{}, DeleteEdge{},
 		GrantLease{}, ReleaseLease{}, RevokeLease{}, AdoptLease{}, Allowance{}, Expire{}, PutCheckpoint{},
-		Upgrade{}, RemoveNode{},
+		Upgrade{}, RemoveNode{}, ChangeSpare{},
 	}
 }
 

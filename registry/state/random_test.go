@@ -94,7 +94,7 @@ func (g *generator) marks() (leases []state.Mark[lease.ID], sessions []state.Mar
 
 func (g *generator) command() state.Command {
 	incarnation := rapid.Uint64Range(0, 3).Draw(g.t, "incarnation")
-	switch rapid.IntRange(0, 21).Draw(g.t, "kind") {
+	switch rapid.IntRange(0, 25).Draw(g.t, "kind") {
 	case 0:
 		return state.RegisterNode{Node: g.node(), Address: "127.0.0.1:1", Memory: pick(g, "memory", uint64(0), 500, 1000)}
 	case 1, 2:
@@ -132,10 +132,61 @@ func (g *generator) command() state.Command {
 	case 14:
 		return state.RemoveNode{Node: g.node(), Force: rapid.Bool().Draw(g.t, "force")}
 	case 15:
-		return state.Upgrade{Level: rapid.Uint64Range(0, 3).Draw(g.t, "level")}
+		return state.Upgrade{Level: rapid.Uint64Range(0, state.Level+1).Draw(g.t, "level")}
+	case 16, 17, 18, 19:
+		return g.spare()
 	default:
 		return g.change()
 	}
+}
+
+// beginning returns a state at some level, mostly with an edge that both sides use.
+func beginning(t *rapid.T) *script {
+	s := newScript(t)
+	s.must(state.Upgrade{Level: rapid.SampledFrom([]uint64{3, 3, 3, 2, 1}).Draw(t, "level")})
+	if rapid.Bool().Draw(t, "bare") {
+		return s
+	}
+	taken := producer("a", 0, "l")
+	taken.TakeConsumer, taken.ConsumerStage, taken.Capacity = true, "c", 100
+	s.must(change("s1", "", taken))
+	return s
+}
+
+// spare is mostly what the producer of an edge asks for.
+func (g *generator) spare() state.Command {
+	var r state.Record
+	for r = range g.state.Edges("") {
+		if !r.Producer.Free() && (!r.Consumer.Free() || rapid.Bool().Draw(g.t, "next")) {
+			break
+		}
+	}
+	if r.Name == "" {
+		return g.change()
+	}
+	c := state.ChangeSpare{Op: pick(g, "op", "", "op1", "op2"), Session: r.Producer.Session, Edge: r.Name, Expect: r.Revision,
+		Lease: lease.ID(g.fresh("l")), Node: "n1", TTL: lease.TTLDefault}
+	if r.Spare != nil && r.Spare.Lease != "" {
+		c.Confirm = pick(g, "confirm", r.Spare.Generation, r.Spare.Generation, 0, r.Spare.Generation-1)
+	}
+	c.Arm = c.Confirm == 0 || rapid.Bool().Draw(g.t, "arm")
+	switch now := r.API(g.state); {
+	case c.Confirm != 0 && now.Spare.Locator.Node == "n1", c.Confirm == 0 && r.Node == "n1":
+		c.Node = "n2"
+	}
+	switch pick(g, "odd", "", "", "", "", "", "session", "lease", "none", "node", "expect") {
+	case "session":
+		c.Session = g.session()
+	case "lease":
+		c.Lease = g.lease()
+	case "none":
+		c.Lease = ""
+	case "node":
+		c.Node = g.node()
+	case "expect":
+		c.Expect--
+	}
+	return c
 }
 
 // auditor watches one history of states from outside.
@@ -153,15 +204,8 @@ func (a *auditor) step(before, after *state.State, c state.Command, r state.Resu
 		return
 	}
 	for edge := range after.Edges("") {
-		was, ok := before.Edge(edge.Name)
-		if ok && was.Generation == edge.Generation {
-			if edge.Lease != "" || edge.Node != "" { // its node was not removed
-				require.Equal(a.t, was.Lease, edge.Lease, "one arena per generation")
-			}
-			continue
-		}
-		require.Greater(a.t, edge.Generation, a.top[edge.Name], "edge %s after %#v", edge.Name, c)
-		a.top[edge.Name] = edge.Generation
+		was, _ := before.Edge(edge.Name)
+		a.top[edge.Name] = granted(a.t, was, edge, a.top[edge.Name])
 	}
 	if change, ok := c.(state.ChangeEdges); ok && r.Revision == after.Revision() {
 		for _, ec := range change.Edges {
@@ -180,6 +224,40 @@ func (a *auditor) step(before, after *state.State, c state.Command, r state.Resu
 	for n := range after.Nodes() {
 		require.Equal(a.t, leased[n.ID], after.Leased(n.ID), "node %s", n.ID)
 	}
+}
+
+// granted checks what a step grants on an edge, of which top is the highest generation that was ever granted, and returns what is the
+// highest then: each generation is one arena's, and the ring's only rises.
+func granted(t *rapid.T, was, is state.Record, top fence.Epoch) fence.Epoch {
+	ring := func(r state.Record) (fence.Epoch, lease.ID) { return r.Generation, r.Lease }
+	spare := func(r state.Record) (fence.Epoch, lease.ID) {
+		if r.Spare == nil || r.Spare.Lease == "" {
+			return 0, ""
+		}
+		return r.Spare.Generation, r.Spare.Lease
+	}
+	require.GreaterOrEqual(t, is.Generation, was.Generation, "edge %s", is.Name)
+	known := map[fence.Epoch]lease.ID{}
+	for _, of := range []func(state.Record) (fence.Epoch, lease.ID){ring, spare} {
+		g, l := of(was)
+		known[g] = l
+	}
+	most := top
+	for _, of := range []func(state.Record) (fence.Epoch, lease.ID){ring, spare} {
+		g, l := of(is)
+		if g == 0 {
+			continue
+		}
+		if had, ok := known[g]; ok {
+			if l != "" { // its node was not removed
+				require.Equal(t, had, l, "edge %s: one arena for generation %d", is.Name, g)
+			}
+			continue
+		}
+		require.Greater(t, g, top, "edge %s", is.Name)
+		most = max(most, g)
+	}
+	return most
 }
 
 // differences finds what Result.Changes must say, by looking at everything.
@@ -227,7 +305,7 @@ func watchable(s *state.State) map[api.RecordKind]map[string]any {
 // second machine that reads the commands from the log, and now and then starts over from its own snapshot, has the same bytes.
 func TestRandomHistories(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		start := newScript(t)
+		start := beginning(t)
 		first, second := start.state, start.state
 		g := &generator{t: t}
 		audit := auditor{t: t, top: map[string]fence.Epoch{}}

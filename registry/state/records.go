@@ -81,8 +81,20 @@ type Record struct {
 	Op         Op
 	// Made, from level 2 on, are the IDs of the last changes that made the edge, each time after it was deleted, oldest first, at
 	// most MadeMax. A late copy of one is not applied again. Shared, never changed in place.
-	Made []string    `codec:",omitempty"`
-	past queue[Past] // at most HistoryMax
+	Made []string `codec:",omitempty"`
+	// Spare, from level 3 on, is what is known of the edge's spares; nil: there was none since the last ChangeEdges.
+	Spare *Spare      `codec:",omitempty"`
+	past  queue[Past] // at most HistoryMax
+}
+
+// Spare is what a record knows of its edge's spares. Shared, never changed in place.
+type Spare struct {
+	Generation fence.Epoch    // the highest that the edge's spares have had, also of one that is the ring now or was given up
+	Lease      lease.ID       // of the spare that is armed, active; empty: none is
+	Node       locator.NodeID // its
+	Producer   fence.Epoch    // epochs of the roles that it was granted to
+	Consumer   fence.Epoch
+	Op         Op // the last ChangeSpare, as Record.Op is the last ChangeEdges
 }
 
 // Op is the last ChangeEdges that was applied to a record: asked for again, it gives the first answer.
@@ -101,6 +113,7 @@ type Past struct {
 	Actor      lease.SessionID
 	Detail     string
 	At         int64
+	Spare      fence.Epoch `codec:",omitempty"` // generation of the spare that was armed then, from level 3 on
 }
 
 // Tombstone is what is left of a deleted edge, so that its generations are not granted again.
@@ -127,8 +140,19 @@ type Checkpoint struct {
 func (r Record) API(s *State) api.Edge {
 	return api.Edge{
 		Name: r.Name, Stage: r.Producer.Stage, Generation: r.Generation, Locator: r.Locator(s), Producer: r.Producer,
-		Consumer: r.Consumer, Codec: r.Codec, Capacity: r.Capacity, Revision: r.Revision, Changed: instant(r.Changed),
-		Reason: r.Reason,
+		Consumer: r.Consumer, Spare: r.spareAPI(s), Codec: r.Codec, Capacity: r.Capacity, Revision: r.Revision,
+		Changed: instant(r.Changed), Reason: r.Reason,
+	}
+}
+
+func (r Record) spareAPI(s *State) *api.Spare {
+	is := r.spare()
+	if is.Lease == "" {
+		return nil
+	}
+	return &api.Spare{
+		Generation: is.Generation, Locator: s.ring(is.Node, is.Lease, is.Generation, r.Capacity),
+		Producer: is.Producer, Consumer: is.Consumer,
 	}
 }
 
@@ -137,10 +161,13 @@ func (r Record) Locator(s *State) locator.Locator {
 	if r.Node == "" {
 		return locator.Locator{}
 	}
-	n, _ := s.Node(r.Node)
+	return s.ring(r.Node, r.Lease, r.Generation, r.Capacity)
+}
+
+func (s *State) ring(node locator.NodeID, id lease.ID, generation fence.Epoch, bytes uint64) locator.Locator {
+	n, _ := s.Node(node)
 	return locator.Locator{
-		Kind: locator.Queue, Node: n.ID, Zone: n.Zone, Address: n.Address, Arena: r.Lease.Arena(),
-		Generation: r.Generation, Bytes: r.Capacity,
+		Kind: locator.Queue, Node: n.ID, Zone: n.Zone, Address: n.Address, Arena: id.Arena(), Generation: generation, Bytes: bytes,
 	}
 }
 
@@ -152,8 +179,8 @@ func (t Tombstone) API() api.Edge {
 // API returns p as the API shows it.
 func (p Past) API() api.Change {
 	return api.Change{
-		Revision: p.Revision, Generation: p.Generation, Node: p.Node, Reason: p.Reason, Actor: p.Actor, Detail: p.Detail,
-		Time: instant(p.At),
+		Revision: p.Revision, Generation: p.Generation, Node: p.Node, Spare: p.Spare, Reason: p.Reason, Actor: p.Actor,
+		Detail: p.Detail, Time: instant(p.At),
 	}
 }
 

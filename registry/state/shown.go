@@ -57,7 +57,7 @@ func selected[R shown](s *State, f watchstream.Filter, records iter.Seq2[text, R
 }
 
 func (r Record) place() watchstream.Place {
-	return watchstream.Place{Kind: api.RecordEdge, Name: r.Name, Nodes: [3]locator.NodeID{r.Node, r.Producer.Node, r.Consumer.Node}}
+	return watchstream.Place{Kind: api.RecordEdge, Name: r.Name, Nodes: [4]locator.NodeID{r.Node, r.Producer.Node, r.Consumer.Node, r.spare().Node}}
 }
 
 func (r Record) event(s *State) api.Event {
@@ -66,7 +66,7 @@ func (r Record) event(s *State) api.Event {
 }
 
 func (n Node) place() watchstream.Place {
-	return watchstream.Place{Kind: api.RecordNode, Name: n.Name, Nodes: [3]locator.NodeID{n.ID}}
+	return watchstream.Place{Kind: api.RecordNode, Name: n.Name, Nodes: [4]locator.NodeID{n.ID}}
 }
 
 func (n Node) event(s *State) api.Event {
@@ -80,7 +80,7 @@ func (l Lease) place() watchstream.Place {
 	if name == "" {
 		name = l.Name
 	}
-	return watchstream.Place{Kind: api.RecordLease, Name: name, Nodes: [3]locator.NodeID{l.Node}}
+	return watchstream.Place{Kind: api.RecordLease, Name: name, Nodes: [4]locator.NodeID{l.Node}}
 }
 
 func (l Lease) event(*State) api.Event {
@@ -89,7 +89,7 @@ func (l Lease) event(*State) api.Event {
 }
 
 func (s Session) place() watchstream.Place {
-	return watchstream.Place{Kind: api.RecordSession, Name: s.Stage, Nodes: [3]locator.NodeID{s.Node}}
+	return watchstream.Place{Kind: api.RecordSession, Name: s.Stage, Nodes: [4]locator.NodeID{s.Node}}
 }
 
 func (s Session) event(*State) api.Event {

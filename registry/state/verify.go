@@ -28,7 +28,7 @@ func (s *State) verifySessions() error {
 	return nil
 }
 
-// Each lease is on a known node; a ring's is the one that its record points at; another's holder is live.
+// Each lease is on a known node; a ring's or spare's is the one that its record points at; another's holder is live.
 func (s *State) verifyLeases() error {
 	for l := range s.Leases() {
 		if _, ok := s.Node(l.Node); !ok {
@@ -36,8 +36,10 @@ func (s *State) verifyLeases() error {
 		}
 		if l.Edge != "" {
 			r, ok := s.Edge(l.Edge)
-			if !ok || r.Lease != l.ID || r.Generation != l.Epoch || r.Node != l.Node || l.Kind != lease.KindMemory {
-				return fmt.Errorf("lease %s is not the ring of edge %s", l.ID, l.Edge)
+			ring := r.Lease == l.ID && r.Generation == l.Epoch && r.Node == l.Node
+			spare := r.spare().Lease == l.ID && r.spare().Generation == l.Epoch && r.spare().Node == l.Node
+			if !ok || ring == spare || l.Kind != lease.KindMemory {
+				return fmt.Errorf("lease %s is not the ring of edge %s, nor its spare", l.ID, l.Edge)
 			}
 		} else if _, live := s.Session(l.Session); !live && (l.Kind != lease.KindBlock || l.Session != "") {
 			return fmt.Errorf("lease %s is held by session %q, which is over", l.ID, l.Session)
@@ -67,11 +69,35 @@ func (s *State) verifyEdges() error {
 		if _, ok := s.Node(r.Node); !ok && (r.Node != "" || r.Lease != "" || s.Level() == 1) {
 			return fmt.Errorf("edge %s is on unknown node %q", r.Name, r.Node)
 		}
+		if err := s.verifySpare(r); err != nil {
+			return fmt.Errorf("edge %s: %w", r.Name, err)
+		}
 		for _, side := range []api.Side{r.Producer, r.Consumer} {
 			if _, live := s.Session(side.Session); !side.Free() && !live {
 				return fmt.Errorf("edge %s: role of session %s, which is over", r.Name, side.Session)
 			}
 		}
+	}
+	return nil
+}
+
+// A spare has a lease of its own on another node than the ring, and belongs to the roles as they are.
+func (s *State) verifySpare(r Record) error {
+	is := r.spare()
+	_, active := s.Lease(is.Lease)
+	switch {
+	case r.Spare == nil:
+		return nil
+	case s.Level() < 3 || is.Generation.IsZero() || is.Generation >= numberMax:
+		return fmt.Errorf("spare of generation %d at level %d", is.Generation, s.Level())
+	case is.Lease == "" && (is.Node != "" || is.Producer != 0 || is.Consumer != 0):
+		return fmt.Errorf("no spare, on node %s for epochs %d and %d", is.Node, is.Producer, is.Consumer)
+	case is.Lease == "":
+		return nil
+	case !active || is.Node == r.Node || is.Generation <= r.Generation:
+		return fmt.Errorf("spare %d on node %s beside ring %d on node %s; its lease is active: %t", is.Generation, is.Node, r.Generation, r.Node, active)
+	case is.Producer != r.Producer.Epoch || is.Consumer != r.Consumer.Epoch:
+		return fmt.Errorf("spare of epochs %d and %d, the roles are at %d and %d", is.Producer, is.Consumer, r.Producer.Epoch, r.Consumer.Epoch)
 	}
 	return nil
 }
