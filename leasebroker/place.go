@@ -22,7 +22,9 @@ type Request struct {
 	Bytes     uint64
 	Zone      string           // required zone; empty: any
 	ApartFrom []string         // zones that are out of the question: required spread
+	Never     []locator.NodeID // nodes that are out of the question
 	Avoid     []locator.NodeID // nodes to use only if nothing else fits, such as one that has just been lost
+	OtherZone string           // zone to leave if another has a place that is as good but for closeness; empty: none
 	Producer  Side
 	Consumer  Side
 }
@@ -44,7 +46,7 @@ const (
 
 // Place chooses a node: one that is healthy, has room and is in a permitted zone; of these the closest to both sides, of
 // these the least loaded, of these the one with the lowest ID. Nodes of doubtful health are taken only if no other
-// fits, those to be avoided only after them. It depends on nothing but its arguments, and not on their order. If no node
+// fits, those to be avoided only after them; being in another zone, where that is asked for, comes before closeness. It depends on nothing but its arguments, and not on their order. If no node
 // will do, the error is api.ErrNoRoom and says for each candidate why.
 func Place(r Request, candidates []Candidate) (locator.NodeID, error) {
 	var best *Candidate
@@ -74,6 +76,8 @@ func (r Request) refuse(c *Candidate) string {
 		return fmt.Sprintf("is %s", c.Health)
 	case r.Zone != "" && c.Zone != r.Zone:
 		return fmt.Sprintf("is in zone %q, required is %q", c.Zone, r.Zone)
+	case slices.Contains(r.Never, c.ID):
+		return "is out of the question"
 	case slices.Contains(r.ApartFrom, c.Zone):
 		return fmt.Sprintf("is in zone %q, required is another", c.Zone)
 	case c.Leased > c.Memory || c.Memory-c.Leased < r.Bytes:
@@ -87,11 +91,14 @@ func (r Request) compare(a, b *Candidate) int {
 	return cmp.Or(
 		compareBool(slices.Contains(r.Avoid, a.ID), slices.Contains(r.Avoid, b.ID)),
 		cmp.Compare(doubt(a), doubt(b)),
+		compareBool(r.stays(a), r.stays(b)),
 		cmp.Compare(r.closeness(b), r.closeness(a)),
 		compareLoad(a, b),
 		cmp.Compare(a.ID, b.ID),
 	)
 }
+
+func (r Request) stays(c *Candidate) bool { return r.OtherZone != "" && c.Zone == r.OtherZone }
 
 func (r Request) closeness(c *Candidate) int {
 	return r.Producer.closeness(c) + r.Consumer.closeness(c)

@@ -47,6 +47,12 @@ func TestPlace(t *testing.T) {
 		"closeness beats load":       {request{Bytes: 1, Consumer: at("c", "y")}, candidates{a, node("c", "y", 99)}, "c"},
 		"avoided if possible":        {request{Bytes: 1, Avoid: []locator.NodeID{"a"}, Producer: at("a", "x")}, candidates{a, c}, "c"},
 		"avoided as a last resort":   {request{Bytes: 1, Avoid: []locator.NodeID{"a"}}, candidates{a, node("c", "y", 100)}, "a"},
+		"never, not even last":       {request{Bytes: 1, Never: []locator.NodeID{"a"}, Avoid: []locator.NodeID{"c"}}, candidates{a, c}, "c"},
+		"other zone if possible":     {request{Bytes: 1, OtherZone: "x", Producer: at("a", "x")}, candidates{a, b, c}, "c"},
+		"other zone, closest":        {request{Bytes: 1, OtherZone: "x", Consumer: at("d", "z")}, candidates{a, c, node("d", "z", 99)}, "d"},
+		"same zone as a last resort": {request{Bytes: 1, OtherZone: "x", Producer: at("b", "x")}, candidates{a, b}, "b"},
+		"no zones at all":            {request{Bytes: 1, OtherZone: "", Producer: at("b", "")}, candidates{node("a", "", 0), node("b", "", 0)}, "b"},
+		"health before other zone":   {request{Bytes: 1, OtherZone: "x"}, candidates{a, sick(c, "suspect")}, "a"},
 		"dead never":                 {request{Bytes: 1, Producer: at("a", "x")}, candidates{sick(a, "dead"), sick(b, "left"), c}, "c"},
 		"suspect after alive":        {request{Bytes: 1, Producer: at("a", "x")}, candidates{sick(a, "suspect"), c}, "c"},
 		"suspect before avoided":     {request{Bytes: 1, Avoid: []locator.NodeID{"c"}}, candidates{sick(a, "suspect"), c}, "a"},
@@ -84,7 +90,8 @@ func drawPlacement(t *rapid.T) (leasebroker.Request, []leasebroker.Candidate) {
 	r := leasebroker.Request{
 		Bytes: rapid.Uint64().Draw(t, "bytes"), Zone: zone.Draw(t, "required"), Producer: side.Draw(t, "producer"),
 		Consumer: side.Draw(t, "consumer"), Avoid: rapid.SliceOfN(id, 0, 3).Draw(t, "avoid"),
-		ApartFrom: rapid.SliceOfN(zone, 0, 2).Draw(t, "apart"),
+		ApartFrom: rapid.SliceOfN(zone, 0, 2).Draw(t, "apart"), Never: rapid.SliceOfN(id, 0, 2).Draw(t, "never"),
+		OtherZone: zone.Draw(t, "other"),
 	}
 	candidates := make([]leasebroker.Candidate, rapid.IntRange(0, 5).Draw(t, "nodes"))
 	for i := range candidates {
@@ -103,7 +110,7 @@ func TestPlaceKeepsItsConditions(t *testing.T) {
 		r, candidates := drawPlacement(t)
 		fits := func(c leasebroker.Candidate) bool {
 			return c.Leased <= c.Memory && c.Memory-c.Leased >= r.Bytes && c.Health != "dead" && c.Health != "left" &&
-				(r.Zone == "" || c.Zone == r.Zone) && !slices.Contains(r.ApartFrom, c.Zone)
+				(r.Zone == "" || c.Zone == r.Zone) && !slices.Contains(r.ApartFrom, c.Zone) && !slices.Contains(r.Never, c.ID)
 		}
 		got, err := leasebroker.Place(r, candidates)
 		if err != nil {

@@ -38,14 +38,22 @@ func (s rings) Ring(id locator.ArenaID) (host.Ring, lease.Status) {
 	return host.Ring{}, lease.Released
 }
 
-// ring is the ring that l grants, if its edge's record still points at it.
+// ring is the ring that l grants, if its edge's record still points at it, as the edge's ring or as its spare. A spare belongs to
+// the roles that it was granted to.
 func (s rings) ring(current *state.State, l state.Lease) (host.Ring, bool) {
 	record, ok := current.Edge(l.Edge)
-	if l.Edge == "" || l.Node != s.self || !ok || record.Lease != l.ID {
+	if l.Edge == "" || l.Node != s.self || !ok {
+		return host.Ring{}, false
+	}
+	spare := record.Spare
+	switch {
+	case record.Lease == l.ID:
+	case spare != nil && spare.Lease == l.ID && spare.Producer == record.Producer.Epoch && spare.Consumer == record.Consumer.Epoch:
+	default:
 		return host.Ring{}, false
 	}
 	return host.Ring{
-		Lease: l.ID, Edge: record.Name, Generation: record.Generation, Capacity: record.Capacity, Incarnation: l.Incarnation,
+		Lease: l.ID, Edge: record.Name, Generation: l.Epoch, Capacity: record.Capacity, Incarnation: l.Incarnation,
 		Producer: record.Producer, Consumer: record.Consumer,
 	}, true
 }

@@ -94,10 +94,11 @@ func (n *Node) serve(ctx context.Context, registered api.RegisterResponse) error
 }
 
 // wake says that the state has changed, by c if that is known. It does not block. Block regions are looked through as a whole, so
-// they are left alone by the one command that never concerns them and comes thousands of times a second.
+// they are left alone by the two commands that never concern them and come thousands of times a second.
 func (s *serving) wake(c state.Command) {
 	s.host.Applied()
-	if _, rings := c.(state.ChangeEdges); rings {
+	switch c.(type) {
+	case state.ChangeEdges, state.ChangeSpare:
 		return
 	}
 	select {

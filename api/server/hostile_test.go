@@ -35,6 +35,7 @@ var samples = map[string]sample{
 	"DELETE /v1/edges/{name}":         {path: "/v1/edges/V"},
 	"POST /v1/edges/{name}/relocate":  {path: "/v1/edges/V/relocate", body: `{"avoid":["n1"]}`},
 	"POST /v1/changes":                {path: "/v1/changes", body: createParse},
+	"POST /v1/spares":                 {path: "/v1/spares", body: `{"op_id":"o1","session":"s1","name":"p.parse","expect":6,"confirm":2,"arm":true,"reason":"ring-lost"}`},
 	"GET /v1/watch":                   {path: "/v1/watch", live: true},
 	"GET /v1/leases":                  {path: "/v1/leases"},
 	"GET /v1/leases/{id}":             {path: "/v1/leases/V"},

@@ -32,8 +32,8 @@ type Cluster struct {
 
 // Changes counts what the log did, as this node applies it.
 type Changes struct {
-	generations, ended *prometheus.CounterVec
-	leaders            prometheus.Counter
+	generations, spares, ended *prometheus.CounterVec
+	leaders                    prometheus.Counter
 
 	// Of the last entry; Applied's own.
 	revision api.Revision
@@ -46,6 +46,9 @@ func NewChanges(reg prometheus.Registerer) *Changes {
 		generations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "grafnode", Name: "edge_generation_changes_total", Help: "New generations of edges applied by this node, by reason.",
 		}, []string{"reason"}),
+		spares: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "grafnode", Name: "edge_spare_changes_total", Help: "Spares of edges armed, and moves to them confirmed, as applied by this node.",
+		}, []string{"what"}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "grafnode", Name: "leases_ended_total", Help: "Leases and sessions that this node saw end, by how.",
 		}, []string{"status"}),
@@ -57,10 +60,13 @@ func NewChanges(reg prometheus.Registerer) *Changes {
 	for _, r := range reasons {
 		c.generations.WithLabelValues(string(r))
 	}
+	for _, what := range []string{"armed", "confirmed"} {
+		c.spares.WithLabelValues(what)
+	}
 	for _, s := range []lease.Status{lease.Expired, lease.Revoked, lease.Released} {
 		c.ended.WithLabelValues(string(s))
 	}
-	reg.MustRegister(c.generations, c.ended, c.leaders)
+	reg.MustRegister(c.generations, c.spares, c.ended, c.leaders)
 	return c
 }
 
@@ -77,13 +83,29 @@ func (c *Changes) Applied(command state.Command, r state.Result) {
 	if r.Err != nil {
 		return
 	}
-	if _, ok := command.(state.ChangeEdges); ok {
-		for _, record := range r.Edges {
-			c.generations.WithLabelValues(reasonLabel(record.Reason)).Inc()
-		}
-	}
+	c.rings(command, r.Edges)
 	for _, e := range r.Ended {
 		c.ended.WithLabelValues(string(e.Status)).Inc()
+	}
+}
+
+// rings counts what a command did to the rings of edges.
+func (c *Changes) rings(command state.Command, edges []state.Record) {
+	switch command := command.(type) {
+	case state.ChangeEdges:
+	case state.ChangeSpare:
+		if command.Arm && edges[0].Spare.Lease != "" {
+			c.spares.WithLabelValues("armed").Inc()
+		}
+		if command.Confirm == 0 {
+			return // the ring is the one that it was
+		}
+		c.spares.WithLabelValues("confirmed").Inc()
+	default:
+		return
+	}
+	for _, record := range edges {
+		c.generations.WithLabelValues(reasonLabel(record.Reason)).Inc()
 	}
 }
 
@@ -110,6 +132,7 @@ var (
 	descRingUsed   = desc("ring_used_bytes", "Bytes in use of a ring on this node.", "edge")
 	descRingSize   = desc("ring_capacity_bytes", "Capacity of a ring on this node.", "edge")
 	descEdges      = desc("registry_edges", "Edges in the registry.")
+	descSpares     = desc("registry_spares", "Edges with a spare in the registry.")
 	descLeases     = desc("registry_leases", "Active leases in the registry.")
 	descSessions   = desc("registry_sessions", "Live sessions in the registry.")
 	descNodes      = desc("registry_nodes", "Nodes in the registry.")
@@ -167,11 +190,16 @@ func (c *Cluster) collectState(gauge gauger) {
 		gauge(descMemory, float64(self.Memory))
 		gauge(descLeased, float64(current.Leased(c.node)))
 	}
+	spares := 0
 	for record := range current.Edges("") {
+		if record.Spare != nil && record.Spare.Lease != "" {
+			spares++
+		}
 		if name := c.edges.label(record.Name); name != other { // one value cannot stand for several edges
 			gauge(descGeneration, float64(record.Generation), name)
 		}
 	}
+	gauge(descSpares, float64(spares))
 }
 
 func (c *Cluster) collectRaft(gauge gauger, out chan<- prometheus.Metric) {

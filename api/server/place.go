@@ -40,12 +40,18 @@ func (p *places) lend(node locator.NodeID, bytes int64) {
 	}
 }
 
-// release counts out the ring that an edge has now: the change gives its memory back before it takes any.
+// release counts out the ring and the spare that an edge has now: a change gives their memory back before it takes any.
 func (p *places) release(edge string) {
-	if record, ok := p.state.Edge(edge); ok {
-		if l, ok := p.state.Lease(record.Lease); ok {
-			p.lend(l.Node, -int64(l.Bytes))
-		}
+	record, _ := p.state.Edge(edge)
+	p.giveBack(record.Lease)
+	if record.Spare != nil {
+		p.giveBack(record.Spare.Lease)
+	}
+}
+
+func (p *places) giveBack(id lease.ID) {
+	if l, ok := p.state.Lease(id); ok {
+		p.lend(l.Node, -int64(l.Bytes))
 	}
 }
 

@@ -23,6 +23,7 @@ func (s *Server) table() map[string]handler {
 		"DELETE /v1/edges/{name}":         s.lead(s.deleteEdge),
 		"POST /v1/edges/{name}/relocate":  s.lead(s.relocate),
 		"POST /v1/changes":                s.lead(s.change),
+		"POST /v1/spares":                 s.lead(s.spare),
 		"GET /v1/leases":                  s.read(s.listLeases),
 		"GET /v1/leases/{id}":             s.read(s.getLease),
 		"POST /v1/leases":                 s.lead(s.acquire),
