@@ -25,11 +25,19 @@ generation, and who may use it. The generation goes up with every new ring.`,
 	return edge
 }
 
-const edgeHead = "EDGE\tGENERATION\tNODE\tZONE\tPRODUCER\tCONSUMER\tREASON\tCHANGED"
+const edgeHead = "EDGE\tGENERATION\tNODE\tZONE\tSPARE\tPRODUCER\tCONSUMER\tREASON\tCHANGED"
 
 func edgeRow(w io.Writer, e api.Edge) {
-	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Name, e.Generation, short(e.Locator.Node), dash(e.Locator.Zone),
-		holder(e.Producer), holder(e.Consumer), dash(e.Reason), when(e.Changed))
+	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Name, e.Generation, short(e.Locator.Node), dash(e.Locator.Zone),
+		spare(e.Spare), holder(e.Producer), holder(e.Consumer), dash(e.Reason), when(e.Changed))
+}
+
+// spare prints where an edge's spare is, and its generation.
+func spare(s *api.Spare) string {
+	if s == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%s/%d", short(s.Locator.Node), s.Generation)
 }
 
 // holder prints a role: its stage and the epoch of its last takeover; in brackets if nobody has it now.
@@ -53,7 +61,8 @@ func newEdgeList() *cobra.Command {
 	return r.staleFlag(r.flags(&cobra.Command{
 		Use:   "list [PREFIX]",
 		Short: "All edges, or those whose name begins with PREFIX",
-		Long:  `Lists edges. A role is shown as stage/epoch, in brackets while nobody has it.`,
+		Long: `Lists edges. A role is shown as stage/epoch, in brackets while nobody has it. A spare, a second ring to which the producer
+moves by itself when the first is lost, is shown as node/generation.`,
 		Example: `  grafnode edge list
   grafnode edge list access-log. --json`,
 		Args: between(0, "PREFIX"),
@@ -102,6 +111,10 @@ func edgeDetail(w io.Writer, e api.Edge) {
 	fmt.Fprintf(w, "generation\t%d\n", e.Generation)
 	fmt.Fprintf(w, "ring\t%s on node %s (%s), zone %s, %s\n", e.Locator.Arena, e.Locator.Node, e.Locator.Address,
 		dash(e.Locator.Zone), size(e.Capacity))
+	if s := e.Spare; s != nil {
+		fmt.Fprintf(w, "spare\t%s on node %s (%s), zone %s, generation %d\n", s.Locator.Arena, s.Locator.Node, s.Locator.Address,
+			dash(s.Locator.Zone), s.Generation)
+	}
 	fmt.Fprintf(w, "producer\t%s\n", holderDetail(e.Producer))
 	fmt.Fprintf(w, "consumer\t%s\n", holderDetail(e.Consumer))
 	fmt.Fprintf(w, "codec\t%s\n", dash(e.Codec))
@@ -114,7 +127,7 @@ func newEdgeHistory() *cobra.Command {
 	return r.flags(&cobra.Command{
 		Use:     "history NAME",
 		Short:   "An edge's last changes, and why they were made",
-		Long:    `Lists an edge's last changes, oldest first.`,
+		Long:    `Lists an edge's last changes, oldest first. SPARE is the generation of the spare that it had from then on.`,
 		Example: `  grafnode edge history access-log.parse`,
 		Args:    exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -123,9 +136,13 @@ func newEdgeHistory() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return r.show(cmd, changes, "REVISION\tGENERATION\tNODE\tREASON\tBY SESSION\tAT\tDETAIL", func(w io.Writer) {
+				return r.show(cmd, changes, "REVISION\tGENERATION\tNODE\tSPARE\tREASON\tBY SESSION\tAT\tDETAIL", func(w io.Writer) {
 					for _, c := range changes {
-						fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", c.Revision, c.Generation, short(c.Node), c.Reason,
+						armed := "-"
+						if c.Spare != 0 {
+							armed = c.Spare.String()
+						}
+						fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Revision, c.Generation, short(c.Node), armed, c.Reason,
 							short(c.Actor), when(c.Time), dash(c.Detail))
 					}
 				})

@@ -116,8 +116,11 @@ func eventText(event api.Event) (at time.Time, what string) {
 	case event.Edge != nil && event.Gone() && !event.Left:
 		return event.Edge.Changed, event.Edge.Name + "  deleted"
 	case event.Edge != nil:
-		e := event.Edge
-		return e.Changed, fmt.Sprintf("%s  generation %d on %s  %s -> %s  %s", e.Name, e.Generation, short(e.Locator.Node),
+		e, beside := event.Edge, ""
+		if e.Spare != nil {
+			beside = "  spare " + spare(e.Spare)
+		}
+		return e.Changed, fmt.Sprintf("%s  generation %d on %s%s  %s -> %s  %s", e.Name, e.Generation, short(e.Locator.Node), beside,
 			holder(e.Producer), holder(e.Consumer), e.Reason)
 	case event.Node != nil && gone:
 		return at, fmt.Sprintf("node %s  forgotten", short(event.Node.ID))

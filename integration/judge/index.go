@@ -40,7 +40,7 @@ type state struct {
 // byItself reports whether a change of this reason is nobody's operation: time, a node or an operator's word about a lease.
 func byItself(r api.Reason) bool {
 	switch r {
-	case api.ReasonExpired, api.ReasonRevoked, api.ReasonGone, api.ReasonRecovered:
+	case api.ReasonExpired, api.ReasonRevoked, api.ReasonGone, api.ReasonRecovered, api.ReasonSpareLost:
 		return true
 	default:
 		return false

@@ -38,16 +38,18 @@ type judge struct {
 // edgeTruth is what was ever granted on an edge.
 type edgeTruth struct {
 	top      fence.Epoch
-	grants   map[fence.Epoch]grant
+	grants   map[fence.Epoch]grant // of rings and spares
+	gone     map[fence.Epoch]bool  // those that were given up
 	roles    [2]map[fence.Epoch]lease.SessionID
 	versions []version // newest last
 	since    uint64    // index from which on they are known
 }
 
 type grant struct {
-	lease locator.ArenaID
-	node  locator.NodeID
-	sides [2]lease.SessionID
+	lease  locator.ArenaID
+	node   locator.NodeID
+	sides  [2]lease.SessionID
+	epochs [2]fence.Epoch
 }
 
 // version is an edge's record from an index on; revision zero: there is none.
@@ -132,6 +134,8 @@ func (j *judge) changed(e *entry) {
 	switch c := e.command.(type) {
 	case state.ChangeEdges:
 		j.changedEdges(e, c, fresh)
+	case state.ChangeSpare:
+		j.changedSpare(e, c, fresh)
 	case state.GrantLease:
 		for _, l := range r.Leases {
 			if l.Kind == lease.KindBlock {
@@ -141,6 +145,7 @@ func (j *judge) changed(e *entry) {
 	}
 	for _, c := range r.Changes {
 		if c.Kind == api.RecordEdge {
+			j.rings(e, c.Key)
 			record, _ := j.state.Edge(c.Key)
 			j.edge(c.Key).version(e.index, record.Revision, record.Generation)
 		}
@@ -192,7 +197,7 @@ func (j *judge) granted(r state.Record) {
 		return
 	}
 	t.top = r.Generation
-	t.grants[r.Generation] = grant{r.Lease.Arena(), r.Node, [2]lease.SessionID{r.Producer.Session, r.Consumer.Session}}
+	t.grants[r.Generation] = grant{r.Lease.Arena(), r.Node, sessions(r), epochs(r)}
 	for i, side := range []api.Side{r.Producer, r.Consumer} {
 		if side.Free() {
 			continue
@@ -207,7 +212,7 @@ func (j *judge) granted(r state.Record) {
 func (j *judge) edge(name string) *edgeTruth {
 	t := j.edges[name]
 	if t == nil {
-		t = &edgeTruth{grants: map[fence.Epoch]grant{}}
+		t = &edgeTruth{grants: map[fence.Epoch]grant{}, gone: map[fence.Epoch]bool{}}
 		for i := range t.roles {
 			t.roles[i] = map[fence.Epoch]lease.SessionID{}
 		}

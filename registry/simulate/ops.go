@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/settle"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/registry/state"
 )
@@ -19,8 +20,8 @@ func edgeName(n int) string { return fmt.Sprintf("e%02d", n) }
 type op struct {
 	what    string
 	edge    string
-	id      string            // of changes: makes an unknown outcome resolvable
-	change  state.ChangeEdges // of those that are settled by reading
+	id      string  // of changes: makes an unknown outcome resolvable
+	asked   []asked // of those that are settled by reading
 	mode    api.Consistency
 	session lease.SessionID
 	serve   func(n *node, reply func(answer)) // at the node that gets it
@@ -48,8 +49,10 @@ func (s *stage) next() {
 	switch dice := s.w.rng.IntN(100); {
 	case dice < 30 || !known && dice < 60:
 		o = s.opRead(edge)
-	case dice < 80:
+	case dice < 70:
 		o = s.opChange(edge)
+	case dice < 80:
+		o = s.opSpare()
 	case dice < 86:
 		o = s.opDelete(edge)
 	case dice < 89:
@@ -123,7 +126,7 @@ func (s *stage) answered(o *op, a answer) {
 func (s *stage) finish(o *op, a answer) {
 	s.doing = nil
 	s.w.judge.answered(o, a)
-	if o.tries > 1 && len(o.change.Edges) > 0 && doubtful(a.err) {
+	if o.tries > 1 && len(o.asked) > 0 && doubtful(a.err) {
 		s.settle(o, a.err, 0)
 		return
 	}
@@ -132,9 +135,11 @@ func (s *stage) finish(o *op, a answer) {
 		delete(s.known, o.edge)
 	case o.mode != "":
 		s.known[o.edge] = a.record.Revision
+		s.hear(a.record)
 	default:
 		for _, r := range a.result.Edges {
 			s.known[r.Name] = r.Revision
+			s.hear(r)
 		}
 		for _, l := range a.result.Leases {
 			if l.Edge == "" && l.Session == s.session() {
@@ -184,7 +189,11 @@ func (s *stage) opChange(edge string) *op {
 			ProducerStage: s.name, ConsumerStage: s.name, Capacity: 4096,
 		})
 	}
-	return &op{what: "change", edge: edge, id: c.Op, change: c, session: s.session(), repeat: true, serve: func(n *node, reply func(answer)) {
+	var parts []asked
+	for _, ec := range c.Edges {
+		parts = append(parts, asked{ec.Name, settle.Change{Expect: ec.Expect, Session: c.Session, Reason: c.Reason}})
+	}
+	return &op{what: "change", edge: edge, id: c.Op, asked: parts, session: s.session(), repeat: true, serve: func(n *node, reply func(answer)) {
 		n.forward("forwarded change", func(l *node, reply func(answer)) { l.change(c, reply) }, reply)
 	}}
 }
@@ -235,11 +244,15 @@ func (s *stage) opLease() *op {
 	return s.write("grant", "", s.session(), c)
 }
 
-// opRevoke is an operator's: the lease of an edge's ring, as a node near by knows it.
+// opRevoke is an operator's: the lease of an edge's ring or spare, as a node near by knows it.
 func (s *stage) opRevoke(edge string) *op {
 	r, ok := s.node.state.Edge(edge)
 	if !ok {
 		return nil
 	}
-	return s.write("revoke", edge, "", state.RevokeLease{Lease: r.Lease})
+	id := r.Lease
+	if r.Spare != nil && r.Spare.Lease != "" && s.w.chance(500) {
+		id = r.Spare.Lease
+	}
+	return s.write("revoke", edge, "", state.RevokeLease{Lease: id})
 }

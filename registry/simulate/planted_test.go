@@ -26,6 +26,7 @@ var caught = map[string]string{
 	"early-ack":         `renewed .* which had ended|which had expired|early:`,
 	"reused-generation": `generation \d+ granted`,
 	"missed-event":      `^seed \d+, step \d+, at [^ ]+: (reliable|bookmarkable|atomic):`,
+	"reused-spare":      `generation \d+ granted to |generation \d+ was given up`,
 	"lost-tombstone":    `generation \d+ granted`,
 }
 

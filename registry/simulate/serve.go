@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
@@ -28,6 +29,7 @@ var (
 	errAway    = fmt.Errorf("away: %w", api.ErrUnavailable)
 	errSilence = fmt.Errorf("no answer: %w", api.ErrUnknown)
 	errNoLead  = fmt.Errorf("no leader: %w", api.ErrNoQuorum)
+	errOlder   = fmt.Errorf("the cluster has an older voter: %w", fabric.ErrUnsupported)
 	errLost    = fmt.Errorf("leadership lost: %w", api.ErrUnknown)
 )
 

@@ -7,28 +7,33 @@ import (
 	"github.com/grafnode/grafnode/internal/settle"
 )
 
+// asked is what a request asked of one edge.
+type asked struct {
+	edge   string
+	change settle.Change
+}
+
 // doubtful reports whether a refusal may be the answer to a copy that came after one that was carried out.
 func doubtful(err error) bool {
 	return errors.Is(err, api.ErrConflict) || errors.Is(err, api.ErrSessionLost) || errors.Is(err, api.ErrNotFound)
 }
 
-// settle finds out from the histories of a change's edges, from that of its nth on, what became of it, as client.Change does.
+// settle finds out from the histories of a request's edges, from that of its nth on, what became of it, as client.Change does.
 func (s *stage) settle(o *op, refusal error, nth int) {
 	s.doing = &op{what: "settle"} // nobody waits for other copies' answers any more
-	if nth == len(o.change.Edges) {
+	if nth == len(o.asked) {
 		s.settled(o, settle.Open, 0)
 		return
 	}
-	edge := o.change.Edges[nth]
+	of := o.asked[nth]
+	of.change.Pending = !errors.Is(refusal, api.ErrSessionLost)
 	n := s.w.anyNode()
 	s.w.call(&s.process, n, "history", func(reply func(answer)) {
-		n.forward("forwarded history", func(l *node, reply func(answer)) { l.history(edge.Name, reply) }, reply)
+		n.forward("forwarded history", func(l *node, reply func(answer)) { l.history(of.edge, reply) }, reply)
 	}, func(a answer) {
 		verdict, at := settle.Open, api.Revision(0)
 		if a.err == nil {
-			verdict, at = settle.Judge(a.past, settle.Change{
-				Expect: edge.Expect, Session: o.session, Reason: o.change.Reason, Pending: !errors.Is(refusal, api.ErrSessionLost),
-			})
+			verdict, at = settle.Judge(a.past, of.change)
 		}
 		if verdict == settle.Open {
 			s.settle(o, refusal, nth+1)
@@ -41,8 +46,8 @@ func (s *stage) settle(o *op, refusal error, nth int) {
 func (s *stage) settled(o *op, v settle.Verdict, at api.Revision) {
 	s.w.judge.settled(o, v, at)
 	s.doing = nil
-	for _, e := range o.change.Edges {
-		delete(s.known, e.Name)
+	for _, a := range o.asked {
+		delete(s.known, a.edge)
 	}
 	s.pause()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
 )
@@ -27,6 +28,7 @@ type stage struct {
 	alarm  uint64                  // of its one timer
 	wire   *wire                   // its newest
 	known  map[string]api.Revision // the newest of each edge that it has seen
+	spares map[string]fence.Epoch  // the last spare of each edge that it has heard of
 	leases []lease.ID
 	doing  *op
 	watch  *watch // some stages have one
@@ -42,7 +44,7 @@ func (s *stage) start() {
 	s.life++
 	s.up, s.asleep = true, 0
 	s.wire, s.doing = nil, nil
-	s.known, s.leases = map[string]api.Revision{}, nil
+	s.known, s.spares, s.leases = map[string]api.Revision{}, map[string]fence.Epoch{}, nil
 	s.open()
 	s.after(s.w.between(0, time.Second), "begin", 0, s.next)
 	if s.watch = nil; s.who%2 == 0 {

@@ -4,19 +4,20 @@ import "reflect"
 
 // Stats counts what a run has met, so that a test can see that it met something.
 type Stats struct {
-	Entries, Elections, Installs            int // of the log
-	Crashes, Pauses, Cuts, Transfers        int // troubles
-	Restores, Recoveries                    int
-	Wipes                                   int // disks lost
-	Joined, Promoted, Replaced, Removed     int // of the group
-	Acks, Allowances, Refused               int // renewals
-	Expiries, RefusedExpiries               int
-	Changes, Repeats, Unknown, Resolved     int // changes of edges
-	SettledRefused, SettledCarried          int // of those that were sent again and refused, by reading
-	Overtaken                               int // changes that were applied and whose second try was refused: another had come in between
-	Reads, StaleReads                       int
-	Watches, Events, Resumes, Resyncs, Gaps int
-	Sessions, SessionsLost, Adopted         int
+	Entries, Elections, Installs             int // of the log
+	Crashes, Pauses, Cuts, Transfers         int // troubles
+	Restores, Recoveries                     int
+	Wipes                                    int // disks lost
+	Joined, Promoted, Replaced, Removed      int // of the group
+	Acks, Allowances, Refused                int // renewals
+	Expiries, RefusedExpiries                int
+	Changes, Repeats, Unknown, Resolved      int // changes of edges
+	SettledRefused, SettledCarried           int // of those that were sent again and refused, by reading
+	SparesArmed, SparesConfirmed, SparesLost int
+	Overtaken                                int // changes that were applied and whose second try was refused: another had come in between
+	Reads, StaleReads                        int
+	Watches, Events, Resumes, Resyncs, Gaps  int
+	Sessions, SessionsLost, Adopted          int
 }
 
 // all yields the counters by name.

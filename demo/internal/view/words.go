@@ -65,6 +65,10 @@ func changed(e event.Event) (what, rest string, ok bool) {
 		return "role free", fmt.Sprintf("%s: its process has gone", e.Edge), true
 	case api.ReasonRecovered:
 		return "adopted", where, true
+	case api.ReasonSpareArmed:
+		return "spare armed", where, true
+	case api.ReasonSpareLost:
+		return "spare lost", where, true
 	default:
 		return "relocated", fmt.Sprintf("%s (%s)", where, e.Cause), true
 	}
