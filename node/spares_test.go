@@ -12,7 +12,6 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/lease"
-	"github.com/grafnode/grafnode/locator"
 )
 
 // claim gives both roles of an edge away.
@@ -145,6 +144,6 @@ func TestASpareOnOneHostOutlivesItsNodesRestart(t *testing.T) {
 	moved, err := from.ChangeSpare(t.Context(), api.SpareRequest{Name: "e", Confirm: e.Spare.Generation, Reason: api.ReasonRequested})
 	require.NoError(t, err)
 	require.Equal(t, e.Spare.Generation, moved.Generation)
-	require.Equal(t, locator.ArenaID(e.Spare.Locator.Arena), moved.Locator.Arena)
+	require.Equal(t, e.Spare.Locator.Arena, moved.Locator.Arena)
 	tell(t, out, in, "and is the ring")
 }

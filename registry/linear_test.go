@@ -13,22 +13,52 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
-// input is a read, or a compare-and-set of an edge's last operation.
+// input is a read, a compare-and-set of an edge's last operation, or a confirmation, which goes by the spare alone.
 type input struct {
 	edge     string
 	read     bool
 	from, to string
+	confirms string // the operation that has armed the spare
+	arms     bool
 }
 
 type output struct {
-	op      string // reads: the last operation
+	is      held // reads
 	refused bool
 	unknown bool
 }
 
-// model is one edge as a register that holds the name of the last change.
+// held is what the model's registers hold: an edge's last operation, and the one that has armed its spare.
+type held struct{ op, spare string }
+
+func heldBy(r state.Record) held {
+	h := held{op: r.Op.ID}
+	if s := r.Spare; s != nil {
+		h.op = s.Op.ID // later: every other change does away with it
+		if s.Lease != "" {
+			h.spare = s.Op.ID
+		}
+	}
+	return h
+}
+
+// apply returns what in makes of h; false: it is refused.
+func (in input) apply(h held) (held, bool) {
+	next := held{op: in.to}
+	if in.arms {
+		next.spare = in.to
+	}
+	if in.confirms != "" {
+		return next, h.spare == in.confirms
+	}
+	return next, h.op == in.from
+}
+
+// model is one edge as a register that holds the names of the last change and of the one that armed its spare.
 var model = porcupine.NondeterministicModel{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		by := map[string][]porcupine.Operation{}
@@ -42,25 +72,29 @@ var model = porcupine.NondeterministicModel{
 		}
 		return parts
 	},
-	Init: func() []any { return []any{""} },
+	Init: func() []any { return []any{held{}} },
 	Step: func(state, in, out any) []any {
-		was, i, o := state.(string), in.(input), out.(output)
+		was, i, o := state.(held), in.(input), out.(output)
+		next, takes := i.apply(was)
 		switch {
-		case i.read && o.op == was:
+		case i.read && o.is == was:
 			return []any{was}
 		case i.read:
 			return nil
-		case o.unknown && was == i.from:
-			return []any{was, i.to}
-		case o.unknown || o.refused && was != i.from:
+		case o.unknown && takes:
+			return []any{was, next}
+		case o.unknown || o.refused && !takes:
 			return []any{was}
-		case !o.refused && was == i.from:
-			return []any{i.to}
+		case !o.refused && takes:
+			return []any{next}
 		default:
 			return nil
 		}
 	},
 }
+
+// other is a second node, for spares.
+const other locator.NodeID = "other"
 
 // history collects what clients asked and were told.
 type history struct {
@@ -95,17 +129,23 @@ func (c *cluster) client(id int, h *history, times int, session lease.SessionID)
 			continue // no answer, no effect
 		}
 		r, _ := m.State().Edge(edge)
-		h.add(id, input{edge: edge, read: true}, called, output{op: r.Op.ID})
+		h.add(id, input{edge: edge, read: true}, called, output{is: heldBy(r)})
 
-		cmd := take(edge, r.Revision, session)
-		in := input{edge: edge, from: r.Op.ID, to: cmd.Op}
+		cmd, in := takeBoth(edge, r, session)
+		switch mine := r.Producer.Session == session; {
+		case mine && random.IntN(8) > 0:
+			cmd, in = spareOf(r, random)
+		case !mine && r.Name != "" && random.IntN(4) > 0:
+			cancel()
+			continue // leave it to who has it, for a while
+		}
 		called = h.now()
 		_, err := m.Apply(ctx, cmd)
 		cancel()
 		switch kind := api.ErrorOf(orNil(err)).Kind; {
 		case err == nil:
 			h.add(id, in, called, output{})
-		case kind == api.KindConflict:
+		case kind == api.KindConflict, kind == api.KindFenced: // also: of a spare whose edge was taken over
 			h.add(id, in, called, output{refused: true})
 		case kind == api.KindUnknown:
 			h.add(id, in, called, output{unknown: true})
@@ -114,6 +154,31 @@ func (c *cluster) client(id int, h *history, times int, session lease.SessionID)
 		}
 		done++
 	}
+}
+
+// takeBoth makes s both sides of an edge.
+func takeBoth(edge string, r state.Record, s lease.SessionID) (state.Command, input) {
+	c := take(edge, r.Revision, s)
+	c.Edges[0].TakeConsumer, c.Edges[0].ConsumerStage = true, "stage"
+	return c, input{edge: edge, from: heldBy(r).op, to: c.Op}
+}
+
+// spareOf is what r's producer may say of its spare.
+func spareOf(r state.Record, random *rand.Rand) (state.Command, input) {
+	was := heldBy(r)
+	c := state.ChangeSpare{Op: string(lease.NewID()), Session: r.Producer.Session, Edge: r.Name, Expect: r.Revision, Arm: true,
+		Lease: lease.NewID(), Node: other, TTL: lease.TTLDefault, Reason: api.ReasonSpareArmed}
+	in := input{edge: r.Name, from: was.op, to: c.Op, arms: true}
+	ring := r.Node
+	if was.spare != "" && random.IntN(4) > 0 {
+		c.Confirm, in.confirms, ring = r.Spare.Generation, was.spare, r.Spare.Node
+		c.Arm = random.IntN(2) == 0
+		in.arms = c.Arm
+	}
+	if ring == other {
+		c.Node = node
+	}
+	return c, in
 }
 
 func orNil(err error) error {
@@ -130,6 +195,8 @@ func TestConcurrentClientsSeeOneOrder(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	sessions := []lease.SessionID{"s0", "s1", "s2", "s3"}
 	c.furnish(sessions...)
+	toNewestLevel(c)
+	c.apply(state.RegisterNode{Node: other, Address: "127.0.0.1:7001", Memory: 1 << 40})
 	h := &history{began: time.Now()}
 	var clients sync.WaitGroup
 	for i, s := range sessions {
@@ -170,13 +237,18 @@ func (c *cluster) another(than *member) {
 }
 
 func (h *history) judge(t *testing.T) {
-	unknown := 0
+	unknown, moves := 0, 0
 	for _, op := range h.ops {
-		if op.Output.(output).unknown {
+		in, out := op.Input.(input), op.Output.(output)
+		if out.unknown {
 			unknown++
 		}
+		if in.confirms != "" && !out.refused {
+			moves++
+		}
 	}
-	t.Logf("%d operations, %d of unknown outcome", len(h.ops), unknown)
+	t.Logf("%d operations, %d of unknown outcome, %d confirmed moves", len(h.ops), unknown, moves)
+	require.Positive(t, moves)
 	result := porcupine.CheckOperationsTimeout(model.ToModel(), h.ops, patience)
 	require.Equal(t, porcupine.Ok, result)
 }
@@ -185,7 +257,7 @@ func (h *history) judge(t *testing.T) {
 func (c *cluster) agreeWith(h *history) {
 	confirmed := map[string]fence.Epoch{}
 	for _, op := range h.ops {
-		if in, out := op.Input.(input), op.Output.(output); !in.read && !out.refused && !out.unknown {
+		if in, out := op.Input.(input), op.Output.(output); !in.read && in.confirms == "" && !in.arms && !out.refused && !out.unknown {
 			confirmed[in.edge]++
 		}
 	}
