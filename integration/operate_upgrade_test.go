@@ -2,8 +2,10 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -15,6 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/registry/state"
 )
 
 // firstVersion is the commit of v0.1.0: its binary is built from the repository's history.
@@ -62,7 +67,7 @@ func (c *cluster) counting(ctx context.Context, key string) (last int) {
 }
 
 // Three nodes of v0.1.0 become three of this version, one by one and under load. The level of the state rises when the last of
-// them is new, and not before; then a node of v0.1.0 is not taken in any more.
+// them is new, and not before, and with it come spares; then a node of v0.1.0 is not taken in any more.
 func TestRollingUpgrade(t *testing.T) {
 	needsTime(t)
 	old := buildFirstVersion(t)
@@ -89,9 +94,11 @@ func TestRollingUpgrade(t *testing.T) {
 		nd.ready()
 		if i < len(c.nodes)-1 {
 			require.EqualValues(t, 1, c.level(nd), "a node of v0.1.0 is left")
+			c.refusesSpares(nd, fmt.Sprint("e", i))
 		}
 	}
-	eventually(t, "the level rises", func(context.Context) bool { return c.level(c.nodes[0]) == 2 })
+	eventually(t, "the level rises", func(context.Context) bool { return c.level(c.nodes[0]) == state.Level })
+	c.armsSpares(c.nodes[0], "e0")
 	stop()
 	counters.Wait()
 	for i, last := range counted {
@@ -130,6 +137,52 @@ func TestRollingUpgrade(t *testing.T) {
 	raft, err := c.nodes[0].api.Raft(t.Context(), api.Default)
 	require.NoError(t, err)
 	require.Len(t, raft.Servers, 3)
+}
+
+// claims makes a stage at a node both sides of an edge.
+func (c *cluster) claims(nd *node, edge string) (*client.Client, api.Edge) {
+	cl, err := client.Dial(c.t.Context(), client.Config{Socket: nd.socket, Stage: "stage", Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(c.t, err)
+	c.t.Cleanup(func() { _ = cl.Close() })
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	was, err := cl.Edge(ctx, edge)
+	if !errors.Is(err, api.ErrNotFound) {
+		require.NoError(c.t, err)
+	}
+	taken, err := cl.Change(ctx, api.ChangeRequest{Reason: api.ReasonTakeover, Edges: []api.EdgeChange{{
+		Name: edge, Expect: was.Revision, TakeProducer: true, TakeConsumer: true, ProducerStage: "stage", ConsumerStage: "stage", Capacity: 1 << 16,
+	}}})
+	require.NoError(c.t, err)
+	return cl, taken[0]
+}
+
+// refusesSpares checks that a cluster with an older member arms no spare, and works on.
+func (c *cluster) refusesSpares(nd *node, edge string) {
+	cl, e := c.claims(nd, edge)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	_, err := cl.ChangeSpare(ctx, api.SpareRequest{Name: edge, Expect: e.Revision, Arm: true})
+	if !errors.Is(err, api.ErrNotFound) { // an older leader knows no such route
+		require.ErrorIs(c.t, err, fabric.ErrUnsupported)
+	}
+	moved, err := cl.Change(ctx, api.ChangeRequest{Reason: api.ReasonRequested, Edges: []api.EdgeChange{{Name: edge, Expect: e.Revision}}})
+	require.NoError(c.t, err)
+	require.Equal(c.t, e.Generation+1, moved[0].Generation)
+	require.Nil(c.t, moved[0].Spare)
+}
+
+// armsSpares checks that the cluster does now.
+func (c *cluster) armsSpares(nd *node, edge string) {
+	cl, e := c.claims(nd, edge)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	armed, err := cl.ChangeSpare(ctx, api.SpareRequest{Name: edge, Expect: e.Revision, Arm: true})
+	require.NoError(c.t, err)
+	moved, err := cl.ChangeSpare(ctx, api.SpareRequest{Name: edge, Confirm: armed.Spare.Generation, Arm: true, Reason: api.ReasonRequested})
+	require.NoError(c.t, err)
+	require.Equal(c.t, armed.Spare.Locator, moved.Locator)
+	require.NotNil(c.t, moved.Spare)
 }
 
 func (c *cluster) level(nd *node) uint64 {
