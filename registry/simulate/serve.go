@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
@@ -29,7 +28,7 @@ var (
 	errAway    = fmt.Errorf("away: %w", api.ErrUnavailable)
 	errSilence = fmt.Errorf("no answer: %w", api.ErrUnknown)
 	errNoLead  = fmt.Errorf("no leader: %w", api.ErrNoQuorum)
-	errOlder   = fmt.Errorf("the cluster has an older voter: %w", fabric.ErrUnsupported)
+	errOlder   = api.Errorf(api.KindUnsupported, "the cluster has an older voter")
 	errLost    = fmt.Errorf("leadership lost: %w", api.ErrUnknown)
 )
 
