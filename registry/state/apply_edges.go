@@ -32,7 +32,7 @@ func (c ChangeEdges) apply(d *draft, e Entry) (Result, error) {
 	}
 	for _, ec := range c.Edges {
 		r, _ := d.Edge(ec.Name)
-		result.Ended = append(result.Ended, d.releaseRings(r)...)
+		result.Ended = d.releaseRings(r, result.Ended)
 	}
 	for _, ec := range c.Edges {
 		r, l, err := c.grant(d, ec, actor, e)
@@ -216,17 +216,19 @@ func (c DeleteEdge) apply(d *draft, e Entry) (Result, error) {
 	if c.Expect != r.Revision {
 		return Result{}, fmt.Errorf("edge %s: revision %d, expected %d: %w", c.Name, r.Revision, c.Expect, api.ErrConflict)
 	}
-	ended := d.releaseRings(r)
+	ended := d.releaseRings(r, nil)
 	d.bury(r, c.Op, e)
 	return Result{Ended: ended}, nil
 }
 
-// releaseRings ends the leases of an edge's ring and spare, as far as they are active.
-func (d *draft) releaseRings(r Record) (ended []Ended) {
-	for _, id := range []lease.ID{r.Lease, r.spare().Lease} {
-		if l, ok := d.Lease(id); ok {
-			ended = append(ended, d.endLease(l, lease.Released))
-		}
+// releaseRings ends the leases of an edge's ring and spare, as far as they are active, and adds them to ended.
+func (d *draft) releaseRings(r Record, ended []Ended) []Ended {
+	if l, ok := d.Lease(r.Lease); ok {
+		ended = append(ended, d.endLease(l, lease.Released))
+	}
+	if r.armed() {
+		l, _ := d.Lease(r.Spare.Lease) // as long as it is armed
+		ended = append(ended, d.endLease(l, lease.Released))
 	}
 	return ended
 }

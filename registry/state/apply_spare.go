@@ -112,7 +112,7 @@ func (c ChangeSpare) mayArm(d *draft, r Record) error {
 func (c ChangeSpare) put(d *draft, was, r Record, e Entry) (Result, error) {
 	var result Result
 	for _, id := range []lease.ID{was.Lease, was.spare().Lease} {
-		if l, ok := d.Lease(id); ok && (id != r.Lease) {
+		if l, ok := d.Lease(id); ok && id != r.Lease {
 			result.Ended = append(result.Ended, d.endLease(l, lease.Released))
 		}
 	}
@@ -164,16 +164,19 @@ func (r *Record) spare() Spare {
 
 // top returns the highest generation that was granted on r's edge.
 func (r *Record) top() fence.Epoch {
-	if planted.ReusedSpare && r.spare().Lease == "" {
+	if r.Spare == nil || planted.ReusedSpare && !r.armed() {
 		return r.Generation
 	}
-	return max(r.Generation, r.spare().Generation)
+	return max(r.Generation, r.Spare.Generation)
 }
+
+// armed reports whether r's edge has a spare.
+func (r *Record) armed() bool { return r.Spare != nil && r.Spare.Lease != "" }
 
 // spareless returns r with its spare given up: its generation is remembered, and never granted again.
 func (r Record) spareless() Record {
-	if s := r.spare(); s.Lease != "" {
-		r.Spare = &Spare{Generation: s.Generation, Op: s.Op}
+	if r.armed() {
+		r.Spare = &Spare{Generation: r.Spare.Generation, Op: r.Spare.Op}
 	}
 	return r
 }

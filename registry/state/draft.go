@@ -192,8 +192,8 @@ func (d *draft) noted(r Record, e Entry, reason api.Reason, actor lease.SessionI
 	past := Past{
 		Revision: d.now, Generation: r.Generation, Node: r.Node, Reason: reason, Actor: actor, Detail: detail, At: e.Proposed,
 	}
-	if s := r.spare(); s.Lease != "" {
-		past.Spare = s.Generation
+	if r.armed() {
+		past.Spare = r.Spare.Generation
 	}
 	r.past = r.past.push(past)
 	if r.past.size() > HistoryMax {

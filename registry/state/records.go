@@ -146,10 +146,10 @@ func (r Record) API(s *State) api.Edge {
 }
 
 func (r Record) spareAPI(s *State) *api.Spare {
-	is := r.spare()
-	if is.Lease == "" {
+	if !r.armed() {
 		return nil
 	}
+	is := r.Spare
 	return &api.Spare{
 		Generation: is.Generation, Locator: s.ring(is.Node, is.Lease, is.Generation, r.Capacity),
 		Producer: is.Producer, Consumer: is.Consumer,
