@@ -106,6 +106,7 @@ func attach(ctx context.Context, a Attach, alive func()) (*link, int, error) {
 	l := newLink(conn)
 	capacity, err := greet(ctx, l, a.Hello, alive)
 	if err != nil {
+		l.in.giveBack()
 		return nil, 0, errors.Join(err, conn.Close())
 	}
 	l.attach(a.Hello)

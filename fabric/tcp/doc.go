@@ -11,7 +11,8 @@
 // read. So the owner's rings must be those of this module: package fabric's contract, and the two calls for stretches beside it.
 //
 // Promises, besides those of package fabric: a damaged, repeated or missing frame is ErrCorrupt, never a wrong record; either end
-// notices within about three heartbeats that the other is gone, with ErrDisconnected; the owner's memory per connection is
+// notices within about three heartbeats that the other is gone, with ErrDisconnected, and within ten times that that it lives but
+// takes nothing; the owner's memory per connection is
 // a few KiB whatever the peer sends, and a peer that writes beyond its credit is cut off; a remote consumer holds no more than two
 // ring's worth of memory and two slabs. No length is used before it is checked.
 //

@@ -38,6 +38,10 @@ const (
 // silentBeats is how many heartbeats must be missing.
 const silentBeats = 3
 
+// patienceSilences is for how many silences a peer is borne that shows life but takes nothing, or does not confirm a closing: a machine that is short of
+// processors is no reason to lose what is on its way.
+const patienceSilences = 10
+
 // attachBeats is how many must be missing while attaching.
 const attachBeats = 2 * silentBeats
 

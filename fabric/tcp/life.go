@@ -20,6 +20,12 @@ func (l *link) expect(d time.Duration) {
 	_ = l.conn.SetReadDeadline(time.Now().Add(d)) // a connection that refuses it is closed, which its reader finds out
 }
 
+// allow gives writes that begin from now on until the next beat their time: a peer that takes nothing for longer is no better than a silent
+// one, and its kernel may go on answering for it.
+func (l *link) allow() {
+	_ = l.conn.SetWriteDeadline(time.Now().Add(patienceSilences * l.silence)) // as above
+}
+
 // listener reads the link's connection, and takes silence for death once the handshake is over. Reading while data flows costs
 // nothing besides: the deadline is moved by beat.
 type listener link
@@ -41,7 +47,9 @@ func (r *listener) Read(b []byte) (int, error) {
 // is given as long again.
 func (l *link) lookAgain(b []byte) (int, error) {
 	again := l.beatEvery / 4
-	if late := time.Since(began) - time.Duration(l.due.Load()); late > again {
+	if l.heard.Swap(false) {
+		again = l.silence // it was no silence: beat, who would have said so, is kept from it by a write
+	} else if late := time.Since(began) - time.Duration(l.due.Load()); late > again {
 		again = l.silence
 	}
 	l.expect(again)
@@ -66,11 +74,15 @@ func (l *link) beat() {
 		if l.heard.Swap(false) {
 			l.expect(l.silence)
 		}
-		// Whoever holds the lock is writing, which is life enough.
-		if l.spoke.Swap(false) || !l.out.TryLock() {
+		if l.spoke.Swap(false) {
+			l.allow()
 			continue
 		}
+		if !l.out.TryLock() {
+			continue // whoever holds the lock is writing, which is life enough, for as long as allow has let it
+		}
 		if !l.outEnded {
+			l.allow()
 			_ = l.sendLocked(kindBeat, 0, 0, nil) // has ended the link if it failed
 			l.spoke.Store(false)
 		}
@@ -88,7 +100,7 @@ func (l *link) depart() error {
 		return nil // lost before; other calls report it
 	}
 	l.departing.Store(true)
-	patience := 10 * l.silence
+	patience := patienceSilences * l.silence
 	limit := time.AfterFunc(patience, func() {
 		l.fail(fmt.Errorf("%w: closing was not confirmed within %v", fabric.ErrDisconnected, patience))
 	})

@@ -73,6 +73,7 @@ func (l *link) attach(h Hello) {
 	l.generation, l.beatEvery = h.Generation, h.Heartbeat
 	l.silence = silentBeats * h.Heartbeat
 	l.expect(l.silence)
+	l.allow()
 	conn := l.conn
 	if s, ok := conn.(*secured); ok {
 		conn = s.corked.Conn

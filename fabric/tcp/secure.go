@@ -34,6 +34,10 @@ type secured struct {
 	corked *corked
 }
 
+// Close closes the connection beneath at once. TLS would send its own goodbye first, and wait behind a write that does not end; who
+// leaves in good order has said it by CloseWrite.
+func (s *secured) Close() error { return s.corked.Close() }
+
 // writeFrame sends a frame that lies in several places. One goroutine at a time.
 func (s *secured) writeFrame(parts ...[]byte) error {
 	s.corked.hold()

@@ -44,6 +44,7 @@ func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
 // other end sends, and a share of the large buffers of the process; TLS takes about 50 KiB more.
 func (s Server) Serve(ctx context.Context, conn net.Conn) error {
 	l, h, err := s.serve(ctx, conn)
+	l.in.giveBack()
 	if closing := l.conn.Close(); err == nil && !errors.Is(closing, net.ErrClosed) {
 		err = closing
 	}

@@ -48,6 +48,10 @@ func (s *session) run(ctx context.Context) error {
 	err := s.receive()
 	if err != nil {
 		err = s.l.fail(err)
+	} else {
+		// The connection's end follows the last frame, and over TLS a word before it: closing with bytes unread would destroy what is
+		// under way to the remote side.
+		_, _ = io.CopyN(io.Discard, &s.l.in, intakeBytes)
 	}
 	cancel()
 	<-pumped
@@ -59,7 +63,6 @@ func (s *session) run(ctx context.Context) error {
 
 // receive takes in what the remote side says. It returns nil once that has detached, else why the session is over.
 func (s *session) receive() error {
-	defer s.l.in.giveBack()
 	for s.lost.Load() == nil {
 		f, err := s.l.next()
 		switch {

@@ -1,13 +1,7 @@
 package tcp_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
-	"net"
 	"testing"
 	"time"
 
@@ -18,27 +12,8 @@ import (
 	"github.com/grafnode/grafnode/fabric/tcp"
 )
 
-// certified returns the two ends' settings for a new certificate of 127.0.0.1.
-func certified(t testing.TB) (server, client *tls.Config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	roots := x509.NewCertPool()
-	roots.AddCert(cert)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
-}
-
 func TestFabricOverTLS(t *testing.T) {
-	server, client := certified(t)
+	server, client := tcp.Certified(t)
 	fabrictest.Run(t, func(t testing.TB, cfg fabric.Config) fabrictest.Pair {
 		arena, err := newInproc(cfg)
 		require.NoError(t, err)
@@ -54,8 +29,8 @@ func TestFabricOverTLS(t *testing.T) {
 }
 
 func TestTLSRefusesStrangers(t *testing.T) {
-	server, client := certified(t)
-	_, other := certified(t)
+	server, client := tcp.Certified(t)
+	_, other := tcp.Certified(t)
 	old := client.Clone()
 	old.MaxVersion = tls.VersionTLS12
 	for name, c := range map[string]*tls.Config{"another authority": other, "an old version": old, "another name": {RootCAs: client.RootCAs, ServerName: "example.org"}, "none": nil} {

@@ -26,10 +26,11 @@ type wire struct {
 	out bytes.Buffer
 }
 
-func (w *wire) Read(b []byte) (int, error)      { return w.in.Read(b) }
-func (w *wire) Write(b []byte) (int, error)     { return w.out.Write(b) }
-func (w *wire) SetReadDeadline(time.Time) error { return nil }
-func (w *wire) Close() error                    { return nil }
+func (w *wire) Read(b []byte) (int, error)       { return w.in.Read(b) }
+func (w *wire) Write(b []byte) (int, error)      { return w.out.Write(b) }
+func (w *wire) SetReadDeadline(time.Time) error  { return nil }
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+func (w *wire) Close() error                     { return nil }
 
 const testGeneration fence.Epoch = 7
 
