@@ -136,14 +136,16 @@ func oneWay[T any](b *testing.B, ring func(fabric.Config) (fabric.Arena, error),
 	b.ReportMetric(float64((cpu()-began).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }
 
-// BenchmarkAlone pushes and pops 256 items at a time in one goroutine: what an item costs both sides without another processor.
+const aloneBurst = 4096
+
+// BenchmarkAlone pushes and pops 4096 items at a time in one goroutine: what an item costs both sides without another processor.
 func BenchmarkAlone(b *testing.B) {
 	p, c := ends[sample](b, inprocRing, fixed(b), edge.Unchecked())
 	ctx, i, v := b.Context(), uint64(0), sample{}
 	var push, pop time.Duration
 	for b.Loop() {
 		began := time.Now()
-		for range 256 {
+		for range aloneBurst {
 			i++
 			if err := p.Push(ctx, position.Position{Offset: i}, v); err != nil {
 				b.Fatal(err)
@@ -152,7 +154,7 @@ func BenchmarkAlone(b *testing.B) {
 		require.NoError(b, p.Flush())
 		pushed := time.Now()
 		push += pushed.Sub(began)
-		for k := range 256 {
+		for k := range aloneBurst {
 			m, err := c.Pop(ctx)
 			if err != nil {
 				b.Fatal(err)
@@ -165,6 +167,6 @@ func BenchmarkAlone(b *testing.B) {
 		}
 		pop += time.Since(pushed)
 	}
-	b.ReportMetric(float64(push.Nanoseconds())/float64(256*b.N), "ns/push")
-	b.ReportMetric(float64(pop.Nanoseconds())/float64(256*b.N), "ns/pop")
+	b.ReportMetric(float64(push.Nanoseconds())/float64(aloneBurst*b.N), "ns/push")
+	b.ReportMetric(float64(pop.Nanoseconds())/float64(aloneBurst*b.N), "ns/pop")
 }

@@ -69,6 +69,13 @@ func Consume[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 // ended the role, or, without Marks, io.EOF once every lane that brought anything has ended. An item that cannot be decoded
 // is an error that names its position; popping again goes on after it.
 func (c *Consumer[T]) Pop(ctx context.Context) (msg Msg[T], err error) {
+	if c.quick(&msg) {
+		return msg, nil
+	}
+	return c.popOne(ctx)
+}
+
+func (c *Consumer[T]) popOne(ctx context.Context) (msg Msg[T], err error) {
 	var e handoff.Entry
 	inPlace, err := c.pop(ctx, &e, true)
 	if err != nil {
@@ -78,13 +85,27 @@ func (c *Consumer[T]) Pop(ctx context.Context) (msg Msg[T], err error) {
 		defer c.in.mu.Unlock()
 	}
 	msg.Pos, msg.Kind = e.Pos, e.Kind
-	if e.Kind != handoff.Item || c.fixed && layout.Copy(&msg.Value, e.Payload) {
-		return msg, nil
-	}
-	if msg.Value, err = c.codec.Decode(e.Payload); err != nil {
-		err = c.bad(&e, err)
+	if e.Kind == handoff.Item {
+		if msg.Value, err = c.codec.Decode(e.Payload); err != nil {
+			err = c.bad(&e, err)
+		}
 	}
 	return msg, err
+}
+
+// quick is Pop for an item that is in the inbox and is copied as it is.
+func (c *Consumer[T]) quick(msg *Msg[T]) bool {
+	in := &c.in.inbox
+	if !c.fixed || in.empty() || c.in.over.Load() {
+		return false
+	}
+	h := in.head()
+	if h.kind != handoff.Item || !c.in.marks && !c.lanes.among(h.pos) || !layout.Copy(&msg.Value, in.payload()) {
+		return false
+	}
+	msg.Pos, msg.Kind = h.pos, handoff.Item
+	in.skip()
+	return true
 }
 
 // PopInto is Pop into the caller's memory. Where the codec is an Into, as for []byte, fixed layouts and types with UnmarshalBinary
@@ -94,6 +115,9 @@ func (c *Consumer[T]) PopInto(ctx context.Context, msg *Msg[T]) error {
 }
 
 func (c *Consumer[T]) popInto(ctx context.Context, msg *Msg[T], wait bool) error {
+	if c.quick(msg) {
+		return nil
+	}
 	var e handoff.Entry
 	inPlace, err := c.pop(ctx, &e, wait)
 	if err != nil {
@@ -104,7 +128,7 @@ func (c *Consumer[T]) popInto(ctx context.Context, msg *Msg[T], wait bool) error
 	}
 	msg.Pos, msg.Kind = e.Pos, e.Kind
 	switch {
-	case e.Kind != handoff.Item || c.fixed && layout.Copy(&msg.Value, e.Payload):
+	case e.Kind != handoff.Item:
 	case c.into != nil:
 		err = c.into.DecodeInto(e.Payload, &msg.Value)
 	default:
@@ -172,6 +196,11 @@ type seen struct {
 	open map[position.Lane]bool
 	last position.Lane // it is open, if any is
 	over bool          // none is open, and there were some
+}
+
+// among reports whether p is of the lane that was seen last, and see has nothing to do.
+func (s *seen) among(p position.Position) bool {
+	return s.open != nil && p.Lane == s.last && !s.over && p.Offset != position.OffsetMax
 }
 
 func (s *seen) see(p position.Position) {

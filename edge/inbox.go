@@ -42,13 +42,26 @@ func (b *inbox) put(e *handoff.Entry) {
 
 // take gives the next entry. Its payload is overwritten by the next clear.
 func (b *inbox) take(e *handoff.Entry) bool {
-	if b.next == b.n {
+	if b.empty() {
 		return false
 	}
-	h := &b.heads[b.next]
-	to := b.from + int(h.bytes)
-	e.Pos, e.Kind, e.Payload = h.pos, h.kind, b.bytes[b.from:to:to]
-	b.from = to
-	b.next++
+	h := b.head()
+	e.Pos, e.Kind, e.Payload = h.pos, h.kind, b.payload()
+	b.skip()
 	return true
+}
+
+// head is the next entry's.
+func (b *inbox) head() *head { return &b.heads[b.next] }
+
+// payload is the next entry's.
+func (b *inbox) payload() []byte {
+	to := b.from + int(b.heads[b.next].bytes)
+	return b.bytes[b.from:to:to]
+}
+
+// skip takes the next entry out.
+func (b *inbox) skip() {
+	b.from += int(b.heads[b.next].bytes)
+	b.next++
 }

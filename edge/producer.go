@@ -59,7 +59,7 @@ func (p *Producer[T]) push(ctx context.Context, pos position.Position, v T, wait
 	if !p.out.mu.Enter() {
 		return p.busy(pos)
 	}
-	if p.straight(pos, v) {
+	if p.straight(pos, &v) {
 		p.out.mu.Exit()
 		return nil
 	}
@@ -70,23 +70,21 @@ func (p *Producer[T]) push(ctx context.Context, pos position.Position, v T, wait
 }
 
 // straight pushes an item straight into the ring, and reports whether it did.
-func (p *Producer[T]) straight(pos position.Position, v T) bool {
-	if p.fixed {
-		b, at := p.out.straight(pos, layout.Size[T]())
-		if b == nil {
-			return false
-		}
-		copy(b[handoff.HeaderBytes:], layout.Bytes(&v))
-		p.out.straightDone(b, at, pos)
-		return true
+func (p *Producer[T]) straight(pos position.Position, v *T) bool {
+	n := layout.Size[T]()
+	if !p.fixed {
+		n = p.sized.size(*v)
 	}
-	b, at := p.out.straight(pos, p.sized.size(v))
-	if b == nil {
+	b := p.out.straight(n)
+	switch {
+	case b == nil:
 		return false
+	case p.fixed:
+		layout.Put(b[handoff.HeaderBytes:], v)
+	default:
+		p.sized.put(b[:handoff.HeaderBytes], *v)
 	}
-	p.sized.put(b[:handoff.HeaderBytes], v)
-	p.out.straightDone(b, at, pos)
-	return true
+	return p.out.straightDone(b, pos)
 }
 
 // PushBatch pushes items in order, each as Push does, for less than so many Pushes cost. It returns how many were pushed; their
@@ -129,13 +127,13 @@ func (p *Producer[T]) pushEncoded(ctx context.Context, pos position.Position, v 
 	if !p.out.mu.Enter() {
 		return p.busy(pos)
 	}
-	record, at := p.out.straight(pos, len(b))
-	if record != nil {
+	done := false
+	if record := p.out.straight(len(b)); record != nil {
 		copy(record[handoff.HeaderBytes:], b)
-		p.out.straightDone(record, at, pos)
+		done = p.out.straightDone(record, pos)
 	}
 	p.out.mu.Exit()
-	if record != nil {
+	if done {
 		return nil
 	}
 	return p.out.push(ctx, handoff.Entry{Pos: pos, Kind: handoff.Item, Payload: b}, wait)

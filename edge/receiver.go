@@ -200,9 +200,12 @@ func (c *receiver) take(record []byte) error {
 	if err != nil {
 		return err
 	}
-	if c.accepted(fresh, &e) {
-		c.inbox.put(&e)
+	if fresh && e.Kind == handoff.Item && c.first { // nearly always
+		c.count.item(len(e.Payload))
+	} else if !c.accepted(fresh, &e) {
+		return nil
 	}
+	c.inbox.put(&e)
 	return nil
 }
 

@@ -31,6 +31,7 @@ type sender struct {
 	batch   *fabric.Batch   // of ring
 	lent    bool            // by ring's Begin, so that End gives it back
 	keeps   bool            // ring is memory in which items can be kept
+	eager   bool            // mode is LowLatency: show each item
 	kicked  bool            // the flusher has been asked and has not begun
 	marks   position.Vector // asked for by mark, not pushed yet
 	changed chan struct{}   // closed and replaced when something that callers wait for has changed
@@ -43,7 +44,7 @@ type sender struct {
 func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 	ctx, stop := context.WithCancelCause(context.Background())
 	p := &sender{
-		window: int(claim.records[name].Capacity), mode: o.mode, stop: stop,
+		window: int(claim.records[name].Capacity), mode: o.mode, eager: o.mode == fabric.LowLatency, stop: stop,
 		kick: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	p.link = link[fabric.Producer]{
@@ -112,7 +113,7 @@ func (p *sender) publish() error {
 	switch {
 	case !p.lent:
 		p.wakeFlusher()
-	case p.mode == fabric.LowLatency || !p.batch.Hold():
+	case p.eager || !p.batch.Hold():
 		return p.flushLocked()
 	}
 	return nil
@@ -167,6 +168,7 @@ func (p *sender) send() (sent bool) {
 	if p.batch == nil {
 		return false
 	}
+	p.keep()
 	for {
 		e, seq := p.s.Next()
 		if e == nil {

@@ -16,24 +16,30 @@ import (
 // ErrBusy says that two goroutines have pushed to one Producer at the same time. Nothing was pushed.
 var ErrBusy = errors.New("edge: two goroutines push at once")
 
-// straight begins an item of n bytes and returns its record, with the cursor at which it begins, or nil if the item goes the long
-// way. Called between Enter and Exit; straightDone follows, with the payload in the record.
-func (p *sender) straight(pos position.Position, n int) (record []byte, at uint64) {
+// straight begins an item of n bytes and returns its record, or nil if the item goes the long way. Called between Enter and Exit; straightDone
+// follows, with the payload in the record.
+func (p *sender) straight(n int) (record []byte) {
 	size := handoff.HeaderBytes + n
-	if !p.keeps || !p.first {
-		return nil, 0
+	if !p.keeps || (!p.holds(size) || !p.batch.Fits(size)) && !p.makeRoom(size) {
+		return nil
 	}
-	if (!p.holds(size) || !p.batch.Fits(size)) && !p.makeRoom(size) {
-		return nil, 0
-	}
-	if !p.s.Straight(pos) {
-		return nil, 0
-	}
-	at = p.batch.At
-	return p.batch.Add(size), at
+	return p.batch.Add(size)
 }
 
-// holds reports whether the window has room for size bytes. It counts what they take in a ring, so that the ring is not full before the window
+// straightDone completes what straight has begun, and reports whether the item was pushed by that.
+func (p *sender) straightDone(record []byte, pos position.Position) bool {
+	if at := p.batch.At - fabric.RecordBytes(len(record)); !p.first || !p.s.WriteStraight(record, at, pos) {
+		p.batch.Undo(len(record))
+		return false
+	}
+	p.count.item(len(record) - handoff.HeaderBytes)
+	if p.eager || !p.batch.Quiet() && (p.batch.Owes() || !p.batch.Hold()) {
+		p.show()
+	}
+	return true
+}
+
+// holds reports whether the window has room for an entry of so many bytes. It counts what they take in a ring, so that the ring is not full before the window
 // is.
 func (p *sender) holds(size int) bool {
 	n, bytes := p.s.Retained()
@@ -46,23 +52,12 @@ func (p *sender) makeRoom(size int) bool {
 	if !p.keeps || !p.holds(size) {
 		return false
 	}
+	p.keep()
 	if _, err := p.batch.Claim(size); err != nil { // moves the limit
 		return false
 	}
 	p.batch.Abort()
 	return p.batch.Fits(size)
-}
-
-// straightDone completes what straight has begun.
-func (p *sender) straightDone(record []byte, at uint64, pos position.Position) {
-	if p.batch.Kept == fabric.KeepNone {
-		p.batch.Kept = at
-	}
-	p.s.WriteStraight(record, at, pos)
-	p.count.item(len(record) - handoff.HeaderBytes)
-	if p.batch.Owes() || p.mode == fabric.LowLatency || !p.batch.Hold() {
-		p.show()
-	}
 }
 
 // show publishes what was written, and takes what the consumer has noted meanwhile.
@@ -87,15 +82,15 @@ func (p *sender) notice() error {
 		return fmt.Errorf("stable note: %w: %w", fabric.ErrCorrupt, err)
 	}
 	p.s.Ack(stable)
-	if p.keeps {
-		p.keep()
-	}
 	p.broadcast()
 	return nil
 }
 
-// keep tells the ring what of it is kept.
+// keep tells the ring what of it is kept, before it is asked for room.
 func (p *sender) keep() {
+	if !p.keeps {
+		return
+	}
 	at, ok := p.s.Kept()
 	if !ok {
 		at = fabric.KeepNone

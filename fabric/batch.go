@@ -115,7 +115,7 @@ func (b *Batch) Fits(n int) bool {
 }
 
 // Add is Claim and Commit at once, for a record that Fits. Where it lies, which it returns, is to be filled in before any other call; and
-// whoever adds looks whether that Owes a Flush.
+// unless the Batch is Quiet then, it is owed a Hold or a Flush.
 func (b *Batch) Add(n int) []byte {
 	at := (b.At - b.Base) & b.Mask
 	binary.LittleEndian.PutUint64(b.Data[at:], Header(b.Seed, b.At, uint32(n)))
@@ -125,8 +125,18 @@ func (b *Batch) Add(n int) []byte {
 	return b.Data[at : at+uint64(n) : at+uint64(n)]
 }
 
+// Undo takes the record of the last Add back, which had n bytes.
+func (b *Batch) Undo(n int) {
+	b.At -= RecordBytes(n)
+	b.Count--
+}
+
 // Owes reports whether so much is committed that it is to be published.
 func (b *Batch) Owes() bool { return b.At >= b.Due }
+
+// Quiet reports whether nothing need be done about what is committed: it is not so much that it is to be published, and Hold has said
+// yes to it.
+func (b *Batch) Quiet() bool { return b.At < b.Due && b.held == b.Due }
 
 // Abort gives the open claim back, if there is one.
 func (b *Batch) Abort() {

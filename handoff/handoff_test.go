@@ -45,12 +45,13 @@ func (w *world) push(t *rapid.T) {
 		child, err := p.Child(k)
 		require.NoError(t, err)
 		payload := payloadOf(child)
-		if rapid.Bool().Draw(t, "straight") && w.s.Straight(child) {
+		if rapid.Bool().Draw(t, "straight") {
 			b := append(make([]byte, handoff.HeaderBytes), payload...)
 			w.s.SetCheck(handoff.Check(child.Sub % 2))
-			w.s.WriteStraight(b, uint64(len(w.ring)), child)
-			w.ring = append(w.ring, b)
-			continue
+			if w.s.WriteStraight(b, uint64(len(w.ring)), child) {
+				w.ring = append(w.ring, b)
+				continue
+			}
 		}
 		if rapid.Bool().Draw(t, "in place") {
 			payload = append(w.s.Room(len(payload)), payload...)

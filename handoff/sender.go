@@ -59,7 +59,7 @@ func (s *Sender) Push(e Entry) error {
 	s.pushed.Raise(e.Pos)
 	if s.stable.Covers(e.Pos) {
 		s.repeats++
-		s.forget(&e)
+		s.forget(e.Pos, e.Kind == Item)
 		return nil
 	}
 	if e.Kind == Mark && s.raiseMark(e.Pos) {
@@ -145,25 +145,45 @@ func (s *Sender) Unsent() int { return s.window.len() - s.next }
 // Ack takes a stable note: everything up to it has had its effect and is forgotten (rule 9).
 func (s *Sender) Ack(stable position.Vector) {
 	s.stable = s.stable.Max(stable)
-	n := 0
-	for ; n < s.window.len() && s.stable.Covers(s.window.at(n).Pos); n++ {
+	var upto, last position.Position // of the lane that the entries are of; they come in runs
+	n, known, item := 0, false, false
+	for ; n < s.window.n; n++ {
 		e := s.window.at(n)
-		s.bytes -= e.size()
-		s.forget(&e.Entry)
-		if e.kept {
-			s.kept--
-		} else {
-			s.memory.drop(e.Payload)
+		if !known || e.Pos.Lane != upto.Lane {
+			s.forget(last, item)
+			item = false
+			if upto, known = s.stable.At(e.Pos.Lane); !known {
+				break
+			}
 		}
-		e.Payload = nil
+		if upto.Before(e.Pos) {
+			break
+		}
+		if e.Kind == Item {
+			last, item = e.Pos, true
+		}
+		s.release(e)
 	}
+	s.forget(last, item)
 	s.window.drop(n)
 	s.next = max(0, s.next-n)
 }
 
-func (s *Sender) forget(e *Entry) {
-	if e.Kind == Item {
-		s.trimmed.Raise(e.Pos)
+// release gives up an entry's memory.
+func (s *Sender) release(e *retained) {
+	s.bytes -= e.size()
+	if e.kept {
+		s.kept--
+		return // it costs nothing that the queue still refers to a ring
+	}
+	s.memory.drop(e.Payload)
+	e.Payload = nil
+}
+
+// forget notes the last item, if it is one, that was forgotten of its lane.
+func (s *Sender) forget(p position.Position, item bool) {
+	if item {
+		s.trimmed.Raise(p)
 	}
 }
 

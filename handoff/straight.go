@@ -10,8 +10,7 @@ import (
 // An item that is next need not be kept in memory of the Sender's own and sent from there. It can be written straight into the bound ring and
 // kept where it lies (rule 8), if that is memory of this host that stays as it was written:
 //
-//	Straight       admits its position, if it is next;
-//	WriteStraight  completes its record, once its payload is there;
+//	WriteStraight  takes it, once its payload is in the ring;
 //	Unbind         before that memory goes, moves what is kept there, having verified it.
 
 // retained is an entry of the window. If it is kept in the bound ring, its payload is the whole record there, which begins at
@@ -29,16 +28,6 @@ func (r *retained) size() int {
 	return r.Size()
 }
 
-// Straight takes the position of an item that the caller will write straight into the bound ring: WriteStraight is the next call. It
-// returns false, and nothing has happened, for an item that has to be pushed: because others are to be sent before it, because the consumer
-// may have it already, or because its position is to be refused.
-func (s *Sender) Straight(p position.Position) bool {
-	if s.next != s.window.n || (!s.clear || p.Lane != s.lane) && !s.clears(p) || p.Validate() != nil {
-		return false
-	}
-	return s.pushed.Advance(p)
-}
-
 // clears reports whether p, and so all above it, is neither covered by what the consumer has nor the first of its lane.
 func (s *Sender) clears(p position.Position) bool {
 	_, known := s.pushed.At(p.Lane)
@@ -49,9 +38,14 @@ func (s *Sender) clears(p position.Position) bool {
 	return true
 }
 
-// WriteStraight completes the record b, at the ring's cursor at, of the item that Straight took: its payload is in it already, behind
-// HeaderBytes. b must stay as it is until the item is acknowledged or Unbind is called.
-func (s *Sender) WriteStraight(b []byte, at uint64, p position.Position) {
+// WriteStraight pushes the item at p and completes its record b, which begins at the ring's cursor at: its payload is in it
+// already, behind HeaderBytes. b must stay as it is until the item is acknowledged or Unbind is called. It returns false, and nothing has
+// happened, for an item that has to go through Push: because others are to be sent before it, because the consumer may have it already,
+// or because its position is to be refused.
+func (s *Sender) WriteStraight(b []byte, at uint64, p position.Position) bool {
+	if s.next != s.window.n || (!s.clear || p.Lane != s.lane) && !s.clears(p) || p.Validate() != nil || !s.pushed.Advance(p) {
+		return false
+	}
 	s.seq++
 	s.next++
 	s.kept++
@@ -59,6 +53,7 @@ func (s *Sender) WriteStraight(b []byte, at uint64, p position.Position) {
 	r := s.window.add()
 	r.Pos, r.Kind, r.Payload, r.at, r.kept = p, Item, b, at, true
 	seal(b, p, Item, &s.stamp, s.seq, s.check)
+	return true
 }
 
 // Kept returns where the oldest record begins that is kept in the bound ring, and false if none is.

@@ -11,10 +11,8 @@ import (
 
 // straightOne writes an item straight into a ring that is one record.
 func straightOne(t *testing.T, s *handoff.Sender, at uint64, offset uint64) []byte {
-	p := position.Position{Offset: offset}
-	require.True(t, s.Straight(p))
 	b := append(make([]byte, handoff.HeaderBytes), "payload"...)
-	s.WriteStraight(b, at, p)
+	require.True(t, s.WriteStraight(b, at, position.Position{Offset: offset}))
 	return b
 }
 
@@ -22,15 +20,15 @@ func straightOne(t *testing.T, s *handoff.Sender, at uint64, offset uint64) []by
 func opened(t *testing.T) *handoff.Sender {
 	s := new(handoff.Sender)
 	s.Bind(1)
-	require.False(t, s.Straight(position.Position{Offset: 1}), "nothing is sent before the resume note")
+	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, position.Position{Offset: 1}), "nothing is sent before the resume note")
 	require.NoError(t, s.Resume(position.Vector{}))
-	require.False(t, s.Straight(position.Position{Offset: 1}), "a lane begins the long way")
+	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, position.Position{Offset: 1}), "a lane begins the long way")
 	require.NoError(t, s.Push(handoff.Entry{Pos: position.Position{Offset: 1}, Kind: handoff.Item}))
-	require.False(t, s.Straight(position.Position{Offset: 2}), "another comes first")
+	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, position.Position{Offset: 2}), "another comes first")
 	e, seq := s.Next()
 	s.Write(make([]byte, e.Size()), e, seq)
 	s.Sent()
-	require.False(t, s.Straight(position.Position{Offset: 1}), "it was pushed before")
+	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, position.Position{Offset: 1}), "it was pushed before")
 	return s
 }
 

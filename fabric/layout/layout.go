@@ -69,11 +69,24 @@ func Bytes[T any](v *T) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(v)),
 
 // Copy sets *v from b, and reports whether b has the length for it. T must have a fixed layout.
 func Copy[T any](v *T, b []byte) bool {
+	if in := View[T](b); in != nil { // which the compiler copies without a call
+		*v = *in
+		return true
+	}
 	if len(b) != Size[T]() {
 		return false
 	}
 	copy(Bytes(v), b)
 	return true
+}
+
+// Put makes b, which must have its length, the bytes of *v. T must have a fixed layout.
+func Put[T any](b []byte, v *T) {
+	if to := View[T](b); to != nil {
+		*to = *v
+		return
+	}
+	copy(b, Bytes(v))
 }
 
 // View returns b as a T in place, or nil if its length or its place in memory is not right for one: then Copy. T must have a
