@@ -95,13 +95,18 @@ func (r *Receiver) Freed() (records uint64, stable position.Vector) {
 
 // Settle is Freed without what is stable, but with how many bytes the records had.
 func (r *Receiver) Settle() (records, bytes uint64) {
-	n := 0
-	for ; n < r.pending.len(); n++ {
+	var upto position.Position // of the lane that the records are of; they come in runs
+	n, known := 0, false
+	for ; n < r.pending.n; n++ {
 		p := r.pending.at(n)
 		if r.autoMarks && p.kind != Item {
 			r.stable.Raise(p.pos())
+			known = false
 		}
-		if !p.repeat && !r.stable.Covers(p.pos()) {
+		if !known || p.lane != upto.Lane {
+			upto, known = r.stable.At(p.lane)
+		}
+		if !p.repeat && (!known || upto.Before(p.pos())) {
 			break
 		}
 		if n >= r.old {
