@@ -12,8 +12,11 @@
 // most its window. Not promised: that a process which stops between having an item's effect and acknowledging it does
 // not see the item again; a store that keeps position and effect together, given to ResumeFrom, closes that gap.
 //
-// Speed: a push writes into the ring and wakes nobody unless the consumer waits; most pops touch neither lock nor ring. Nothing is
-// allocated for an item but what a codec allocates and the copy that an owned []byte or string is, which PopInto and View avoid.
+// Speed: for each item, a push encodes it where it will lie in the ring, which keeps it until its acknowledgement, and wakes nobody
+// unless the consumer waits; most pops touch neither lock nor ring. Once for up to 64 items, a pop takes them all from the ring under one
+// lock. Once for 16 KiB, a push publishes and looks for acknowledgements, which travel for an eighth of the ring or after a millisecond.
+// When a ring is left, what it still keeps is verified and moved. Nothing is allocated for an item but what a codec allocates and
+// the copy that an owned []byte or string is, which PopInto and View avoid.
 //
 // Who calls it: package stream, and programs that want an edge without a pipeline. The control plane behind it is the
 // interface Cluster, which client.Client satisfies. The protocol itself is in package handoff.
