@@ -11,6 +11,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/handoff"
 )
 
 // restartAfter is how long a stage waits before it starts over in place.
@@ -166,9 +167,10 @@ func (p *Pipeline) runStage(ctx, stop context.Context, before <-chan struct{}, s
 	}
 }
 
-// startsOver reports whether a new instance, with new roles, may go on where this one could not.
+// startsOver reports whether a new instance, with new roles, may go on where this one could not. It regenerates what a damaged ring had
+// kept.
 func startsOver(err error) bool {
-	return errors.Is(err, api.ErrSessionLost) || errors.Is(err, api.ErrUnknown)
+	return errors.Is(err, api.ErrSessionLost) || errors.Is(err, api.ErrUnknown) || errors.Is(err, handoff.ErrDamaged)
 }
 
 // claim takes a stage's roles, waiting as its standby if need be.
