@@ -14,6 +14,7 @@ import (
 
 const (
 	helloTimeout   = 5 * time.Second
+	refuseTimeout  = time.Second
 	resolveTimeout = 10 * time.Second
 )
 
@@ -55,6 +56,14 @@ func (s Server) Serve(ctx context.Context, conn net.Conn) error {
 		return fmt.Errorf("data connection from %s: %w", conn.RemoteAddr(), err)
 	}
 	return fmt.Errorf("data connection from %s: %s: %w", conn.RemoteAddr(), h.side(), err)
+}
+
+// Refuse tells who is at the other end of conn why it is not served, without reading what it wants, and closes conn. It may block
+// for a second; that the word arrives is likely, no more.
+func Refuse(conn net.Conn, why error) {
+	_ = conn.SetDeadline(time.Now().Add(refuseTimeout)) // what fails here is the other end's loss
+	_ = writeMessage(conn, answer{Error: refusal(why)})
+	_ = conn.Close()
 }
 
 func (s Server) serve(ctx context.Context, conn net.Conn) (*link, Hello, error) {

@@ -8,7 +8,6 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/shm"
-	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
@@ -25,9 +24,8 @@ type want struct {
 	arena      locator.ArenaID
 	role       fabric.Role
 	session    lease.SessionID
-	token      string // proves the session, unless local
 	revision   api.Revision
-	local      bool // the session is the one that asks, over its own connection
+	local      bool // the session is the one that asks, over its own connection; else it has shown its token
 }
 
 // reconcileArenas brings the arenas in line with the state: rings whose lease is gone are sealed. A ring gets an entry, and asks
@@ -109,11 +107,8 @@ func (h *Host) dropLocked(a *arena) {
 func (h *Host) attach(ctx context.Context, w want) (*arena, error) {
 	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
 	defer cancel()
-	if err := h.config.State.WaitApplied(ctx, w.revision); err != nil {
-		return nil, api.Errorf(api.KindUnavailable, "this node has not applied revision %d: %v", w.revision, err)
-	}
-	if !w.local && !h.authorised(w.session, w.token) {
-		return nil, fmt.Errorf("session %q: %w", w.session, tcp.ErrUnauthorised)
+	if err := h.waitApplied(ctx, w.revision); err != nil {
+		return nil, err
 	}
 	r, err := h.check(w)
 	if err != nil {
@@ -140,6 +135,13 @@ func (h *Host) attach(ctx context.Context, w want) (*arena, error) {
 		return nil, err
 	}
 	return a, h.take(a, w)
+}
+
+func (h *Host) waitApplied(ctx context.Context, r api.Revision) error {
+	if err := h.config.State.WaitApplied(ctx, r); err != nil {
+		return api.Errorf(api.KindUnavailable, "this node has not applied revision %d: %v", r, err)
+	}
+	return nil
 }
 
 // check returns the ring that w is a side of, if the state gives that side to w's session.

@@ -1,10 +1,12 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
@@ -13,8 +15,14 @@ import (
 	"github.com/grafnode/grafnode/locator"
 )
 
-// SessionsMax is the default for Config.SessionsMax.
-const SessionsMax = 4096
+// Defaults of Config.
+const (
+	SessionsMax = 4096
+	// DataMax leaves a quarter of what package transport accepts by default to Raft and the API.
+	DataMax           = 3072
+	DataPerSessionMax = 1024
+	DataGrace         = 10 * time.Second
+)
 
 // Config says which node a host works for.
 type Config struct {
@@ -24,12 +32,17 @@ type Config struct {
 	Zone        string
 	Memory      uint64 // bytes lent at most, counting all that is still mapped
 	SessionsMax int    // connections of stages at a time; zero: SessionsMax
-	UIDs        []int  // users who may open sessions beside root and the node's own
-	State       State
-	Leader      Leader
-	Addresses   func() []string // host:port of the other nodes, for sessions to fall back on
-	Observer    Observer        // nil: nobody
-	Logger      *slog.Logger    // nil: slog.Default()
+	// DataMax bounds the data connections, and DataPerSessionMax those of one session: a side of a ring each, attached or about to be.
+	DataMax, DataPerSessionMax int
+	// DataGrace is how long a data connection may go on after its ring has ended, to take what is left in it. Until then it holds
+	// the ring's memory.
+	DataGrace time.Duration
+	UIDs      []int // users who may open sessions beside root and the node's own
+	State     State
+	Leader    Leader
+	Addresses func() []string // host:port of the other nodes, for sessions to fall back on
+	Observer  Observer        // nil: nobody
+	Logger    *slog.Logger    // nil: slog.Default()
 }
 
 // Observer is told of sessions as they come, report and go, in this order for each. Its methods must neither block nor call
@@ -107,9 +120,10 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	if c.SessionsMax == 0 {
-		c.SessionsMax = SessionsMax
-	}
+	c.SessionsMax = cmp.Or(c.SessionsMax, SessionsMax)
+	c.DataMax = cmp.Or(c.DataMax, DataMax)
+	c.DataPerSessionMax = cmp.Or(c.DataPerSessionMax, DataPerSessionMax)
+	c.DataGrace = cmp.Or(c.DataGrace, DataGrace)
 	if c.Addresses == nil {
 		c.Addresses = func() []string { return nil }
 	}

@@ -9,6 +9,9 @@
 // with the reason, when the lease is gone. Memory is lent from a fixed amount, of which everything that is still
 // mapped counts. A deadline stands in a ring only if a renewal has confirmed it, counted from when the node asked.
 //
+// Data connections are bounded, in all and for each session, and one whose ring has ended is cut after a while, so that no peer holds
+// memory or connections of the node beyond what the cluster gives it.
+//
 // Not promised: that a seal stops a writer, or that the host notices anything in time. Nothing here decides who owns what;
 // epochs and fresh memory do.
 //

@@ -142,11 +142,11 @@ func (h *Host) takeUp(s *session, token string) error {
 func (h *Host) enter(s *session, revision api.Revision) error {
 	ctx, cancel := h.within(helloTimeout)
 	defer cancel()
-	err := h.config.State.WaitApplied(ctx, revision)
+	err := h.waitApplied(ctx, revision)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
-		return api.Errorf(api.KindUnavailable, "this node has not applied revision %d: %v", revision, err)
+		return err
 	}
 	if _, taken := h.sessions[s.id]; taken {
 		return api.Errorf(api.KindSession, "session %s is connected already", s.id)

@@ -35,7 +35,9 @@ type Host struct {
 	sessions map[lease.SessionID]*session
 	ending   map[lease.SessionID]struct{} // whose end the cluster has not confirmed yet
 	arenas   map[locator.ArenaID]*arena
-	used     uint64 // bytes of the arenas that have memory
+	used     uint64                  // bytes of the arenas that have memory
+	data     int                     // data connections
+	remote   map[lease.SessionID]int // of those, by session, once that has shown its token
 }
 
 // New returns a host that does nothing yet.
@@ -49,6 +51,7 @@ func New(c Config) (*Host, error) {
 		applied: make(chan struct{}, 1), soon: make(chan struct{}, 1),
 		conns: map[net.Conn]struct{}{}, sessions: map[lease.SessionID]*session{},
 		ending: map[lease.SessionID]struct{}{}, arenas: map[locator.ArenaID]*arena{},
+		remote: map[lease.SessionID]int{},
 	}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h, nil
