@@ -116,9 +116,15 @@ type Producer interface {
 	// returned true. The slice belongs to the caller.
 	Stable() (note []byte, ok bool, err error)
 
-	// Wait blocks until room, a note or a loss that the other calls have not reported yet may be there to report; it may also
-	// return early for no reason. It returns nil then, and ctx's cause if ctx ends first. What it costs meanwhile is the Mode's
-	// to say: an idle Wait uses no CPU, but in LowLatency.
+	// Activate tells the consumer that this ring, a spare until now, is the edge's: protocol rule 14. It is never taken back; to say
+	// it again changes nothing.
+	Activate() error
+	// MoveWanted reports whether the consumer wants to move to this ring. Once it does it always does.
+	MoveWanted() (bool, error)
+
+	// Wait blocks until room, a note or a loss that the other calls have not reported yet may be there to report, or, once, what
+	// MoveWanted reports; it may also return early for no reason. It returns nil then, and ctx's cause if ctx ends first. What it costs
+	// meanwhile is the Mode's to say: an idle Wait uses no CPU, but in LowLatency.
 	Wait(ctx context.Context) error
 	// SetMode says how this side's waits wait from now on. Balanced until then. Any goroutine.
 	SetMode(m Mode)
@@ -152,7 +158,13 @@ type Consumer interface {
 	// better.
 	Ack(n uint64, stable []byte) error
 
-	// Wait blocks until Next may have something new to say. See Producer.Wait.
+	// Active reports whether the producer has said Activate. Once it has it always has.
+	Active() (bool, error)
+	// WantMove tells the producer of a spare that this side wants to move to it: protocol rule 17. It is never taken back; to say it
+	// again changes nothing.
+	WantMove() error
+
+	// Wait blocks until Next may have something new to say; for Active it returns once. See Producer.Wait.
 	Wait(ctx context.Context) error
 	// SetMode is Producer.SetMode.
 	SetMode(m Mode)

@@ -153,6 +153,9 @@ func childProducer(conn *fdconn.Conn, m message, files shm.Files) error {
 	if err := bindFrom(conn, p.BindPeer); err != nil {
 		return err
 	}
+	if err := p.Activate(); err != nil {
+		return err
+	}
 	for i := uint64(0); i < m.N; {
 		b, err := p.Claim(lengthOf(i))
 		switch {
@@ -206,6 +209,9 @@ func childConsumer(conn *fdconn.Conn, m message, files shm.Files) error {
 	}
 	if mode, ok := strings.CutPrefix(m.Task, "drain/"); ok {
 		return childDrain(conn, c, mode, m.N)
+	}
+	if err := c.WantMove(); err != nil {
+		return err
 	}
 	if err := c.SetResume([]byte("resume")); err != nil {
 		return err

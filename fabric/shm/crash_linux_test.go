@@ -50,10 +50,10 @@ func (c *child) join(a *shm.Arena, role fabric.Role, task string) bool {
 }
 
 func TestProducerDiesAtEachStep(t *testing.T) {
-	for _, name := range []string{"attach/mapped", "attach/sealed", "attach/peer", "claim", "write", "commit",
+	for _, name := range []string{"attach/mapped", "attach/sealed", "attach/peer", "activate", "activate/visible", "claim", "write", "commit",
 		"publish", "publish/counted", "publish/visible"} {
 		for _, passed := range []int{0, 5, 300} {
-			if passed > 0 && name[0] == 'a' {
+			if passed > 0 && name[0] == 'a' { // attach, activate: once
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%d", name, passed), func(t *testing.T) { producerDies(t, name, passed) })
@@ -92,13 +92,16 @@ func producerDies(t *testing.T, name string, passed int) {
 		require.Zero(t, read)
 	}
 	require.GreaterOrEqual(t, a.Usage().Committed, read)
+	active, err := c.Active()
+	require.True(t, err == nil || errors.Is(err, fabric.ErrSealed))
+	require.True(t, err != nil || active || read == 0, "it was said before the first record")
 }
 
 func TestConsumerDiesAtEachStep(t *testing.T) {
-	for _, name := range []string{"attach/mapped", "attach/sealed", "attach/peer", "resume", "read",
+	for _, name := range []string{"attach/mapped", "attach/sealed", "attach/peer", "want", "want/visible", "resume", "read",
 		"ack/written", "ack/noted", "ack/counted", "ack/visible"} {
 		for _, passed := range []int{0, 5, 300} {
-			if passed > 0 && (name[0] == 'a' && name[1] == 't' || name == "resume") {
+			if passed > 0 && (name[0] == 'a' && name[1] == 't' || name == "resume" || name[0] == 'w') {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%d", name, passed), func(t *testing.T) { consumerDies(t, name, passed) })
@@ -120,11 +123,14 @@ func consumerDies(t *testing.T, name string, passed int) {
 		doomed.died()
 	}()
 	sent := fillUntil(t, p, 0, gone)
+	wanted, err := p.MoveWanted()
+	require.NoError(t, err)
 	used := a.Usage()
 	require.LessOrEqual(t, used.Acked, sent)
 	resume, ok, err := p.Resume()
 	require.NoError(t, err)
 	require.True(t, !ok || string(resume) == "resume", "%q", resume)
+	require.True(t, wanted || !ok && name != "want/visible", "it is said before the note")
 	if note, ok, err := p.Stable(); ok {
 		require.LessOrEqual(t, binary.LittleEndian.Uint64(note), used.Acked+1)
 	} else {

@@ -85,6 +85,8 @@ func TestHostileConsumer(t *testing.T) {
 				require.True(t, harmless(err), "%v", err)
 				_, _, err = p.Stable()
 				require.True(t, harmless(err), "%v", err)
+				_, wanted := p.MoveWanted()
+				require.True(t, harmless(wanted), "%v", wanted)
 				_ = a.Usage()
 				if err != nil {
 					break
@@ -122,6 +124,8 @@ func TestHostileProducer(t *testing.T) {
 				n, err := readSome(c, read%2 == 0)
 				require.True(t, harmless(err), "%v", err)
 				require.True(t, harmless(waitBriefly(c)))
+				_, active := c.Active()
+				require.True(t, harmless(active), "%v", active)
 				if err == nil {
 					read += n
 					err = c.Ack(read, []byte("note"))

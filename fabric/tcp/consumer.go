@@ -38,6 +38,7 @@ type consumer struct {
 	closed    atomic.Bool   // stored by Close, loaded by all calls
 	closing   sync.Once
 	closeErr  error
+	active    sign
 	news      chan struct{} // wakes Wait; of capacity one
 	left      chan struct{} // closed by Close
 	mail      chan struct{} // wakes report; of capacity one
@@ -249,7 +250,8 @@ func (c *consumer) Wait(ctx context.Context) error {
 			return context.Cause(ctx)
 		case c.closed.Load():
 			return fabric.ErrClosed
-		case c.arrived.Load() > c.taken.Load():
+		case c.arrived.Load() > c.taken.Load() || c.active.isNew():
+			c.active.read() // or whoever does not ask would wait no more
 			return nil
 		case loss != nil && c.lossKnown.Load():
 			return loss

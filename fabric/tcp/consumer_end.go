@@ -22,10 +22,11 @@ type readEnd interface {
 // consumerEnd reads a ring for a remote consumer: records out, notes and acks in. It sends all there is: what is not acked
 // keeps its room in the ring, so the remote side never holds more than a ring's worth.
 type consumerEnd struct {
-	l    *link
-	ring readEnd
-	sent uint64     // cursor behind what has been sent
-	turn sync.Mutex // one goroutine at a time in the ring's calls, except Wait
+	l      *link
+	ring   readEnd
+	sent   uint64     // cursor behind what has been sent
+	active bool       // the remote side has been told that the ring is
+	turn   sync.Mutex // one goroutine at a time in the ring's calls, except Wait
 }
 
 func (e *consumerEnd) handle(f frame) error {
@@ -41,6 +42,8 @@ func (e *consumerEnd) handle(f frame) error {
 			note = nil
 		}
 		err = e.ring.Ack(f.number, note)
+	case kindWant:
+		err = e.ring.WantMove()
 	default:
 		return fmt.Errorf("%v frame from a consumer: %w", f.kind, fabric.ErrCorrupt)
 	}
@@ -52,6 +55,9 @@ func (e *consumerEnd) handle(f frame) error {
 
 func (e *consumerEnd) pump(ctx context.Context) error {
 	for turn := 0; ; {
+		if err := e.tellActive(); err != nil {
+			return err
+		}
 		stretch, err := e.next()
 		switch {
 		case err == nil:

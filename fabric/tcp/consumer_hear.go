@@ -38,6 +38,10 @@ func (c *consumer) handle(f frame) error {
 		return nil
 	case kindSeal:
 		return decodeRefusal(f.payload)
+	case kindActive:
+		c.active.say()
+		wake(c.news)
+		return nil
 	case kindRecords:
 	default:
 		return fmt.Errorf("%v frame to a consumer: %w", f.kind, fabric.ErrCorrupt)

@@ -61,6 +61,10 @@ const (
 	kindClose kind = 9
 	// kindShort, from a producer. Number: the cursor up to which it wants to write.
 	kindShort kind = 10
+	// kindActive, from a producer and then to the consumer: this ring, a spare until now, is the edge's.
+	kindActive kind = 11
+	// kindWant, from a consumer and then to the producer: it wants to move to this ring, a spare.
+	kindWant kind = 12
 )
 
 const flagNote = 1
@@ -80,6 +84,8 @@ var shapes = [...]struct {
 	kindBeat:    {"beat", 0, 0, 0},
 	kindClose:   {"close", 0, 0, 0},
 	kindShort:   {"short", 0, 0, 0},
+	kindActive:  {"active", 0, 0, 0},
+	kindWant:    {"want", 0, 0, 0},
 }
 
 func (k kind) String() string {

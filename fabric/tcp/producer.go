@@ -34,6 +34,7 @@ type producer struct {
 	closed    atomic.Bool   // stored by Close, loaded by all calls
 	closing   sync.Once
 	closeErr  error
+	want      sign
 	news      chan struct{} // wakes Wait; of capacity one
 	done      chan struct{} // closed by Close
 
@@ -219,7 +220,8 @@ func (p *producer) Wait(ctx context.Context) error {
 			return fabric.ErrClosed
 		case loss != nil && p.lossKnown.Load():
 			return loss
-		case loss != nil || p.hasNews():
+		case loss != nil || p.hasNews() || p.want.isNew():
+			p.want.read() // or whoever does not ask would wait no more
 			return nil
 		}
 		select {

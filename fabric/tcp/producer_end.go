@@ -37,6 +37,7 @@ type producerEnd struct {
 	short    uint64     // cursor that the remote side waits to write to, or less than granted
 	probed   bool       // the ring has been asked for that
 	resumed  bool       // the resume note has been passed on
+	wanted   bool       // and that the consumer wants to move here
 }
 
 func newProducerEnd(l *link, arena fabric.Arena, ring writeEnd) *producerEnd {
@@ -80,6 +81,8 @@ func (e *producerEnd) handle(f frame) error {
 		}
 	case kindShort:
 		e.short = f.number
+	case kindActive:
+		return e.ring.Activate()
 	default:
 		return fmt.Errorf("%v frame from a producer: %w", f.kind, fabric.ErrCorrupt)
 	}
@@ -112,6 +115,9 @@ func (e *producerEnd) tell() error {
 				return err
 			}
 		}
+	}
+	if err := e.tellWanted(); err != nil {
+		return err
 	}
 	note, ok, err := e.ring.Stable()
 	if err != nil {

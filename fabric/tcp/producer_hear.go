@@ -24,6 +24,8 @@ func (p *producer) handle(f frame) error {
 		}
 	case kindStable:
 		p.put(&p.stable, f.payload)
+	case kindWant:
+		p.want.say()
 	default:
 		return fmt.Errorf("%v frame to a producer: %w", f.kind, fabric.ErrCorrupt)
 	}

@@ -224,6 +224,7 @@ func addFrames(f *testing.F) {
 	f.Add(frameOf(kindSeal, 0, 0, []byte(`{"kind":"ring-sealed","message":"moved on"}`)))
 	f.Add(frameOf(kindAck, flagNote, 1<<63, nil))
 	f.Add(append(frameOf(kindShort, 0, 1<<16+8, nil), frameOf(kindCredit, 0, 1<<63, nil)...))
+	f.Add(append(frameOf(kindActive, 0, 0, nil), frameOf(kindWant, 0, 0, nil)...))
 	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n\r\n.............."))
 }
 

@@ -27,6 +27,7 @@ type Consumer struct {
 	over    error // what Next says for good
 
 	asked   atomic.Uint64 // what words.Hungry said when the producer was last asked to publish; of the wait
+	active  sign
 	emptyAt atomic.Uint64 // the peer's cursor when Next found nothing; stored by the calls, loaded by a wait beside them
 }
 
@@ -47,7 +48,7 @@ func NewConsumer(setup Setup, words *ConsumerWords) *Consumer {
 		mask:      uint64(setup.Config.Capacity - 1),
 		recordMax: uint64(fabric.RecordMax(setup.Config.Capacity)),
 	}
-	c.init(setup, &words.Waiting, &words.Orders, c.hasNews)
+	c.init(setup, &words.Waiting, &words.Orders, c.hasNews, c.waited)
 	words.Hungry.Store(1) // the first record is not to be held
 	return c
 }
@@ -65,7 +66,7 @@ func (c *Consumer) hasNews() bool {
 		return false
 	}
 	at := c.emptyAt.Load()
-	if peer.words.Tail.Load() != at {
+	if peer.words.Tail.Load() != at || c.active.isNews(&peer.words.Active) {
 		return true
 	}
 	c.ask(peer, at)

@@ -29,6 +29,7 @@ type Producer struct {
 	wanted     atomic.Uint64 // how far the peer must have acked for the last claim; zero: it got its room
 	stableSeen atomic.Uint64
 	resumeSeen atomic.Bool
+	want       sign
 }
 
 const none = -1
@@ -46,7 +47,7 @@ func NewProducer(setup Setup, words *ProducerWords, data []byte) *Producer {
 		Due:  p.step,
 		Kept: fabric.KeepNone,
 	}
-	p.init(setup, &words.Waiting, &words.Orders, p.hasNews)
+	p.init(setup, &words.Waiting, &words.Orders, p.hasNews, p.waited)
 	return p
 }
 
@@ -66,7 +67,8 @@ func (p *Producer) hasNews() bool {
 	return wanted != 0 && peer.Acked.Load() >= wanted ||
 		held != 0 && held == peer.Hungry.Load() && held == p.words.Tail.Load()+1 ||
 		peer.Stable.Load() != p.stableSeen.Load() ||
-		peer.Resume.Load() != 0 && !p.resumeSeen.Load()
+		peer.Resume.Load() != 0 && !p.resumeSeen.Load() ||
+		p.want.isNews(&peer.Want)
 }
 
 // Claim is fabric's Claim. An open claim keeps the memory in use, so that a Close beside it takes nothing away.

@@ -42,6 +42,7 @@ func (s *side) Wait(ctx context.Context) error {
 			return err
 		}
 	}
+	s.waited()
 	switch {
 	case s.isClosed():
 		return fabric.ErrClosed

@@ -35,6 +35,7 @@ type Control struct {
 //	   140      4  orders: 1 if this side needs no fence between publishing and the look at waiting, see side.fenceFor
 //	   256      8  count: records ever published; not beside tail, which the consumer may be looking at without pause
 //	   384      8  held: one more than the tail behind which something is committed and not published; zero is never
+//	   512      8  active: 1 once this ring, a spare until then, is the edge's
 type ProducerWords struct {
 	_       structs.HostLayout
 	Tail    atomic.Uint64 // stored by Producer.publish, loaded by Consumer.refresh
@@ -46,6 +47,8 @@ type ProducerWords struct {
 	Count   atomic.Uint64 // stored by Producer.publish, loaded by Owner.Usage
 	_       [lineBytes - 8]byte
 	Held    atomic.Uint64 // stored by Producer.Hold, loaded by Consumer.ask
+	_       [lineBytes - 8]byte
+	Active  atomic.Uint64 // stored by Producer.Activate, loaded by Consumer.Active
 	_       [lineBytes - 8]byte
 }
 
@@ -62,6 +65,7 @@ type ProducerWords struct {
 //	   140      4  orders: 1 if this side needs no fence between publishing and the look at waiting, see side.fenceFor
 //	   256   4008  resume note
 //	  4264   8016  stable notes
+//	 12280      8  want: 1 once the consumer wants to move to this ring, a spare; nothing else on its line changes but with long notes
 type ConsumerWords struct {
 	_           structs.HostLayout
 	Acked       atomic.Uint64 // stored by Consumer.Ack, loaded by Producer.refresh
@@ -77,13 +81,13 @@ type ConsumerWords struct {
 	_           [lineBytes - 16]byte
 	ResumeNote  Note
 	StableNotes [2]Note
-	_           [8]byte
+	Want        atomic.Uint64 // stored by Consumer.WantMove, loaded by Producer.MoveWanted
 }
 
 // Sizes of the words in bytes.
 const (
 	ControlBytes       = lineBytes
-	ProducerWordsBytes = 4 * lineBytes
+	ProducerWordsBytes = 5 * lineBytes
 	ConsumerWordsBytes = 3 * 4096
 )
 

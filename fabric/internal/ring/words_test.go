@@ -25,6 +25,7 @@ func TestLayout(t *testing.T) {
 	require.EqualValues(t, 384, unsafe.Offsetof(p.Held))
 	require.EqualValues(t, 128, unsafe.Offsetof(p.Waiting))
 	require.EqualValues(t, 136, unsafe.Offsetof(p.Bell))
+	require.EqualValues(t, 512, unsafe.Offsetof(p.Active))
 
 	var w ConsumerWords
 	require.EqualValues(t, ConsumerWordsBytes, unsafe.Sizeof(w))
@@ -38,6 +39,7 @@ func TestLayout(t *testing.T) {
 	require.EqualValues(t, 140, unsafe.Offsetof(w.Orders))
 	require.EqualValues(t, 256, unsafe.Offsetof(w.ResumeNote))
 	require.EqualValues(t, 4264, unsafe.Offsetof(w.StableNotes))
+	require.EqualValues(t, 12280, unsafe.Offsetof(w.Want))
 	require.EqualValues(t, 8+fabric.NoteBytesMax, unsafe.Sizeof(w.ResumeNote))
 }
 
