@@ -28,8 +28,9 @@ const (
 	ReasonRecovered Reason = "adopted"       // a node came back and took its arenas over again
 	ReasonRestored  Reason = "restored"      // a recovery or a restore: all generations have jumped, and no ring is there yet
 
-	ReasonSpareArmed Reason = "spare-armed" // the edge has another spare; ring and generation are as they were
-	ReasonSpareLost  Reason = "spare-lost"  // the spare's lease ran out or was taken back; ring and generation are as they were
+	ReasonSpareArmed Reason = "spare-armed"    // the edge has another spare; ring and generation are as they were
+	ReasonMoved      Reason = "moved-to-spare" // the producer moved to the spare, which is the edge's ring now
+	ReasonSpareLost  Reason = "spare-lost"     // the spare's lease ran out or was taken back; ring and generation are as they were
 )
 
 // Side is one role of an edge: who has it and since which generation.

@@ -125,11 +125,13 @@ type EdgeReport struct {
 	Generation  fence.Epoch       `json:"generation"`
 	Items       uint64            `json:"items"` // pushed, or accepted
 	Bytes       uint64            `json:"bytes"`
-	Repeats     uint64            `json:"repeats"`      // spared by the producer, or dropped by the consumer
-	Rebinds     uint64            `json:"rebinds"`      // rings bound after the first
-	Retained    uint64            `json:"retained"`     // items held until their ack, now
-	RetainBytes uint64            `json:"retain_bytes"` // the same in bytes
-	Fenced      uint64            `json:"fenced"`       // writes refused
+	Repeats     uint64            `json:"repeats"`         // spared by the producer, or dropped by the consumer
+	Rebinds     uint64            `json:"rebinds"`         // rings bound after the first
+	Moves       uint64            `json:"moves,omitempty"` // of these, spares that were moved to
+	Spare       fence.Epoch       `json:"spare,omitempty"` // the generation of the spare that this side can move to now; zero: there is none
+	Retained    uint64            `json:"retained"`        // items held until their ack, now
+	RetainBytes uint64            `json:"retain_bytes"`    // the same in bytes
+	Fenced      uint64            `json:"fenced"`          // writes refused
 	Rewires     []float64         `json:"rewires,omitempty"`
 	Causes      map[string]uint64 `json:"causes,omitempty"` // rebinds by reason
 }

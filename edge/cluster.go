@@ -25,7 +25,12 @@ type Cluster interface {
 	// moved, api.ErrSessionLost if the session ended. It resolves unknown outcomes itself.
 	Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, error)
 
-	// Attach opens this session's side of the ring that e's locator names. It may block until the other side has
+	// ChangeSpare says what this session, as the edge's producer, has to say about its spare (rules 13 and 15), and returns the record after
+	// it: api.ErrConflict if nothing was done because the record is another, api.ErrNoRoom if no other node will do for a spare
+	// alone. It resolves unknown outcomes like Change.
+	ChangeSpare(ctx context.Context, r api.SpareRequest) (api.Edge, error)
+
+	// Attach opens this session's side of the ring that e's locator names, which may be a spare (api.Edge.InSpare). It may block until the other side has
 	// attached too. An error for which fabric.Lost reports true means that this ring will never do.
 	AttachProducer(ctx context.Context, e api.Edge) (fabric.Producer, error)
 	AttachConsumer(ctx context.Context, e api.Edge) (fabric.Consumer, error)

@@ -105,8 +105,10 @@ func TestLostRings(t *testing.T) {
 				lose(c, up, down)
 				push(t, p, round*10+5, round*10+10)
 				pop(t, in, round*10+3, round*10+10)
-				require.Eventually(t, func() bool { return p.Generation() > before && in.Generation() == p.Generation() },
-					10*time.Second, time.Millisecond)
+				require.Eventually(t, func() bool {
+					rec, _ := c.Edge("e") // which follows a move to the spare
+					return p.Generation() > before && in.Generation() == p.Generation() && rec.Generation == p.Generation()
+				}, 10*time.Second, time.Millisecond)
 			}
 			require.NoError(t, in.Ack(at(49)))
 			require.NoError(t, p.Close(t.Context()))

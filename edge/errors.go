@@ -29,6 +29,10 @@ var (
 	errNone = errors.New("edge: nothing there")
 	// errMoved is the cause with which a ring's context ends when the record names a newer ring.
 	errMoved = errors.New("edge: the record names another ring")
+	// errSpare is the same for a ring that is left for the spare.
+	errSpare = errors.New("edge: moved to the spare")
+	// errGone is the same for a spare that was moved to in vain.
+	errGone = errors.New("edge: the spare was given up, or the other side did not come there in time")
 	// errPlanned is the same for a move that this side's user asked for.
 	errPlanned = errors.New("edge: relocation requested")
 )

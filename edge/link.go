@@ -11,163 +11,191 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
-	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/handoff"
 )
 
-// recheckEvery bounds how long a side waits for its other side in a ring before it reads the record again: news may be
-// lost, and its own node may be the one that is gone.
-const recheckEvery = 2 * time.Second
+const (
+	// recheckEvery bounds how long a side waits for its other side in a ring before it reads the record again: news may be
+	// lost, and its own node may be the one that is gone.
+	recheckEvery = 2 * time.Second
+	// patience is how long a side waits for the other in a spare before it asks for a ring by rule 4. There is no registry on the way
+	// of what it waits for.
+	patience = time.Second
+	// ringLasts is how long a ring has to be in use for its loss to be an event by itself. Sooner, and the next ring is not asked
+	// for at once: every one is an entry of the registry's log.
+	ringLasts = time.Second
+)
 
-// ringLasts is how long a ring has to be in use for its loss to be an event by itself. Sooner, and the next ring is not asked
-// for at once: every one is an entry of the registry's log.
-const ringLasts = time.Second
+// ring is either side of one.
+type ring interface {
+	io.Closer
+	Wait(ctx context.Context) error
+}
 
-// link keeps one side of an edge bound to the newest ring that the registry names, for as long as the role is ours. It
-// owns one goroutine, run, and the follower that run starts. R is the side of a ring.
-type link[R io.Closer] struct {
+// owner is whose rings a link keeps: a sender or a receiver.
+type owner[R ring] interface {
+	attach(ctx context.Context, rec api.Edge) (R, error)
+	// install puts a ring to use; ctx ends with the cause when the ring is to be left. An error means that this ring will not do.
+	install(ctx context.Context, r R, rec api.Edge) error
+	// remove takes the ring in use away before it is closed.
+	remove()
+	// greet is called on a spare that was opened, look after that and each Wait: it says what is new there.
+	greet(r R) error
+	look(r R) ([]handoff.What, error)
+	// say is handoff.Activate or handoff.Want.
+	say(r R, do handoff.Do) error
+}
+
+// link keeps one side of an edge in the rings that the registry and the other side name, for as long as the role is ours. What it does
+// about them is decided by a handoff.Route, which is told what happens by step and lost, from any goroutine; what that says is done
+// by one goroutine, run, and by those that run starts: one that follows the record, and one for each ring that is being
+// attached or watched, and for what is asked of the registry.
+type link[R ring] struct {
 	cl     Cluster
 	name   string
 	role   fabric.Role
 	claim  *Roles
 	events Events
+	own    owner[R]
 
-	attach func(context.Context, api.Edge) (R, error)
-	// install hands a freshly attached ring to the owner; ctx ends with the cause when the ring is to be left. An error
-	// means that this ring will not do.
-	install func(ctx context.Context, ring R, rec api.Edge) error
-	// remove takes the ring away from the owner before it is closed.
-	remove func()
+	all   sync.WaitGroup
+	work  chan struct{} // there is something in todo; of capacity one
+	using *held[R]      // installed; run's own
 
-	mu      sync.Mutex
-	newest  api.Edge                // latest news of the record
-	rec     api.Edge                // bound, or being attached
-	leave   context.CancelCauseFunc // ends the context of that ring
-	settled bool                    // the other side has shown itself in it
+	changes, spares backoff // of what is asked of the registry, one thing at a time
+
+	ctx  context.Context
+	stop context.CancelCauseFunc // ends ctx
+
+	mu     sync.Mutex
+	route  handoff.Route
+	todo   []handoff.Effect
+	newest api.Edge // latest news of the record
+	now    api.Edge // what is said of the ring in use, or the one that will be
+	held   map[fence.Epoch]*held[R]
+	losses losses
 }
 
-// run binds ring after ring until ctx ends or the role is lost, and returns why.
-func (l *link[R]) run(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var followers sync.WaitGroup
-	defer followers.Wait()
-	defer stop(nil)
-	followers.Go(func() { l.follow(ctx, stop) })
+// newLink returns a link that ends with ctx.
+func newLink[R ring](ctx context.Context, cl Cluster, name string, role fabric.Role, claim *Roles, o options, own owner[R]) *link[R] {
+	side := handoff.Producer
+	if role == fabric.RoleConsumer {
+		side = handoff.Consumer
+	}
+	l := &link[R]{
+		cl: cl, name: name, role: role, claim: claim, events: o.events, own: own, work: make(chan struct{}, 1),
+		changes: *newBackoff(), spares: *newBackoff(),
+		route: handoff.NewRoute(side, claim.Epoch(name, role), !o.unspared), now: claim.records[name], held: map[fence.Epoch]*held[R]{},
+	}
+	l.ctx, l.stop = context.WithCancelCause(ctx)
+	return l
+}
 
-	rec, try := l.claim.records[l.name], newBackoff()
+// run does what the route says until ctx ends or the role is lost, and returns why.
+func (l *link[R]) run() error {
+	ctx := l.ctx
+	defer l.all.Wait()
+	defer l.leaveAll()
+	defer l.stop(nil)
+	l.take(l.claim.records[l.name])
+	l.all.Go(func() { l.follow(ctx) })
 	for {
-		began := time.Now()
-		cause := l.bind(ctx, rec)
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-l.work:
 		}
-		if terminal(cause) {
-			return cause
-		}
-		l.events.lost(l.name, l.role, rec.Generation, cause)
-		if time.Since(began) >= ringLasts {
-			try = newBackoff()
-		} else if !errors.Is(cause, errMoved) {
-			if err := try.sleep(ctx); err != nil {
-				return err
+		for ctx.Err() == nil {
+			do, ok := l.next()
+			if !ok {
+				break
 			}
+			l.obey(ctx, do)
 		}
-		next, err := l.successor(ctx, rec, cause)
-		if err != nil {
-			return err
-		}
-		rec = next
 	}
 }
 
-// bind attaches rec's ring, gives it to the owner, and returns why it must be left again.
-func (l *link[R]) bind(ctx context.Context, rec api.Edge) error {
-	ctx, leave := context.WithCancelCause(ctx)
-	defer leave(nil)
+func (l *link[R]) next() (do handoff.Effect, ok bool) {
 	l.mu.Lock()
-	l.rec, l.leave, l.settled = rec, leave, false
-	l.compare() // news may have come first
-	l.mu.Unlock()
-	ring, err := l.attach(ctx, rec)
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("attach generation %d of edge %s: %w", rec.Generation, l.name, err)
+	defer l.mu.Unlock()
+	if len(l.todo) == 0 {
+		return do, false
 	}
-	defer ring.Close()
-	if err := l.install(ctx, ring, rec); err != nil {
-		return err
-	}
-	defer l.remove()
-	l.events.bound(l.name, l.role, rec.Generation, rec.Locator)
-	<-ctx.Done()
-	return context.Cause(ctx)
+	do, l.todo = l.todo[0], l.todo[1:]
+	return do, true
 }
 
-// follow watches the record and makes bind leave a ring that is no longer the one; it ends run when the role is lost.
-func (l *link[R]) follow(ctx context.Context, stop context.CancelCauseFunc) {
+// step tells the route of an event.
+func (l *link[R]) step(what handoff.What, ring fence.Epoch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stepLocked(handoff.Event{What: what, Ring: ring})
+}
+
+func (l *link[R]) stepLocked(e handoff.Event) {
+	for _, do := range l.route.Step(e) {
+		if do.Do == handoff.Attach {
+			l.hold(do.Ring)
+		}
+		l.todo = append(l.todo, do)
+	}
+	if h := l.held[l.route.Ring().Generation]; h != nil {
+		l.now = h.rec
+	}
+	if len(l.todo) > 0 {
+		select {
+		case l.work <- struct{}{}:
+		default: // it is awake already
+		}
+	}
+}
+
+// follow watches the record, and ends the role when the session does.
+func (l *link[R]) follow(ctx context.Context) {
 	news := l.cl.Follow(ctx, l.name)
-	recheck := time.NewTicker(recheckEvery)
-	defer recheck.Stop()
 	for {
-		var rec api.Edge
 		select {
 		case <-l.claim.session.Lost:
-			stop(fmt.Errorf("edge %s: %s: %w", l.name, l.role, api.ErrSessionLost))
+			l.stop(fmt.Errorf("edge %s: %s: %w", l.name, l.role, api.ErrSessionLost))
 			return
-		case now, open := <-news:
+		case rec, open := <-news:
 			if !open {
 				return
 			}
-			rec = now
-		case <-recheck.C:
-			if l.isSettled() {
-				continue
-			}
-			now, err := l.recheck(ctx)
-			if err != nil {
-				continue // the next tick asks again
-			}
-			rec = now
+			l.take(rec)
 		}
-		l.judge(rec, stop)
 	}
 }
 
-// recheck reads the record, for so long that news and the session's end are not missed meanwhile.
-func (l *link[R]) recheck(ctx context.Context) (api.Edge, error) {
-	ctx, cancel := context.WithTimeout(ctx, recheckEvery)
-	defer cancel()
-	return l.cl.Edge(ctx, l.name)
-}
-
-// judge takes news of the record, which may be old.
-func (l *link[R]) judge(rec api.Edge, stop context.CancelCauseFunc) {
+// take takes news of the record, which may be old.
+func (l *link[R]) take(rec api.Edge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.see(rec) {
+		l.stepLocked(handoff.Event{What: handoff.News, Record: recordOf(rec)})
+	}
+}
+
+// see keeps the newest record, and reports false if the role is not ours in it. A later word about a ring that is held may be that
+// it has lost its lease.
+func (l *link[R]) see(rec api.Edge) (ours bool) {
 	if rec.Revision <= l.newest.Revision {
-		return
+		return true
 	}
 	l.newest = rec
 	if err := l.ours(rec); err != nil {
-		stop(err)
-		return
+		l.stop(err)
+		return false
 	}
-	l.compare()
-}
-
-// compare leaves the bound ring if the news says so: a higher generation, or a later word about the bound one.
-func (l *link[R]) compare() {
-	switch {
-	case l.leave == nil || l.newest.Revision <= l.rec.Revision || l.newest.Generation < l.rec.Generation:
-	case l.newest.Generation > l.rec.Generation:
-		l.leave(errMoved)
-	case l.newest.Reason == api.ReasonExpired:
-		l.leave(fabric.ErrLeaseExpired)
-	case l.newest.Reason == api.ReasonRevoked:
-		l.leave(fabric.ErrRevoked)
+	if h := l.held[rec.Generation]; h != nil && rec.Revision > h.rec.Revision {
+		switch rec.Reason {
+		case api.ReasonExpired:
+			l.lose(h, fabric.ErrLeaseExpired)
+		case api.ReasonRevoked:
+			l.lose(h, fabric.ErrRevoked)
+		}
 	}
+	return true
 }
 
 // ours reports why the role is no longer ours in rec, if so.
@@ -184,90 +212,64 @@ func (l *link[R]) ours(rec api.Edge) error {
 	return nil
 }
 
-// successor returns the record of a ring of a higher generation than lost's: the one that the registry names already, or
-// else one that it asks for. It retries until there is one, the role is lost, or ctx ends.
-func (l *link[R]) successor(ctx context.Context, lost api.Edge, cause error) (api.Edge, error) {
-	for try := newBackoff(); ; {
-		rec, err := l.succeed(ctx, lost, cause)
-		switch {
-		case err == nil:
-			return rec, nil
-		case ctx.Err() != nil:
-			return api.Edge{}, context.Cause(ctx)
-		case terminal(err):
-			return api.Edge{}, err
-		}
-		if err := try.sleep(ctx); err != nil {
-			return api.Edge{}, err
-		}
+// recordOf is what a Route needs to know of a record.
+func recordOf(e api.Edge) handoff.Record {
+	r := handoff.Record{
+		Revision: uint64(e.Revision), Generation: e.Generation, Producer: e.Producer.Epoch, Consumer: e.Consumer.Epoch,
+		Held: !e.Producer.Free() && !e.Consumer.Free(), Deleted: e.Deleted,
 	}
+	if s := e.Spare; s != nil {
+		r.Spare = handoff.Spare{Generation: s.Generation, Producer: s.Producer, Consumer: s.Consumer}
+	}
+	return r
 }
 
-func (l *link[R]) succeed(ctx context.Context, lost api.Edge, cause error) (api.Edge, error) {
-	rec, err := l.cl.Edge(ctx, l.name)
-	if errors.Is(err, api.ErrNotFound) { // it was there when it was claimed
-		rec.Deleted = true
-	} else if err != nil {
-		return api.Edge{}, err
-	}
-	if err := l.ours(rec); err != nil {
-		return api.Edge{}, err
-	}
-	if rec.Generation > lost.Generation {
-		return rec, nil
-	}
-	change := api.EdgeChange{Name: l.name, Expect: rec.Revision}
-	switch {
-	case errors.Is(cause, errPlanned):
-	case errors.Is(cause, fabric.ErrTooLarge): // the other side has asked for smaller rings; the window was made for these
-		change.Capacity = l.claim.records[l.name].Capacity
-	default:
-		change.AvoidNodes = []locator.NodeID{lost.Locator.Node}
-	}
-	recs, err := l.cl.Change(ctx, api.ChangeRequest{
-		Session: l.claim.session.ID, Reason: reasonFor(cause), Detail: cause.Error(), Edges: []api.EdgeChange{change},
-	})
-	if err != nil {
-		return api.Edge{}, err
-	}
-	return recs[0], l.ours(recs[0])
-}
-
-// lost makes run leave the bound ring. Only the first cause counts, and none that comes from another ring's context.
+// lost says that a ring is. Only the first cause counts, and none of a ring that was left.
 func (l *link[R]) lost(generation fence.Epoch, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.leave != nil && l.rec.Generation == generation {
-		l.leave(cause)
+	if h := l.held[generation]; h != nil {
+		l.lose(h, cause)
 	}
 }
 
-// settle says that the other side has shown itself in the bound ring.
-func (l *link[R]) settle() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.settled = true
+func (l *link[R]) lose(h *held[R], cause error) {
+	if h.cause != nil {
+		return
+	}
+	h.cause = cause
+	h.leave(cause)
+	gen, spare := h.rec.Generation, l.route.Spare().Generation
+	if terminal(cause) && gen != spare {
+		l.stop(cause)
+		return
+	}
+	what := handoff.Broken
+	switch {
+	case errors.Is(cause, fabric.ErrTooLarge) && l.held[spare] != nil && gen != spare:
+		l.lose(l.held[spare], cause) // it is as small
+	case errors.Is(cause, fabric.ErrSealed):
+		what = handoff.Ended
+	}
+	l.stepLocked(handoff.Event{What: what, Ring: gen})
 }
 
-func (l *link[R]) isSettled() bool {
+// met says that the other side has shown itself in a ring.
+func (l *link[R]) met(generation fence.Epoch) { l.step(handoff.Met, generation) }
+
+// spareReady returns the generation of the spare that this side can move to, or follow to; zero: there is none.
+func (l *link[R]) spareReady() fence.Epoch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.settled
+	if s := l.route.Spare(); s.State == handoff.Ready || l.role == fabric.RoleConsumer && s.State == handoff.Attached {
+		return s.Generation
+	}
+	return 0
 }
 
 // record returns the record that is bound or being bound.
 func (l *link[R]) record() api.Edge {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.rec
-}
-
-// relocate asks for a planned move and waits until the registry has a newer ring than now. It does not wait for its
-// binding.
-func (l *link[R]) relocate(ctx context.Context) error {
-	now, err := l.cl.Edge(ctx, l.name)
-	if err == nil {
-		_, err = l.successor(ctx, now, errPlanned)
-	}
-	return err
+	return l.now
 }

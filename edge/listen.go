@@ -88,7 +88,7 @@ func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) erro
 				return fmt.Errorf("edge %s: %w", p.link.name, err)
 			}
 			*resumed = true
-			p.link.settle()
+			p.link.met(gen)
 			p.count.rewired()
 		}
 	}

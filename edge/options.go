@@ -28,6 +28,7 @@ type options struct {
 	marks    bool
 	mode     fabric.Mode
 	check    handoff.Check
+	unspared bool
 }
 
 func apply(opts []Option) options {
@@ -81,6 +82,11 @@ func Thrifty() Option { return func(o *options) { o.mode = fabric.Thrifty } }
 // every frame has a check of its own, always.
 func Unchecked() Option { return func(o *options) { o.check = handoff.CheckHeader } }
 
+// Spare says whether a producer keeps a spare ring armed on another node, to which it moves without asking anybody when its ring is lost.
+// It does without the option, and where there is no other node it looks for one every 30 seconds. A spare takes as much memory as a
+// ring.
+func Spare(on bool) Option { return func(o *options) { o.unspared = !on } }
+
 func codecOf[T any](o options) (Codec[T], error) {
 	if o.codec == nil {
 		return DefaultCodec[T](), nil
@@ -102,6 +108,8 @@ type Events struct {
 	Lost func(edge string, role fabric.Role, generation fence.Epoch, cause error)
 	// Bound: a ring is bound.
 	Bound func(edge string, role fabric.Role, generation fence.Epoch, at locator.Locator)
+	// Moved: this side has gone over to the spare, whose generation that is. Bound comes first.
+	Moved func(edge string, role fabric.Role, generation fence.Epoch)
 	// FirstItem: the first item that is new, not a repeat, went through the ring of that generation.
 	FirstItem func(edge string, role fabric.Role, generation fence.Epoch)
 }
@@ -121,6 +129,12 @@ func (e Events) lost(edge string, role fabric.Role, gen fence.Epoch, cause error
 func (e Events) bound(edge string, role fabric.Role, gen fence.Epoch, at locator.Locator) {
 	if e.Bound != nil {
 		e.Bound(edge, role, gen, at)
+	}
+}
+
+func (e Events) moved(edge string, role fabric.Role, gen fence.Epoch) {
+	if e.Moved != nil {
+		e.Moved(edge, role, gen)
 	}
 }
 

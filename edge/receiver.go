@@ -17,7 +17,8 @@ import (
 // receiver is a Consumer without its type. It owns two goroutines: the link's run, and one that sends acknowledgements that
 // nobody else does. The ring is used under mu, but for Wait.
 type receiver struct {
-	link  link[fabric.Consumer]
+	link  *link[fabric.Consumer]
+	cl    Cluster
 	marks bool
 	mode  fabric.Mode
 	stop  context.CancelCauseFunc
@@ -52,19 +53,14 @@ type receiver struct {
 func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector, o options) *receiver {
 	ctx, stop := context.WithCancelCause(context.Background())
 	c := &receiver{
-		marks: o.marks, mode: o.mode, stop: stop, late: time.NewTimer(settleDelay),
+		cl: cl, marks: o.marks, mode: o.mode, stop: stop, late: time.NewTimer(settleDelay),
 		changed: make(chan struct{}), r: handoff.NewReceiver(resume, !o.marks),
 	}
 	c.late.Stop()
 	c.viewed.L = &c.mu
 	c.taker = c.take
-	c.link = link[fabric.Consumer]{
-		cl: cl, name: name, role: fabric.RoleConsumer, claim: claim, events: o.events,
-		attach: cl.AttachConsumer, install: c.install, remove: c.remove,
-	}
-	c.link.rec = claim.records[name]
-	c.link.newest = c.link.rec
-	c.all.Go(func() { c.fail(c.link.run(ctx)) })
+	c.link = newLink[fabric.Consumer](ctx, cl, name, fabric.RoleConsumer, claim, o, c)
+	c.all.Go(func() { c.fail(c.link.run()) })
 	c.all.Go(func() { c.settler(ctx) })
 	return c
 }
@@ -84,7 +80,6 @@ func (c *receiver) install(ctx context.Context, ring fabric.Consumer, rec api.Ed
 	c.ring, c.ringCtx, c.first = ring, ctx, false
 	c.eighth, c.freed, c.room, c.stable = rec.Capacity/8, 0, 0, stable
 	c.count.bound(rec.Reason)
-	c.link.settle()
 	c.broadcast()
 	return nil
 }
@@ -293,6 +288,6 @@ func (c *receiver) report() api.EdgeReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.count.report(c.link.name, fabric.RoleConsumer, c.r.Generation())
-	r.Retained = uint64(c.r.Pending())
+	r.Retained, r.Spare = uint64(c.r.Pending()), c.link.spareReady()
 	return r
 }

@@ -16,7 +16,8 @@ import (
 // sender is a Producer without its type. It owns three goroutines: the link's run, one that waits on the bound ring, and one
 // that flushes what nobody else does. The ring and its batch are used under mu, but for Wait.
 type sender struct {
-	link     link[fabric.Producer]
+	link     *link[fabric.Producer]
+	cl       Cluster
 	window   int // bytes that may be retained
 	mode     fabric.Mode
 	stop     context.CancelCauseFunc
@@ -44,17 +45,12 @@ type sender struct {
 func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 	ctx, stop := context.WithCancelCause(context.Background())
 	p := &sender{
-		window: int(claim.records[name].Capacity), mode: o.mode, eager: o.mode == fabric.LowLatency, stop: stop,
+		cl: cl, window: int(claim.records[name].Capacity), mode: o.mode, eager: o.mode == fabric.LowLatency, stop: stop,
 		kick: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
-	p.link = link[fabric.Producer]{
-		cl: cl, name: name, role: fabric.RoleProducer, claim: claim, events: o.events,
-		attach: cl.AttachProducer, install: p.install, remove: p.remove,
-	}
-	p.link.rec = claim.records[name]
-	p.link.newest = p.link.rec
+	p.link = newLink[fabric.Producer](ctx, cl, name, fabric.RoleProducer, claim, o, p)
 	p.s.SetCheck(o.check)
-	p.all.Go(func() { p.fail(p.link.run(ctx)) })
+	p.all.Go(func() { p.fail(p.link.run()) })
 	p.all.Go(func() { p.flusher(ctx) })
 	return p
 }
@@ -278,6 +274,7 @@ func (p *sender) report() api.EdgeReport {
 	defer p.mu.Unlock()
 	r := p.count.report(p.link.name, fabric.RoleProducer, p.s.Generation())
 	n, bytes := p.s.Retained()
+	r.Spare = p.link.spareReady()
 	r.Repeats, r.Retained, r.RetainBytes = p.s.Repeats(), uint64(n), uint64(bytes)
 	return r
 }

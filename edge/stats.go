@@ -15,11 +15,11 @@ const rewiresMax = 64
 
 // counters count what one side of an edge did since it was opened. Their owner's lock guards them.
 type counters struct {
-	items, bytes, repeats, rebinds, fenced uint64
-	causes                                 map[string]uint64
-	rings                                  uint64
-	leftAt                                 time.Time // when the last ring was left, until the next one works
-	rewires                                []float64 // seconds from leaving a ring to the next one's use, since the last report
+	items, bytes, repeats, rebinds, moves, fenced uint64
+	causes                                        map[string]uint64
+	rings                                         uint64
+	leftAt                                        time.Time // when the last ring was left, until the next one works
+	rewires                                       []float64 // seconds from leaving a ring to the next one's use, since the last report
 }
 
 func (c *counters) item(bytes int) {
@@ -33,6 +33,9 @@ func (c *counters) bound(why api.Reason) {
 		return
 	}
 	c.rebinds++
+	if why == api.ReasonMoved {
+		c.moves++
+	}
 	if c.causes == nil {
 		c.causes = map[string]uint64{}
 	}
@@ -64,6 +67,7 @@ func (c *counters) failed(err error) {
 func (c *counters) report(edge string, role fabric.Role, gen fence.Epoch) api.EdgeReport {
 	r := api.EdgeReport{
 		Edge: edge, Role: role, Generation: gen, Items: c.items, Bytes: c.bytes, Repeats: c.repeats, Rebinds: c.rebinds,
+		Moves:  c.moves,
 		Fenced: c.fenced, Rewires: c.rewires, Causes: maps.Clone(c.causes),
 	}
 	c.rewires = nil

@@ -57,6 +57,8 @@ const (
 	Leave
 	// Bind puts an open ring to use. The consumer writes its resume note, the producer waits for it (rule 6).
 	Bind
+	// Watch listens to what the other side says in a spare, and says whatever shows it that this side is there.
+	Watch
 	// Activate tells the consumer that the spare is the edge's ring now (rule 14).
 	Activate
 	// Want tells the producer that the consumer wants to move to the spare (rule 17).
@@ -87,7 +89,7 @@ type Effect struct {
 var whats = [...]string{"news", "opened", "broken", "ended", "met", "activated", "move wanted", "overdue", "arm again", "applied", "refused",
 	"unknown", "no room"}
 
-var dos = [...]string{"nothing", "attach", "leave", "bind", "activate", "want", "arm later", "read", "change", "confirm", "confirm and arm", "arm", "quit"}
+var dos = [...]string{"nothing", "attach", "leave", "bind", "watch", "activate", "want", "arm later", "read", "change", "confirm", "confirm and arm", "arm", "quit"}
 
 var states = [...]string{"empty", "attaching", "attached", "ready", "wanted", "late", "lost"}
 

@@ -58,14 +58,14 @@ var (
 		{of(handoff.Opened, 1), does("bind 1")},
 		{of(handoff.Met, 1), does("arm at 1")},
 		{applied(rec(2, 1, 2)), does("attach 2")},
-		{of(handoff.Opened, 2), does()},
+		{of(handoff.Opened, 2), does("watch 2")},
 		{of(handoff.Met, 2), does()},
 	}
 	consuming = []step{
 		{news(rec(1, 1, 0)), does("attach 1")},
 		{of(handoff.Opened, 1), does("bind 1")},
 		{news(rec(2, 1, 2)), does("attach 2")},
-		{of(handoff.Opened, 2), does()},
+		{of(handoff.Opened, 2), does("watch 2")},
 	}
 )
 
@@ -75,7 +75,7 @@ func TestProducersRoute(t *testing.T) {
 			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2", "confirm and arm 2")},
 			{of(handoff.Met, 2), does()},
 			{applied(rec(3, 2, 3)), does("attach 3")},
-			{of(handoff.Opened, 3), does()},
+			{of(handoff.Opened, 3), does("watch 3")},
 			{of(handoff.Met, 3), does()},
 			{of(handoff.Ended, 2), does("leave 2", "read")},
 			{applied(rec(3, 2, 3)), does("activate 3", "bind 3", "confirm and arm 3")},
@@ -92,7 +92,7 @@ func TestProducersRoute(t *testing.T) {
 			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2", "confirm and arm 2")},
 			{of(handoff.Broken, 2), does("leave 2")},
 			{applied(rec(3, 2, 3)), does("attach 3", "change at 3")},
-			{of(handoff.Opened, 3), does()},
+			{of(handoff.Opened, 3), does("watch 3")},
 			{of(handoff.Met, 3), does("activate 3", "bind 3")},
 			{applied(rec(4, 4, 0)), does("leave 3", "attach 4")},
 		},

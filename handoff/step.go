@@ -97,6 +97,7 @@ func (r *Route) heardSpare(what What) (do []Effect) {
 	switch {
 	case what == Opened && r.spare.State == Attaching:
 		r.spare.State = Attached
+		do = append(do, Effect{Do: Watch, Ring: r.spare.Generation})
 	case (what == Broken || what == Ended) && r.spare.open():
 		r.spare.State = Lost
 		do = r.pause(append(do, Effect{Do: Leave, Ring: r.spare.Generation}))

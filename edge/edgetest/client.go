@@ -9,6 +9,7 @@ import (
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
 )
 
 // Client is one stage process. It implements edge.Cluster.
@@ -18,15 +19,38 @@ type Client struct {
 
 	mu      sync.Mutex
 	session lease.SessionID
-	sides   map[*side]string // attached, with their edges' names
+	sides   map[*side]struct{} // attached
 	dead    bool
+	away    bool // from the registry
 }
 
 var _ edge.Cluster = (*Client)(nil)
 
 // Client adds a process.
 func (c *Cluster) Client(name string) *Client {
-	return &Client{c: c, name: name, sides: map[*side]string{}}
+	return &Client{c: c, name: name, sides: map[*side]struct{}{}}
+}
+
+// SetReachable says whether this process reaches the registry. Its rings do not need it.
+func (p *Client) SetReachable(on bool) {
+	p.mu.Lock()
+	p.away = !on
+	p.mu.Unlock()
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	p.c.tell()
+}
+
+func (p *Client) reachable() error {
+	p.mu.Lock()
+	away := p.away
+	p.mu.Unlock()
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	if away || p.c.away {
+		return api.Errorf(api.KindNoQuorum, "process %s does not reach the registry", p.name)
+	}
+	return nil
 }
 
 // Kill ends the process as SIGKILL does: its session ends and its rings hear no more of it. What runs in it gets errors.
@@ -53,10 +77,22 @@ func (p *Client) EndSession() {
 
 // LoseRing breaks this process's way to an edge's ring, and nobody else's.
 func (p *Client) LoseRing(name string) {
+	rec, _ := p.c.Edge(name)
+	p.lose(rec.Locator.Arena)
+}
+
+// LoseSpare breaks this process's way to an edge's spare, and nobody else's.
+func (p *Client) LoseSpare(name string) {
+	if rec, _ := p.c.Edge(name); rec.Spare != nil {
+		p.lose(rec.Spare.Locator.Arena)
+	}
+}
+
+func (p *Client) lose(a locator.ArenaID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for s, on := range p.sides {
-		if on == name {
+	for s := range p.sides {
+		if s.ring.arena.Config().Arena == a {
 			s.sever()
 		}
 	}
@@ -82,6 +118,9 @@ func (p *Client) Session(context.Context) (edge.Session, error) {
 
 // Edge implements edge.Cluster.
 func (p *Client) Edge(_ context.Context, name string) (api.Edge, error) {
+	if err := p.reachable(); err != nil {
+		return api.Edge{}, err
+	}
 	rec, ok := p.c.Edge(name)
 	if !ok {
 		return api.Edge{}, api.Errorf(api.KindNotFound, "no edge %s", name)
@@ -100,7 +139,7 @@ func (p *Client) Follow(ctx context.Context, name string) <-chan api.Edge {
 			rec, changed := p.c.edges[name], p.c.changed
 			p.c.mu.Unlock()
 			send := out
-			if rec.Revision <= sent {
+			if rec.Revision <= sent || p.reachable() != nil {
 				send = nil
 			}
 			select {
@@ -117,7 +156,18 @@ func (p *Client) Follow(ctx context.Context, name string) <-chan api.Edge {
 
 // Change implements edge.Cluster.
 func (p *Client) Change(_ context.Context, r api.ChangeRequest) ([]api.Edge, error) {
+	if err := p.reachable(); err != nil {
+		return nil, err
+	}
 	return p.c.change(r)
+}
+
+// ChangeSpare implements edge.Cluster.
+func (p *Client) ChangeSpare(_ context.Context, r api.SpareRequest) (api.Edge, error) {
+	if err := p.reachable(); err != nil {
+		return api.Edge{}, err
+	}
+	return p.c.changeSpare(r)
 }
 
 // AttachProducer implements edge.Cluster.
@@ -130,7 +180,7 @@ func (p *Client) AttachProducer(_ context.Context, e api.Edge) (fabric.Producer,
 	if err != nil {
 		return nil, err
 	}
-	return &producer{inner, p.attach(e.Name, r)}, nil
+	return &producer{inner, p.attach(r)}, nil
 }
 
 // AttachConsumer implements edge.Cluster.
@@ -143,7 +193,7 @@ func (p *Client) AttachConsumer(_ context.Context, e api.Edge) (fabric.Consumer,
 	if err != nil {
 		return nil, err
 	}
-	return &consumer{inner, p.attach(e.Name, r)}, nil
+	return &consumer{inner, p.attach(r)}, nil
 }
 
 func (p *Client) ring(e api.Edge) (*ring, error) {
@@ -161,11 +211,11 @@ func (p *Client) ring(e api.Edge) (*ring, error) {
 	}
 }
 
-func (p *Client) attach(name string, r *ring) *side {
+func (p *Client) attach(r *ring) *side {
 	s := &side{ring: r, broken: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sides[s] = name
+	p.sides[s] = struct{}{}
 	if p.dead {
 		s.sever()
 	}

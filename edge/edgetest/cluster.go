@@ -1,7 +1,6 @@
 package edgetest
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -23,6 +22,7 @@ type Cluster struct {
 	sessions map[lease.SessionID]chan struct{} // open ones; closed when the session ends
 	changed  chan struct{}                     // closed and replaced at each revision
 	nodes    int                               // arenas take turns on this many nodes
+	away     bool                              // nobody reaches the registry
 	arena    func(fabric.Config) (fabric.Arena, error)
 }
 
@@ -76,6 +76,21 @@ func (c *Cluster) Revoke(name string) {
 	}
 }
 
+// SetNodes changes on how many nodes arenas are made from now on; with one there are no spares.
+func (c *Cluster) SetNodes(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = n
+}
+
+// SetReachable says whether anybody reaches the registry. Rings do not need it.
+func (c *Cluster) SetReachable(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.away = !on
+	c.tell()
+}
+
 // Close ends all sessions and rings.
 func (c *Cluster) Close() {
 	c.mu.Lock()
@@ -103,9 +118,13 @@ func (c *Cluster) put(rec api.Edge) api.Edge {
 	c.revision++
 	rec.Revision = c.revision
 	c.edges[rec.Name] = rec
+	c.tell()
+	return rec
+}
+
+func (c *Cluster) tell() {
 	close(c.changed)
 	c.changed = make(chan struct{})
-	return rec
 }
 
 // end ends a session: its roles are free, their generations unchanged.
@@ -162,25 +181,18 @@ func (c *Cluster) change(req api.ChangeRequest) ([]api.Edge, error) {
 
 // renew gives a record its next generation and a fresh arena.
 func (c *Cluster) renew(rec api.Edge, e api.EdgeChange, req api.ChangeRequest) (api.Edge, error) {
-	c.top[e.Name]++
-	gen := c.top[e.Name]
 	if e.Capacity != 0 {
 		rec.Capacity = e.Capacity
 	}
-	id := lease.NewID().Arena()
-	arena, err := c.arena(fabric.Config{Arena: id, Edge: e.Name, Generation: gen, Capacity: int(rec.Capacity)})
+	rec.Name = e.Name
+	at, err := c.grant(rec, c.place(e.Name, e.AvoidNodes...))
 	if err != nil {
-		return rec, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		return rec, err
 	}
-	if old := c.rings[rec.Locator.Arena]; old != nil {
-		old.arena.Seal(fabric.ErrSealed)
-	}
-	c.rings[id] = &ring{arena: arena, lost: make(chan struct{})}
-	rec.Name, rec.Generation, rec.Reason = e.Name, gen, req.Reason
-	rec.Locator = locator.Locator{
-		Kind: locator.Queue, Node: locator.NodeID(fmt.Sprintf("n%d", int(gen)%c.nodes)), Zone: "z",
-		Address: "127.0.0.1:1", Arena: id, Generation: gen, Bytes: rec.Capacity,
-	}
+	c.seal(rec.Locator)
+	rec = c.endSpare(rec)
+	gen := at.Generation
+	rec.Generation, rec.Reason, rec.Locator = gen, req.Reason, at
 	if e.Codec != "" {
 		rec.Codec = e.Codec
 	}

@@ -108,6 +108,20 @@ func (p *producer) Stable() ([]byte, bool, error) {
 	return p.Producer.Stable()
 }
 
+func (p *producer) Activate() error {
+	if err := p.err(); err != nil {
+		return err
+	}
+	return p.Producer.Activate()
+}
+
+func (p *producer) MoveWanted() (bool, error) {
+	if err := p.err(); err != nil {
+		return false, err
+	}
+	return p.Producer.MoveWanted()
+}
+
 func (p *producer) Wait(ctx context.Context) error { return p.wait(ctx, p.Producer.Wait) }
 
 type consumer struct {
@@ -141,6 +155,20 @@ func (c *consumer) Ack(n uint64, stable []byte) error {
 		return err
 	}
 	return c.Consumer.Ack(n, stable)
+}
+
+func (c *consumer) Active() (bool, error) {
+	if err := c.err(); err != nil {
+		return false, err
+	}
+	return c.Consumer.Active()
+}
+
+func (c *consumer) WantMove() error {
+	if err := c.err(); err != nil {
+		return err
+	}
+	return c.Consumer.WantMove()
 }
 
 func (c *consumer) Wait(ctx context.Context) error { return c.wait(ctx, c.Consumer.Wait) }

@@ -180,9 +180,6 @@ func (w *World) feed(p *proc, out bool, ev handoff.Event) {
 				queue = append(queue, handoff.Event{What: handoff.Activated, Ring: do.Ring})
 			}
 		}
-		if queue[0].What == handoff.Opened && !out {
-			w.greet(p, queue[0].Ring)
-		}
 	}
 }
 
@@ -197,6 +194,8 @@ func (w *World) obey(p *proc, out bool, do handoff.Effect) (failed bool) {
 	e, edge := p.end(out)
 	switch do.Do {
 	case handoff.Attach: // a step of its own
+	case handoff.Watch:
+		w.greet(p, do.Ring, out)
 	case handoff.Leave:
 		if e.bound >= 0 && w.arenas[e.bound].gen == do.Ring {
 			e.bound, e.heard = -1, false
@@ -250,10 +249,12 @@ func (w *World) bind(p *proc, to int, out bool) {
 }
 
 // greet is what a consumer does in a spare that it has opened: it says what is stable, so that the producer sees it there.
-func (w *World) greet(p *proc, gen fence.Epoch) {
-	e, edge := p.end(false)
-	a := &w.arenas[w.arenaOf(edge, gen)]
-	if gen != e.route.Spare().Generation || a.consCut {
+func (w *World) greet(p *proc, gen fence.Epoch, out bool) {
+	if out {
+		return
+	}
+	a := &w.arenas[w.arenaOf(p.stage-1, gen)]
+	if a.consCut {
 		return
 	}
 	a.greeted, a.stable = true, a.stable.Max(p.r.Stable())

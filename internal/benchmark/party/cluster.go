@@ -61,6 +61,11 @@ func (c *Cluster) Change(_ context.Context, r api.ChangeRequest) ([]api.Edge, er
 	return []api.Edge{c.record(r.Edges[0].Codec)}, nil
 }
 
+// ChangeSpare implements edge.Cluster: a benchmark has one ring.
+func (c *Cluster) ChangeSpare(context.Context, api.SpareRequest) (api.Edge, error) {
+	return api.Edge{}, api.Errorf(api.KindNoRoom, "no room for a spare")
+}
+
 // AttachProducer implements edge.Cluster.
 func (c *Cluster) AttachProducer(context.Context, api.Edge) (fabric.Producer, error) {
 	return c.sides.Producer, nil

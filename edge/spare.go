@@ -1,0 +1,58 @@
+package edge
+
+import (
+	"context"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/handoff"
+)
+
+// What each side says in a spare and listens to there, before it is the ring.
+
+func (p *sender) attach(ctx context.Context, rec api.Edge) (fabric.Producer, error) {
+	return p.cl.AttachProducer(ctx, rec)
+}
+
+// greet: a producer need not be seen in a spare.
+func (p *sender) greet(fabric.Producer) error { return nil }
+
+// look sees the consumer by its stable note. What that says comes again with the resume note.
+func (p *sender) look(r fabric.Producer) (news []handoff.What, err error) {
+	_, there, err := r.Stable()
+	if err != nil {
+		return nil, err
+	}
+	if there {
+		news = append(news, handoff.Met)
+	}
+	wanted, err := r.MoveWanted()
+	if wanted {
+		news = append(news, handoff.MoveWanted)
+	}
+	return news, err
+}
+
+func (p *sender) say(r fabric.Producer, _ handoff.Do) error { return r.Activate() }
+
+func (c *receiver) attach(ctx context.Context, rec api.Edge) (fabric.Consumer, error) {
+	return c.cl.AttachConsumer(ctx, rec)
+}
+
+// greet shows the producer that the consumer is there.
+func (c *receiver) greet(r fabric.Consumer) error {
+	c.mu.Lock()
+	stable := c.r.Stable()
+	c.mu.Unlock()
+	return r.Ack(0, stable.Append([]byte{}))
+}
+
+func (c *receiver) look(r fabric.Consumer) (news []handoff.What, err error) {
+	active, err := r.Active()
+	if active {
+		news = append(news, handoff.Activated)
+	}
+	return news, err
+}
+
+func (c *receiver) say(r fabric.Consumer, _ handoff.Do) error { return r.WantMove() }
