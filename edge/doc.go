@@ -2,8 +2,9 @@
 // of the processes at its ends.
 //
 // A stage takes its roles (Claim, or Produce and Consume by themselves), pushes items with their positions, and pops and
-// acknowledges them at the other end. When the ring is lost, the side that notices asks the registry for a new one, both
-// sides bind it, the consumer says where to resume, and the producer sends again what was not accepted. All of that
+// acknowledges them at the other end. When the ring is lost, the producer goes on in the spare that it
+// keeps on another node, and the consumer follows; or, if that will not do, the side that notices asks the registry for a new ring. Both
+// sides bind it, the consumer says where to resume, and the producer sends again what was not accepted (DESIGN.md). All of that
 // happens inside the calls: the caller of Push, Pop or All sees an error only if it has been replaced (fence.ErrFenced),
 // if its session has ended (api.ErrSessionLost), if its context ends, or if carrying on would lose data.
 //

@@ -179,3 +179,47 @@ func TestMetricsShowWhatStagesReport(t *testing.T) {
 	})
 	http.DefaultClient.CloseIdleConnections()
 }
+
+// The registry has no part in a move to the spare but to be told of it.
+func TestAnEdgeMovesToItsSpare(t *testing.T) {
+	c := newCluster(t, 3)
+	c.ready()
+	c.level()
+	out, in := connect(t, c.stage(0, "from"), c.stage(1, "to"))
+	pass(t, out, in, 1, 1000)
+	a := c.api(c.nodes[0].Address(), "")
+	_, err := a.Relocate(t.Context(), "e", api.RelocateRequest{Avoid: ids(c, 0, 1)})
+	require.NoError(t, err)
+	pass(t, out, in, 1001, 2000)
+	var e api.Edge
+	eventually(t, func() (err error) {
+		e, err = a.Edge(t.Context(), "e", api.Default)
+		if err == nil && (e.Spare == nil || out.Stats().Spare != e.Spare.Generation || in.Stats().Spare != e.Spare.Generation) {
+			err = fmt.Errorf("no spare: %+v, %+v", e.Spare, out.Stats())
+		}
+		return err
+	})
+	require.Equal(t, c.nodes[2].ID(), e.Locator.Node)
+	require.NotEqual(t, c.nodes[2].ID(), e.Spare.Locator.Node)
+
+	c.stop(2)
+	pass(t, out, in, 2001, 4000)
+	require.Equal(t, e.Spare.Generation, out.Generation())
+	require.Equal(t, e.Spare.Generation, in.Generation())
+	require.EqualValues(t, 1, out.Stats().Moves)
+	eventually(t, func() error {
+		now, err := a.Edge(t.Context(), "e", api.Default)
+		if err == nil && now.Generation != e.Spare.Generation {
+			err = fmt.Errorf("not confirmed: %+v", now)
+		}
+		return err
+	})
+	past, err := a.History(t.Context(), "e")
+	require.NoError(t, err)
+	reasons := map[api.Reason]int{}
+	for _, change := range past {
+		reasons[change.Reason]++
+	}
+	require.Equal(t, 1, reasons[api.ReasonMoved], "%+v", past)
+	require.NoError(t, in.Close(t.Context()))
+}

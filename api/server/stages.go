@@ -18,7 +18,7 @@ const (
 
 var reasons = []api.Reason{
 	api.ReasonCreated, api.ReasonTakeover, api.ReasonRingLost, api.ReasonExpired, api.ReasonRevoked, api.ReasonCorrupt,
-	api.ReasonRequested, api.ReasonGone, api.ReasonRecovered, api.ReasonSpareArmed, api.ReasonSpareLost,
+	api.ReasonRequested, api.ReasonGone, api.ReasonRecovered, api.ReasonSpareArmed, api.ReasonMoved, api.ReasonSpareLost,
 }
 
 // Stages adds up what this node's stages report over their sessions, into series that go on when a session ends and its

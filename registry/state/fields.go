@@ -13,7 +13,7 @@ var known = func() map[string]string {
 	m := map[string]string{}
 	for _, reason := range []api.Reason{
 		api.ReasonCreated, api.ReasonTakeover, api.ReasonRingLost, api.ReasonExpired, api.ReasonRevoked, api.ReasonCorrupt,
-		api.ReasonRequested, api.ReasonGone, api.ReasonRecovered, api.ReasonRestored, api.ReasonSpareArmed, api.ReasonSpareLost,
+		api.ReasonRequested, api.ReasonGone, api.ReasonRecovered, api.ReasonRestored, api.ReasonSpareArmed, api.ReasonMoved, api.ReasonSpareLost,
 	} {
 		m[string(reason)] = string(reason)
 	}

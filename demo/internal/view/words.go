@@ -67,6 +67,8 @@ func changed(e event.Event) (what, rest string, ok bool) {
 		return "adopted", where, true
 	case api.ReasonSpareArmed:
 		return "spare armed", where, true
+	case api.ReasonMoved:
+		return "moved to spare", where, true
 	case api.ReasonSpareLost:
 		return "spare lost", where, true
 	default:
