@@ -121,8 +121,8 @@ func TestARingOnOneHostOutlivesItsNodesRestart(t *testing.T) {
 	c.start(0)
 	c.ready()
 	eventually(t, func() error { // and is the node's again
-		l, err := c.api(c.nodes[0].Address(), "").Leases(t.Context(), api.Default)
-		if err == nil && (len(l) != 1 || l[0].Incarnation != 2) {
+		l, err := c.api(c.nodes[0].Address(), "").Lease(t.Context(), lease.ID(in.Locator().Arena), api.Default)
+		if err == nil && l.Incarnation != 2 {
 			err = fmt.Errorf("not adopted: %+v", l)
 		}
 		return err
