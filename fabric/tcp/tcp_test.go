@@ -50,7 +50,7 @@ func serveWith(t testing.TB, arena fabric.Arena, s tcp.Server) *owner {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	o := &owner{arena: arena, listener: l, ended: make(chan error, 64)}
+	o := &owner{arena: arena, listener: l, ended: make(chan error, 2*fairEdges)}
 	if s.Resolver == nil {
 		s.Resolver = o
 	}
