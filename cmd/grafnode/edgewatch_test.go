@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/locator"
 )
 
 func TestWatchFlags(t *testing.T) {
@@ -26,6 +27,8 @@ func TestEventsAreShownInALine(t *testing.T) {
 		"e  deleted": {Type: api.EventChange, Deleted: true, Edge: &api.Edge{Name: "e", Deleted: true}},
 		"e  generation 2 on n1  - -> -  requested": {Type: api.EventChange, Edge: &api.Edge{Name: "e", Generation: 2,
 			Reason: api.ReasonRequested}},
+		"e  generation 2 on n1  spare n2/3  - -> -  spare-armed": {Type: api.EventChange, Edge: &api.Edge{Name: "e", Generation: 2,
+			Spare: &api.Spare{Generation: 3, Locator: locator.Locator{Node: "n2"}}, Reason: api.ReasonSpareArmed}},
 		"node n1  one at 127.0.0.1:7400  incarnation 3": {Node: &api.Node{ID: "n1", Name: "one", Address: "127.0.0.1:7400", Incarnation: 3}},
 		"node n1  forgotten":                            {Deleted: true, Node: &api.Node{ID: "n1"}},
 		"lease l1  e on n1  released":                   {Deleted: true, Lease: &api.Lease{ID: "l1", Edge: "e", Node: "n1", Status: "released"}},
