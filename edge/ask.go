@@ -42,6 +42,9 @@ func (l *link[R]) remember(h *held[R], used bool) {
 		k.ring, k.cause = h.rec, h.cause
 	default:
 		k.spare, k.why = h.rec, h.cause
+		if time.Since(h.since) >= armAgainMax {
+			k.wait = 0
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/inproc"
 	"github.com/grafnode/grafnode/fabric/shm"
+	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/position"
 )
@@ -169,4 +170,46 @@ func BenchmarkAlone(b *testing.B) {
 	}
 	b.ReportMetric(float64(push.Nanoseconds())/float64(aloneBurst*b.N), "ns/push")
 	b.ReportMetric(float64(pop.Nanoseconds())/float64(aloneBurst*b.N), "ns/pop")
+}
+
+// BenchmarkLoss is the time from the loss of a ring to the first new item behind it, and what comes after: the registry's word, the next spare.
+func BenchmarkLoss(b *testing.B) {
+	for name, spare := range map[string]bool{"spare": true, "no spare": false} {
+		b.Run(name, func(b *testing.B) {
+			c := edgetest.New()
+			defer c.Close()
+			p, err := edge.Produce[[]byte](b.Context(), c.Client("up"), "e", edge.Spare(spare))
+			require.NoError(b, err)
+			defer p.Close(canceled())
+			in, err := edge.Consume[[]byte](b.Context(), c.Client("down"), "e")
+			require.NoError(b, err)
+			defer in.Close(canceled())
+			item, i := make([]byte, 64), 0
+			pass := func() {
+				i++
+				require.NoError(b, p.Push(b.Context(), at(i), item))
+				require.NoError(b, p.Flush())
+				m, err := in.Pop(b.Context())
+				require.NoError(b, err)
+				require.NoError(b, in.Ack(m.Pos))
+			}
+			for pass(); b.Loop(); {
+				b.StopTimer()
+				for spare && (p.Stats().Spare == 0 || in.Stats().Spare != p.Stats().Spare) {
+					runtime.Gosched()
+				}
+				for spare && p.Generation() != generation(c) {
+					runtime.Gosched()
+				}
+				b.StartTimer()
+				c.LoseRing("e")
+				pass()
+			}
+		})
+	}
+}
+
+func generation(c *edgetest.Cluster) fence.Epoch {
+	rec, _ := c.Edge("e")
+	return rec.Generation
 }

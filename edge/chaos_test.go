@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,15 +23,47 @@ import (
 // chaos is an edge under random faults. Items are numbers from 1; the consumers' store has how many were done, in order.
 type chaos struct {
 	t     *testing.T
-	r     *rand.Rand
+	r     *rand.Rand // of whoever breaks things
 	c     *edgetest.Cluster
 	items int
+
+	mu    sync.Mutex // of all below
 	procs []mortal
 	store struct {
 		fence fence.Epoch
 		done  int
 	}
 	trimmed int // the source's cursor
+}
+
+func (w *chaos) trim(upto position.Vector) (trimmed int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at, ok := upto.At(0); ok {
+		w.trimmed = max(w.trimmed, int(at.Offset))
+	}
+	return w.trimmed
+}
+
+// claim is rule 5, and commit rule 12, for the store of the consumers.
+func (w *chaos) claim(e fence.Epoch) (done int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.store.fence = max(w.store.fence, e)
+	return w.store.done
+}
+
+func (w *chaos) commit(e fence.Epoch, item int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e < w.store.fence {
+		return edge.ErrFenced
+	}
+	if item != w.store.done+1 {
+		w.t.Errorf("item %d after %d", item, w.store.done)
+	}
+	w.store.done = item
+	return nil
 }
 
 type mortal struct {
@@ -66,9 +99,11 @@ func runChaos(t *testing.T, seed uint64) {
 	}
 	w.c.SetReachable(true)
 	w.c.SetNodes(3)
+	w.mu.Lock()
 	for _, p := range w.procs {
 		p.SetReachable(true)
 	}
+	w.mu.Unlock()
 	<-over
 	<-over
 	require.NoError(t, context.Cause(ctx), "done: %d, trimmed: %d", w.store.done, w.trimmed)
@@ -82,7 +117,9 @@ func (w *chaos) stage(ctx context.Context, name string, over chan<- struct{}, ru
 	for ctx.Err() == nil {
 		cl := w.c.Client(name)
 		ctx, kill := context.WithCancel(ctx)
+		w.mu.Lock()
 		w.procs = append(w.procs, mortal{cl, kill})
+		w.mu.Unlock()
 		err := run(ctx, cl)
 		killed := ctx.Err() != nil
 		kill()
@@ -101,19 +138,14 @@ func (w *chaos) source(ctx context.Context, cl *edgetest.Client) error {
 		return err
 	}
 	defer p.Close(canceled())
-	trim := func() {
-		if at, ok := p.Acked().At(0); ok {
-			w.trimmed = max(w.trimmed, int(at.Offset))
-		}
-	}
-	for i := w.trimmed + 1; i <= w.items; i++ {
+	for i := w.trim(position.Vector{}) + 1; i <= w.items; i++ {
 		if err := p.Push(ctx, at(i), i); err != nil {
 			return err
 		}
 		time.Sleep(20 * time.Millisecond)
-		trim()
+		w.trim(p.Acked())
 	}
-	for seen := (position.Vector{}); w.trimmed < w.items; trim() {
+	for seen := (position.Vector{}); w.trim(seen) < w.items; {
 		if seen, err = p.WaitAcked(ctx, seen); err != nil {
 			return err
 		}
@@ -123,40 +155,38 @@ func (w *chaos) source(ctx context.Context, cl *edgetest.Client) error {
 
 func (w *chaos) sink(ctx context.Context, cl *edgetest.Client) error {
 	var epoch fence.Epoch
+	done := 0
 	in, err := edge.Consume[int](ctx, cl, "e", edge.ResumeFrom(func(_ context.Context, e fence.Epoch) (position.Vector, error) {
-		epoch, w.store.fence = e, max(w.store.fence, e)
-		if w.store.done == 0 {
+		epoch, done = e, w.claim(e)
+		if done == 0 {
 			return position.Vector{}, nil
 		}
-		return position.VectorOf(at(w.store.done)), nil
+		return position.VectorOf(at(done)), nil
 	}))
 	if err != nil {
 		return err
 	}
 	defer in.Close(canceled())
-	for w.store.done < w.items || w.trimmed < w.items {
-		if w.store.done == w.items { // wait until the source knows
-			if time.Sleep(10 * time.Millisecond); ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err := in.Ack(at(w.items)); err != nil {
-				return err
-			}
-			continue
-		}
+	for done < w.items {
 		m, err := in.Pop(ctx)
-		switch {
-		case err != nil:
-			return err
-		case epoch < w.store.fence:
-			return edge.ErrFenced
+		if err == nil {
+			err = w.commit(epoch, m.Value)
 		}
-		require.Equal(w.t, w.store.done+1, m.Value)
-		w.store.done = m.Value
-		if w.r.IntN(3) == 0 {
-			time.Sleep(time.Duration(w.r.IntN(50)) * time.Millisecond)
+		if err != nil {
+			return err
+		}
+		if done = m.Value; done%7 == 0 {
+			time.Sleep(time.Duration(done) * time.Millisecond / 8)
 		}
 		if err := in.Ack(m.Pos); err != nil {
+			return err
+		}
+	}
+	for w.trim(position.Vector{}) < w.items { // the source is to know
+		if time.Sleep(10 * time.Millisecond); ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := in.Ack(at(w.items)); err != nil {
 			return err
 		}
 	}
@@ -165,7 +195,9 @@ func (w *chaos) sink(ctx context.Context, cl *edgetest.Client) error {
 
 // fault does one thing that may happen.
 func (w *chaos) fault() {
+	w.mu.Lock()
 	p := w.procs[w.r.IntN(len(w.procs))]
+	w.mu.Unlock()
 	on := w.r.IntN(2) == 0
 	for range 1 + w.r.IntN(2) { // often two at once
 		switch w.r.IntN(11) {

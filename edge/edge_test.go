@@ -325,7 +325,7 @@ func TestBadNames(t *testing.T) {
 }
 
 func TestPlannedMove(t *testing.T) {
-	c, p, in := pair(t)
+	c, p, in := pair(t, edge.Spare(false)) // whose arming would be the last change
 	push(t, p, 0, 3)
 	require.NoError(t, p.Relocate(t.Context()))
 	rec, _ := c.Edge("e")

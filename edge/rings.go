@@ -18,8 +18,9 @@ type held[R ring] struct {
 	ctx   context.Context
 	leave context.CancelCauseFunc // ends ctx
 	spare bool                    // it was attached as one
-	cause error                   // why it is lost, if it is
-	timer *time.Timer             // of Overdue
+	since time.Time
+	cause error       // why it is lost, if it is
+	timer *time.Timer // of Overdue
 
 	ring    R // what follows is run's, once the ring is open
 	open    bool
@@ -34,7 +35,7 @@ func (l *link[R]) hold(gen fence.Epoch) {
 		rec, spare = rec.InSpare(), true
 		rec.Reason = api.ReasonMoved // should it come to that
 	}
-	h := &held[R]{rec: rec, spare: spare, unwatch: func() {}, timer: time.AfterFunc(time.Hour, func() {})}
+	h := &held[R]{rec: rec, spare: spare, since: time.Now(), unwatch: func() {}, timer: time.AfterFunc(time.Hour, func() {})}
 	h.ctx, h.leave = context.WithCancelCause(l.ctx)
 	l.held[gen] = h
 	if !spare {
