@@ -99,9 +99,7 @@ func (l *link[R]) ask(ctx context.Context, do handoff.Effect) {
 func (l *link[R]) answer(rec api.Edge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.see(rec) {
-		l.stepLocked(handoff.Event{What: handoff.Applied, Record: recordOf(rec)})
-	}
+	l.see(rec, handoff.Applied)
 }
 
 // read reads the record, however long that takes. An edge that was there when it was claimed, and is not there now, was deleted.

@@ -44,6 +44,8 @@ type owner[R ring] interface {
 	look(r R) ([]handoff.What, error)
 	// say is handoff.Activate or handoff.Want.
 	say(r R, do handoff.Do) error
+	// fail is told why the role is over, before the rings are let go.
+	fail(err error)
 }
 
 // link keeps one side of an edge in the rings that the registry and the other side name, for as long as the role is ours. What it does
@@ -91,8 +93,8 @@ func newLink[R ring](ctx context.Context, cl Cluster, name string, role fabric.R
 	return l
 }
 
-// run does what the route says until ctx ends or the role is lost, and returns why.
-func (l *link[R]) run() error {
+// run does what the route says until ctx ends or the role is lost.
+func (l *link[R]) run() {
 	ctx := l.ctx
 	defer l.all.Wait()
 	defer l.leaveAll()
@@ -102,7 +104,8 @@ func (l *link[R]) run() error {
 	for {
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			l.own.fail(context.Cause(ctx))
+			return
 		case <-l.work:
 		}
 		for ctx.Err() == nil {
@@ -171,21 +174,21 @@ func (l *link[R]) follow(ctx context.Context) {
 func (l *link[R]) take(rec api.Edge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.see(rec) {
-		l.stepLocked(handoff.Event{What: handoff.News, Record: recordOf(rec)})
+	if rec.Revision > l.newest.Revision {
+		l.see(rec, handoff.News)
 	}
 }
 
-// see keeps the newest record, and reports false if the role is not ours in it. A later word about a ring that is held may be that
-// it has lost its lease.
-func (l *link[R]) see(rec api.Edge) (ours bool) {
-	if rec.Revision <= l.newest.Revision {
-		return true
+// see keeps the newest record and tells the route, unless the role is not ours any more. A later word about a ring that is held may
+// be that it has lost its lease.
+func (l *link[R]) see(rec api.Edge, what handoff.What) {
+	if rec.Revision > l.newest.Revision {
+		l.newest = rec
 	}
-	l.newest = rec
+	rec = l.newest
 	if err := l.ours(rec); err != nil {
 		l.stop(err)
-		return false
+		return
 	}
 	if h := l.held[rec.Generation]; h != nil && rec.Revision > h.rec.Revision {
 		switch rec.Reason {
@@ -195,7 +198,7 @@ func (l *link[R]) see(rec api.Edge) (ours bool) {
 			l.lose(h, fabric.ErrRevoked)
 		}
 	}
-	return true
+	l.stepLocked(handoff.Event{What: what, Record: recordOf(rec)})
 }
 
 // ours reports why the role is no longer ours in rec, if so.

@@ -60,7 +60,7 @@ func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector
 	c.viewed.L = &c.mu
 	c.taker = c.take
 	c.link = newLink[fabric.Consumer](ctx, cl, name, fabric.RoleConsumer, claim, o, c)
-	c.all.Go(func() { c.fail(c.link.run()) })
+	c.all.Go(c.link.run)
 	c.all.Go(func() { c.settler(ctx) })
 	return c
 }

@@ -50,7 +50,7 @@ func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 	}
 	p.link = newLink[fabric.Producer](ctx, cl, name, fabric.RoleProducer, claim, o, p)
 	p.s.SetCheck(o.check)
-	p.all.Go(func() { p.fail(p.link.run()) })
+	p.all.Go(p.link.run)
 	p.all.Go(func() { p.flusher(ctx) })
 	return p
 }
