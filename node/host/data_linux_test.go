@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -174,7 +175,11 @@ func TestDataConnectionsAreBounded(t *testing.T) {
 	require.True(t, fabric.Lost(err), "the edge goes on with another ring")
 	require.ErrorContains(t, err, "session far has 2 data connections")
 
-	three, err := attach("other", "e4")
+	var three fabric.Producer
+	require.Eventually(t, func() bool { // once the node has noticed that the one that it refused is gone
+		three, err = attach("other", "e4")
+		return !errors.Is(err, api.ErrOverloaded)
+	}, patience, time.Millisecond)
 	require.NoError(t, err)
 	_, err = attach("third", "e5")
 	require.ErrorIs(t, err, api.ErrOverloaded)
