@@ -32,7 +32,8 @@ import (
 // Close. A setting that turns out unusable is a *ConfigError.
 func (n *Node) Open() error {
 	for _, step := range []func() error{
-		n.openDisk,     // first: nothing may be said in this node's name before its identity is known and locked
+		n.checkMemory,
+		n.openDisk,     // before all that writes: nothing may be said in this node's name before its identity is known and locked
 		n.openPort,     // before Raft, which listens on it
 		n.openRegistry, // before gossip, which tells the others whether there is state
 		n.openGossip,
@@ -44,6 +45,16 @@ func (n *Node) Open() error {
 		}
 	}
 	n.log.Info("node is up", "node", n.dir.id, "address", n.Address(), "socket", n.cfg.Socket, "data_dir", n.cfg.DataDir)
+	return nil
+}
+
+// checkMemory refuses to lend what there is not. Rings are allocated whole when they are made, so too much would not fail but end
+// processes.
+func (n *Node) checkMemory() error {
+	if size, known := hostMemory(); known && n.cfg.Memory > size {
+		return &ConfigError{"memory", fmt.Errorf("%d bytes, of the %d that this host or container has: lend less, and leave some for the stages",
+			n.cfg.Memory, size)}
+	}
 	return nil
 }
 

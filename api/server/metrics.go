@@ -139,6 +139,7 @@ var (
 	descRevision   = desc("registry_revision", "Revision applied by this node.")
 	descMemory     = desc("memory_bytes", "Memory that this node lends.")
 	descLeased     = desc("memory_leased_bytes", "Memory of this node that is lent.")
+	descMapped     = desc("memory_mapped_bytes", "Memory of this node that holds rings: more than is lent if sessions still have some mapped that ended.")
 	descLeads      = desc("raft_leader", "1 if this node leads, else 0.")
 	descTerm       = desc("raft_term", "Raft term.")
 	descLast       = desc("raft_last_index", "Last log index on this node.")
@@ -221,12 +222,14 @@ func (c *Cluster) collectRaft(gauge gauger, out chan<- prometheus.Metric) {
 
 // collectRings adds up by edge: an old ring may still be here beside the new one.
 func (c *Cluster) collectRings(gauge gauger) {
-	sum := map[string]Ring{}
+	sum, mapped := map[string]Ring{}, 0
 	for _, r := range c.rings() {
 		name := c.edges.label(r.Edge)
 		s := sum[name]
+		mapped += r.Capacity
 		sum[name] = Ring{Used: s.Used + r.Used, Capacity: s.Capacity + r.Capacity}
 	}
+	gauge(descMapped, float64(mapped))
 	for name, s := range sum {
 		gauge(descRingUsed, float64(s.Used), name)
 		gauge(descRingSize, float64(s.Capacity), name)

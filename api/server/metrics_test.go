@@ -118,6 +118,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	status, _, body := f.ask(t, "GET", "/metrics", "")
 	require.Equal(t, 200, status, body)
 	require.Contains(t, body, `grafnode_ring_used_bytes{edge="e"} 4`)
+	require.Contains(t, body, "grafnode_memory_mapped_bytes 6")
 	require.Contains(t, body, `grafnode_edge_generation{edge="p.parse"} 1`)
 	require.Contains(t, body, `grafnode_http_request_seconds_count{code="200",route="POST /v1/changes"} 1`)
 	families, err := reg.Gather()

@@ -39,8 +39,8 @@ func (h *Host) Rings() []RingUsage {
 	defer h.mu.Unlock()
 	var rings []RingUsage
 	for _, a := range h.arenas {
-		if a.mem == nil {
-			continue
+		if a.mem == nil || a.closed && len(a.sides) == 0 {
+			continue // not made yet, or given back
 		}
 		u := RingUsage{Ring: a.ring, Sealed: a.reason(), Attached: len(a.sides)}
 		if !a.closed {
