@@ -157,20 +157,20 @@ func (l *link[R]) let(h *held[R]) {
 func (l *link[R]) leaveAll() {
 	l.mu.Lock()
 	cause := context.Cause(l.ctx)
-	var all []*held[R]
+	all := map[*held[R]]bool{} // and whether it is open; one that is not, attach closes
 	for _, h := range l.held {
-		all = append(all, h)
+		all[h] = h.open
 	}
 	clear(l.held)
 	l.mu.Unlock()
-	for _, h := range all {
+	for h, open := range all {
 		h.leave(cause)
 		h.timer.Stop()
 		h.unwatch()
 		if h == l.using {
 			l.own.remove()
 		}
-		if h.open {
+		if open {
 			l.all.Go(func() { _ = h.ring.Close() })
 		}
 	}
