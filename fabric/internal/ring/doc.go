@@ -14,5 +14,5 @@
 // error names what was wrong. What it can do is stall its own ring. Payload is not checked here; its reader does that.
 //
 // Cursors and counts are stored with release and loaded with acquire; between publishing and the look at the other's waiting
-// word stands a fence. All else between the sides is sequentially consistent.
+// word stands a fence, or else the sleeper has all processors run a barrier between setting that word and its last look. All else between the sides is sequentially consistent.
 package ring

@@ -1,0 +1,72 @@
+package ring
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/grafnode/grafnode/fabric"
+)
+
+// kept is a record that a Batch's user keeps where it lies.
+type kept struct {
+	at   uint64
+	here []byte
+	was  []byte
+}
+
+// TestWhatIsKeptIsNotWrittenOver has a consumer that acks all that it sees while the producer's user keeps it: nothing from
+// Kept on changes until the user moves that, and then the ring goes on.
+func TestWhatIsKeptIsNotWrittenOver(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := newParts()
+		p := NewProducer(r.setup(), &r.producer, r.data)
+		BindProducer(p, &r.consumer)
+		b, err := p.Begin()
+		require.NoError(t, err)
+		var all []kept
+		for n := range rapid.IntRange(1, 200).Draw(t, "steps") {
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			case 0:
+				drop := rapid.IntRange(0, len(all)).Draw(t, "drop")
+				all = slices.Delete(all, 0, drop)
+			case 1:
+				require.NoError(t, b.Flush())
+				r.consumer.Acked.Store(r.producer.Tail.Load())
+			default:
+				size := rapid.IntRange(0, fabric.RecordMax(fabric.CapacityMin)).Draw(t, "size")
+				all = put(t, b, all, size, byte(n))
+			}
+			for _, k := range all {
+				require.True(t, bytes.Equal(k.was, k.here), "the record at %d", k.at)
+			}
+		}
+		require.NoError(t, b.End())
+		require.NoError(t, p.Close())
+	})
+}
+
+// put writes a record the way of package edge, if there is room.
+func put(t *rapid.T, b *fabric.Batch, all []kept, size int, fill byte) []kept {
+	if !b.Fits(size) {
+		b.Kept = fabric.KeepNone
+		if len(all) > 0 {
+			b.Kept = all[0].at
+		}
+		if _, err := b.Claim(size); err != nil {
+			require.True(t, errors.Is(err, fabric.ErrFull), "%v", err)
+			return all
+		}
+		b.Abort()
+	}
+	at := b.At
+	here := b.Add(size)
+	for i := range here {
+		here[i] = fill
+	}
+	return append(all, kept{at, here, bytes.Clone(here)})
+}
