@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/bits"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -137,7 +138,7 @@ func readAnswer(r io.Reader, alive func()) (capacity int, err error) {
 	if a.Error != nil {
 		return 0, lossOf(a.Error)
 	}
-	if a.Capacity < fabric.CapacityMin || a.Capacity > fabric.CapacityMax {
+	if a.Capacity < fabric.CapacityMin || a.Capacity > fabric.CapacityMax || bits.OnesCount(uint(a.Capacity)) != 1 {
 		return 0, fmt.Errorf("answer: capacity %d: %w", a.Capacity, fabric.ErrCorrupt)
 	}
 	return a.Capacity, nil
