@@ -15,7 +15,7 @@ func hostMemory() (size uint64, known bool) {
 	if err := unix.Sysinfo(&i); err != nil {
 		return 0, false
 	}
-	size = i.Totalram * uint64(i.Unit)
+	size = uint64(i.Totalram) * uint64(i.Unit) //nolint:unconvert // 32 bits where words have
 	if limit, ok := groupMemory("/sys/fs/cgroup/memory.max"); ok {
 		size = min(size, limit)
 	}
