@@ -55,6 +55,7 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 	needsTime(t)
 	for m, b := range explore.Mutants {
 		t.Run(string(m), func(t *testing.T) {
+			t.Parallel()
 			if b.Slow && os.Getenv("GRAFNODE_CI") == "" {
 				t.Skip("takes ten seconds: with GRAFNODE_CI")
 			}
@@ -71,6 +72,7 @@ func TestHarmless(t *testing.T) {
 	needsTime(t)
 	for m, why := range explore.Harmless {
 		t.Run(string(m), func(t *testing.T) {
+			t.Parallel()
 			spare := explore.Bounds{Inputs: 1, Spares: 1, States: 2_000_000}
 			if os.Getenv("GRAFNODE_CI") != "" {
 				spare.Faults = 1

@@ -3,6 +3,7 @@ package explore
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/position"
@@ -17,8 +18,8 @@ func (w *World) key() [16]byte {
 		b = append(r.AppendKey(b), byte(r.top))
 	}
 	live := w.reachable()
-	for i, a := range w.arenas {
-		if live[i] {
+	for i := range w.arenas {
+		if a := &w.arenas[i]; live[i] {
 			b = a.append(binary.AppendUvarint(b, uint64(i)))
 		}
 	}
@@ -37,9 +38,9 @@ func (w *World) key() [16]byte {
 func (w *World) reachable() []bool {
 	live := make([]bool, len(w.arenas))
 	mark := func(edge int, gens ...fence.Epoch) {
-		for i, a := range w.arenas {
-			for _, gen := range gens {
-				live[i] = live[i] || a.edge == edge && a.gen == gen
+		for i := range w.arenas {
+			if a := &w.arenas[i]; a.edge == edge && !live[i] {
+				live[i] = slices.Contains(gens, a.gen)
 			}
 		}
 	}
@@ -51,7 +52,8 @@ func (w *World) reachable() []bool {
 		if p.phase == dead {
 			continue
 		}
-		for edge, e := range map[int]*end{p.stage - 1: &p.in, p.stage: &p.out} {
+		for _, out := range [...]bool{false, true} {
+			e, edge := p.end(out)
 			if e.epoch == 0 {
 				continue
 			}

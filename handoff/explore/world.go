@@ -167,8 +167,8 @@ func (e *end) take(role handoff.Role, rec record, arms bool) {
 
 // arenaOf returns the ring of a generation.
 func (w *World) arenaOf(edge int, gen fence.Epoch) int {
-	for i, a := range w.arenas {
-		if a.edge == edge && a.gen == gen {
+	for i := range w.arenas {
+		if a := &w.arenas[i]; a.edge == edge && a.gen == gen {
 			return i
 		}
 	}
