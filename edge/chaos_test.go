@@ -200,7 +200,7 @@ func (w *chaos) fault() {
 	w.mu.Unlock()
 	on := w.r.IntN(2) == 0
 	for range 1 + w.r.IntN(2) { // often two at once
-		switch w.r.IntN(11) {
+		switch w.r.IntN(12) {
 		case 0:
 			w.c.LoseRing("e")
 		case 1:
@@ -222,6 +222,8 @@ func (w *chaos) fault() {
 			p.kill()
 		case 9:
 			p.EndSession()
+		case 11:
+			w.c.Seal("e")
 		case 10:
 			w.c.SetNodes(1 + w.r.IntN(4))
 		}

@@ -21,6 +21,9 @@ const (
 	// patience is how long a side waits for the other in a spare before it asks for a ring by rule 4. There is no registry on the way
 	// of what it waits for.
 	patience = time.Second
+	// newsWait is how long a side whose ring says that it was ended waits for the record to say why, before it takes that for a loss:
+	// a planned move tells so sooner, and a registry without a leader not at all.
+	newsWait = 20 * time.Millisecond
 	// ringLasts is how long a ring has to be in use for its loss to be an event by itself. Sooner, and the next ring is not asked
 	// for at once: every one is an entry of the registry's log.
 	ringLasts = time.Second

@@ -148,8 +148,8 @@ func (l *link[R]) let(h *held[R]) {
 	if used {
 		l.events.lost(l.name, l.role, gen, h.cause)
 	}
-	if errors.Is(h.cause, fabric.ErrSealed) { // and nobody may say where the edge has moved
-		time.AfterFunc(patience, func() { l.step(handoff.Overdue, gen) })
+	if errors.Is(h.cause, fabric.ErrSealed) {
+		time.AfterFunc(newsWait, func() { l.step(handoff.Overdue, gen) })
 	}
 }
 

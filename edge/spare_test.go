@@ -272,6 +272,17 @@ func TestPlannedMoveLeavesTheSpare(t *testing.T) {
 	})
 }
 
+// A ring that is ended without a word from the registry is a loss like another.
+func TestSealedAndNoNews(t *testing.T) {
+	withSpare(t, func(t *testing.T, s *spared) {
+		s.c.SetReachable(false)
+		s.c.Seal("e")
+		pop(t, s.in, 2, 3)
+		s.flows(3, 9)
+		require.EqualValues(t, 2, s.moved.Load())
+	})
+}
+
 // Where there is no other node there is no spare, until there is one.
 func TestSpareNeedsAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -76,6 +76,13 @@ func (c *Cluster) Revoke(name string) {
 	}
 }
 
+// Seal ends an edge's current ring, as its node does when it is stopped in good order.
+func (c *Cluster) Seal(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seal(c.edges[name].Locator)
+}
+
 // SetNodes changes on how many nodes arenas are made from now on; with one there are no spares.
 func (c *Cluster) SetNodes(n int) {
 	c.mu.Lock()
