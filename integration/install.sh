@@ -10,10 +10,11 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 # A module proxy in the file system, with this one version of this one module. The zip is what git has in the commit: nothing
-# that lies about in the work tree.
+# that lies about in the work tree, and no module within the module.
+mapfile -t nested < <(git -C "$root" ls-files '*/go.mod' | sed 's|^|:(exclude)|; s|/go.mod$||')
 served="$tmp/proxy/$module/@v"
 mkdir -p "$served"
-git -C "$root" archive --format=zip --prefix="$module@$version/" -o "$served/$version.zip" HEAD
+git -C "$root" archive --format=zip --prefix="$module@$version/" -o "$served/$version.zip" HEAD -- . "${nested[@]}"
 git -C "$root" show HEAD:go.mod >"$served/$version.mod"
 echo "{\"Version\":\"$version\",\"Time\":\"$(TZ=UTC git -C "$root" log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)\"}" >"$served/$version.info"
 echo "$version" >"$served/list"

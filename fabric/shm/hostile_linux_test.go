@@ -64,6 +64,7 @@ func seeds() iter.Seq[uint64] {
 }
 
 func TestHostileConsumer(t *testing.T) {
+	t.Parallel()
 	for seed := range seeds() {
 		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
 			a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
@@ -102,6 +103,7 @@ func TestHostileConsumer(t *testing.T) {
 }
 
 func TestHostileProducer(t *testing.T) {
+	t.Parallel()
 	for seed := range seeds() {
 		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
 			a, evil := newSpoiled(t, fabrictest.Config(fabric.CapacityMin))
