@@ -63,28 +63,42 @@ func (c *Client) remember(e api.Edge) {
 func (c *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, error) {
 	ctx, cancel := c.until(ctx)
 	defer cancel()
-	if r.OpID == "" {
-		r.OpID = string(lease.NewID())
+	edges, err := c.change(ctx, &r.OpID, &r.Session,
+		func(ctx context.Context, a *API) (api.ChangeResponse, error) { return a.Change(ctx, r) },
+		func(pending bool) []asked { return changesAsked(r, pending) })
+	if err != nil {
+		return nil, fmt.Errorf("client: change: %w", err)
 	}
-	if r.Session == "" {
+	return edges, nil
+}
+
+// change sends a session's change of records, under one operation ID, until its outcome is known, and remembers what the records are then.
+// An operation and a session that are not named are filled in first; copy sends one copy, and asks says what is asked of each edge.
+func (c *Client) change(ctx context.Context, op *string, session *lease.SessionID,
+	copy func(context.Context, *API) (api.ChangeResponse, error), asks func(pending bool) []asked,
+) ([]api.Edge, error) {
+	if *op == "" {
+		*op = string(lease.NewID())
+	}
+	if *session == "" {
 		s, err := c.live(ctx)
 		if err != nil {
 			return nil, err
 		}
-		r.Session = s.id
+		*session = s.id
 	}
 	t := tour[api.ChangeResponse]{route: c.route, hedge: true, ask: func(ctx context.Context, a *API) (api.ChangeResponse, error) {
-		if c.lostIs(r.Session) {
-			return api.ChangeResponse{}, fmt.Errorf("client: session %s: %w: %w", r.Session, errOwnClock, api.ErrSessionLost)
+		if c.lostIs(*session) {
+			return api.ChangeResponse{}, fmt.Errorf("client: session %s: %w: %w", *session, errOwnClock, api.ErrSessionLost)
 		}
-		return a.Change(ctx, r)
+		return copy(ctx, a)
 	}}
 	resp, err := t.known(ctx)
 	if t.copies > 1 && doubtful(err) {
-		err = c.settle(ctx, err, changesAsked(r, pending(err))...)
+		err = c.settle(ctx, err, asks(pending(err))...)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("client: change: %w", err)
+		return nil, err
 	}
 	for _, e := range resp.Edges {
 		c.remember(e)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/settle"
-	"github.com/grafnode/grafnode/lease"
 )
 
 // ChangeSpare confirms a move to an edge's spare, arms another, or both in one write, and returns the record after it. Only the edge's
@@ -17,37 +16,21 @@ import (
 func (c *Client) ChangeSpare(ctx context.Context, r api.SpareRequest) (api.Edge, error) {
 	ctx, cancel := c.until(ctx)
 	defer cancel()
-	if r.OpID == "" {
-		r.OpID = string(lease.NewID())
-	}
 	if r.Reason == "" && r.Confirm == 0 {
 		r.Reason = api.ReasonSpareArmed
 	}
-	if r.Session == "" {
-		s, err := c.live(ctx)
-		if err != nil {
-			return api.Edge{}, err
-		}
-		r.Session = s.id
-	}
-	t := tour[api.ChangeResponse]{route: c.route, hedge: true, ask: func(ctx context.Context, a *API) (api.ChangeResponse, error) {
-		if c.lostIs(r.Session) {
-			return api.ChangeResponse{}, fmt.Errorf("client: session %s: %w: %w", r.Session, errOwnClock, api.ErrSessionLost)
-		}
-		return a.ChangeSpare(ctx, r)
-	}}
-	resp, err := t.known(ctx)
-	if t.copies > 1 && doubtful(err) {
-		err = c.settle(ctx, err, asked{r.Name, settle.Change{
-			Expect: r.Expect, Confirm: r.Confirm, Session: r.Session, Reason: r.Reason, Detail: r.Detail, Pending: pending(err),
-		}})
-	}
-	if err == nil && len(resp.Edges) != 1 {
-		err = fmt.Errorf("the answer has %d edges: %w", len(resp.Edges), api.ErrInternal)
+	edges, err := c.change(ctx, &r.OpID, &r.Session,
+		func(ctx context.Context, a *API) (api.ChangeResponse, error) { return a.ChangeSpare(ctx, r) },
+		func(pending bool) []asked {
+			return []asked{{r.Name, settle.Change{
+				Expect: r.Expect, Confirm: r.Confirm, Session: r.Session, Reason: r.Reason, Detail: r.Detail, Pending: pending,
+			}}}
+		})
+	if err == nil && len(edges) != 1 {
+		err = fmt.Errorf("the answer has %d edges: %w", len(edges), api.ErrInternal)
 	}
 	if err != nil {
 		return api.Edge{}, fmt.Errorf("client: spare of edge %s: %w", r.Name, err)
 	}
-	c.remember(resp.Edges[0])
-	return resp.Edges[0], nil
+	return edges[0], nil
 }
