@@ -2,6 +2,7 @@ package handoff_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,8 +70,8 @@ var (
 	}
 )
 
-func TestProducersRoute(t *testing.T) {
-	for name, steps := range map[string][]step{
+func TestProducerMoves(t *testing.T) {
+	walkAll(t, handoff.NewRoute(handoff.Producer, 1, true), producing, map[string][]step{
 		"ring lost": {
 			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2", "confirm and arm 2")},
 			{of(handoff.Met, 2), does()},
@@ -124,6 +125,16 @@ func TestProducersRoute(t *testing.T) {
 			{of(handoff.Ended, 1), does("leave 1", "read")},
 			{of(handoff.Overdue, 1), does("activate 2", "bind 2")},
 		},
+		"old news": {
+			{news(rec(1, 1, 0)), does()},
+			{of(handoff.Opened, 1), does()},
+			{of(handoff.Broken, 7), does()},
+		},
+	})
+}
+
+func TestProducerConfirms(t *testing.T) {
+	walkAll(t, handoff.NewRoute(handoff.Producer, 1, true), producing, map[string][]step{
 		"overtaken while unconfirmed": {
 			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2", "confirm and arm 2")},
 			{news(rec(3, 3, 0)), does("leave 2", "attach 3")},
@@ -162,20 +173,11 @@ func TestProducersRoute(t *testing.T) {
 			{of(handoff.Refused, 0), does("read")},
 			{applied(rec(3, 1, 0)), does("change at 3")},
 		},
-		"old news": {
-			{news(rec(1, 1, 0)), does()},
-			{of(handoff.Opened, 1), does()},
-			{of(handoff.Broken, 7), does()},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			walk(t, handoff.NewRoute(handoff.Producer, 1, true), append(append([]step{}, producing...), steps...))
-		})
-	}
+	})
 }
 
 func TestConsumersRoute(t *testing.T) {
-	for name, steps := range map[string][]step{
+	walkAll(t, handoff.NewRoute(handoff.Consumer, 1, true), consuming, map[string][]step{
 		"the producer moves": {
 			{of(handoff.Activated, 2), does("leave 1", "bind 2")},
 			{news(rec(3, 2, 3)), does("attach 3")},
@@ -216,10 +218,14 @@ func TestConsumersRoute(t *testing.T) {
 			{news(handoff.Record{Revision: 3, Generation: 3, Producer: 1, Consumer: 1, Spare: handoff.Spare{Generation: 4, Producer: 1}}),
 				does("leave 1", "attach 3", "leave 2")},
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			walk(t, handoff.NewRoute(handoff.Consumer, 1, true), append(append([]step{}, consuming...), steps...))
-		})
+	})
+}
+
+// walkAll walks each way from r, all with the same beginning.
+func walkAll(t *testing.T, r handoff.Route, begin []step, ways map[string][]step) {
+	t.Helper()
+	for name, steps := range ways {
+		t.Run(name, func(t *testing.T) { walk(t, r, slices.Concat(begin, steps)) })
 	}
 }
 
