@@ -188,7 +188,7 @@ func (l *link[R]) changeSpare(ctx context.Context, do handoff.Effect) (api.Edge,
 	return rec, err
 }
 
-// unable reports whether a cluster cannot have spares at all, for now: an older one, or one node.
+// unable reports whether a cluster has no place for spares until its nodes are others: an older version, or one node.
 func unable(err error) bool {
 	for _, e := range []error{api.ErrInvalid, api.ErrNotFound, fabric.ErrUnsupported} {
 		if errors.Is(err, e) {
