@@ -36,6 +36,9 @@ func TestRingDamaged(t *testing.T) {
 	// not acknowledged, finds that damaged, and its stage starts over.
 	next := history[slices.IndexFunc(history, func(c api.Change) bool { return c.Generation > before.Generation })]
 	require.Contains(t, []api.Reason{api.ReasonCorrupt, api.ReasonMoved, api.ReasonTakeover}, next.Reason, "%+v", history)
+	if next.Reason == api.ReasonTakeover {
+		require.Greater(t, p.c.edge(log.EdgeIngest).Producer.Epoch, before.Producer.Epoch, "it is the producer that starts over: %+v", history)
+	}
 	p.finish()
 }
 
