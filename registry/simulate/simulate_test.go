@@ -40,10 +40,13 @@ func TestWorld(t *testing.T) {
 	took := time.Since(began)
 	t.Logf("met: %+v", met)
 	t.Logf("%d steps in %v: %.0f a second", total, took, float64(total)/took.Seconds())
-	if total < 2_000_000 {
-		return // some things are rare
+	if total < 400_000 {
+		return
 	}
 	for what, count := range met.all() { // a run that meets nothing would find nothing
+		if what == "Overtaken" && total < 2_000_000 { // six in a million steps
+			continue
+		}
 		require.Positive(t, count, "no %s", what)
 	}
 }
