@@ -3,6 +3,8 @@ package turn
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/grafnode/grafnode/internal/membarrier"
 )
 
 // Turn is the lock. The zero Turn is free. It must not be copied.
@@ -36,7 +38,7 @@ func (t *Turn) enterLocked() {
 	t.mu.Lock()
 	t.inside.Store(1)
 	t.locked = true
-	if t.streak++; t.streak >= streakMin && barriers() {
+	if t.streak++; t.streak >= streakMin && membarrier.Register() {
 		if t.left == nil {
 			t.left = make(chan struct{}, 1)
 		}
@@ -76,7 +78,7 @@ func (t *Turn) Lock() {
 		return
 	}
 	t.ours.Store(0)
-	barrier()
+	membarrier.Here()
 	for t.inside.Load() != 0 {
 		<-t.left
 	}

@@ -1,6 +1,10 @@
 package ring
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/grafnode/grafnode/internal/membarrier"
+)
 
 // guard keeps a side's memory while somebody uses it: the one goroutine that is in the calls, and any number of waits. It frees
 // the memory once the side is closed and nobody uses it any more.
@@ -24,7 +28,7 @@ func (g *guard) isClosed() bool { return g.waits.Load()&closed != 0 }
 
 // enter begins a call. It fails once the side is closed.
 func (g *guard) enter() bool {
-	if !barriers {
+	if !membarrier.On {
 		return g.enterWait()
 	}
 	storeRelease(&g.calls, g.calls.Load()+1)
@@ -37,7 +41,7 @@ func (g *guard) enter() bool {
 
 // exit ends a call.
 func (g *guard) exit() {
-	if !barriers {
+	if !membarrier.On {
 		g.exitWait()
 		return
 	}
@@ -71,8 +75,8 @@ func (g *guard) release() {
 	if g.waits.Load() != closed {
 		return
 	}
-	if barriers {
-		barrierHere()
+	if membarrier.On {
+		membarrier.Here()
 	}
 	if g.calls.Load() == 0 && g.waits.CompareAndSwap(closed, closed|released) && g.free != nil {
 		g.free()

@@ -10,6 +10,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/internal/boottime"
+	"github.com/grafnode/grafnode/internal/membarrier"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -50,7 +51,7 @@ type loss struct{ err error }
 func (s *side) init(setup Setup, waiting *atomic.Uint64, orders *atomic.Uint32, news func() bool, waited func()) {
 	s.setup, s.waiting, s.orders, s.news, s.waited = setup, waiting, orders, news, waited
 	s.free = setup.Release
-	if hasBarriers() {
+	if membarrier.Register() {
 		orders.Store(1)
 	}
 	s.turn = make(chan struct{}, 1)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/boottime"
+	"github.com/grafnode/grafnode/internal/membarrier"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -23,7 +24,7 @@ func (s *side) wakePeer(waiting uint64) {
 // fenceFor stands between what was published and the look at the peer's waiting word. A peer that orders our stores itself before it
 // sleeps needs none of us: it sleeps less often than we publish.
 func (s *side) fenceFor(orders *atomic.Uint32) {
-	if !barriers || orders.Load() == 0 {
+	if !membarrier.On || orders.Load() == 0 {
 		s.fence.Add(1)
 	}
 }
@@ -152,8 +153,8 @@ func (s *side) sleep(ctx context.Context) error {
 // value that it has not rung for yet: the barrier stands for the fence that the writer spares itself. A deadline that has moved ends the sleep, not the wait: the timer is wrong.
 func (s *side) awake(kind uint64) bool {
 	s.waiting.Store(s.waiting.Load()&^kinds + nextLook | kind)
-	if barriers {
-		barrierEverywhere()
+	if membarrier.On {
+		membarrier.Everywhere()
 	}
 	return s.ended(s.until) || s.setup.Control.Deadline.Load() != s.timer
 }
