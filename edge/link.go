@@ -72,13 +72,14 @@ type link[R ring] struct {
 	ctx  context.Context
 	stop context.CancelCauseFunc // ends ctx
 
-	mu     sync.Mutex
-	route  handoff.Route
-	todo   []handoff.Effect
-	newest api.Edge // latest news of the record
-	now    api.Edge // what is said of the ring in use, or the one that will be
-	held   map[fence.Epoch]*held[R]
-	losses losses
+	mu      sync.Mutex
+	route   handoff.Route
+	todo    []handoff.Effect
+	newest  api.Edge // latest news of the record
+	now     api.Edge // what is said of the ring in use, or the one that will be
+	held    map[fence.Epoch]*held[R]
+	losses  losses
+	rewires rewires
 }
 
 // newLink returns a link that ends with ctx.
@@ -139,6 +140,7 @@ func (l *link[R]) step(what handoff.What, ring fence.Epoch) {
 }
 
 func (l *link[R]) stepLocked(e handoff.Event) {
+	was := l.route.Ring()
 	for _, do := range l.route.Step(e) {
 		if do.Do == handoff.Attach {
 			l.hold(do.Ring)
@@ -148,6 +150,7 @@ func (l *link[R]) stepLocked(e handoff.Event) {
 	if h := l.held[l.route.Ring().Generation]; h != nil {
 		l.now = h.rec
 	}
+	l.trace(was)
 	if len(l.todo) > 0 {
 		select {
 		case l.work <- struct{}{}:
@@ -262,16 +265,6 @@ func (l *link[R]) lose(h *held[R], cause error) {
 
 // met says that the other side has shown itself in a ring.
 func (l *link[R]) met(generation fence.Epoch) { l.step(handoff.Met, generation) }
-
-// spareReady returns the generation of the spare that this side can move to, or follow to; zero: there is none.
-func (l *link[R]) spareReady() fence.Epoch {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s := l.route.Spare(); s.State == handoff.Ready || l.role == fabric.RoleConsumer && s.State == handoff.Attached {
-		return s.Generation
-	}
-	return 0
-}
 
 // record returns the record that is bound or being bound.
 func (l *link[R]) record() api.Edge {

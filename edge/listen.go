@@ -43,7 +43,6 @@ func (p *sender) remove() {
 		_ = p.batch.End() // what it could not publish is retained
 	}
 	p.ring, p.batch, p.lent = nil, nil, false
-	p.count.left()
 }
 
 // listen takes the consumer's notes and uses the room that it makes, until the ring is left.
@@ -89,7 +88,6 @@ func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) erro
 			}
 			*resumed = true
 			p.link.met(gen)
-			p.count.rewired()
 		}
 	}
 	p.send()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/handoff"
@@ -112,6 +113,9 @@ type Events struct {
 	Moved func(edge string, role fabric.Role, generation fence.Epoch)
 	// FirstItem: the first item that is new, not a repeat, went through the ring of that generation.
 	FirstItem func(edge string, role fabric.Role, generation fence.Epoch)
+	// Rewired: this side has come from one ring to the next, and when it did what. Called with the first new item in the next ring, after
+	// FirstItem.
+	Rewired func(edge string, role fabric.Role, r api.Rewire)
 }
 
 func (e Events) claimed(edge string, role fabric.Role, epoch fence.Epoch) {
@@ -141,5 +145,11 @@ func (e Events) moved(edge string, role fabric.Role, gen fence.Epoch) {
 func (e Events) firstItem(edge string, role fabric.Role, gen fence.Epoch) {
 	if e.FirstItem != nil {
 		e.FirstItem(edge, role, gen)
+	}
+}
+
+func (e Events) rewired(edge string, role fabric.Role, r api.Rewire) {
+	if e.Rewired != nil {
+		e.Rewired(edge, role, r)
 	}
 }

@@ -80,6 +80,7 @@ func (c *receiver) install(ctx context.Context, ring fabric.Consumer, rec api.Ed
 	c.ring, c.ringCtx, c.first = ring, ctx, false
 	c.eighth, c.freed, c.room, c.stable = rec.Capacity/8, 0, 0, stable
 	c.count.bound(rec.Reason)
+	c.link.resumed(rec.Generation)
 	c.broadcast()
 	return nil
 }
@@ -91,7 +92,6 @@ func (c *receiver) remove() {
 		c.viewed.Wait()
 	}
 	c.ring, c.ringCtx = nil, nil
-	c.count.left()
 }
 
 func (c *receiver) broadcast() {
@@ -233,8 +233,7 @@ func (c *receiver) accepted(fresh bool, e *handoff.Entry) bool {
 		c.count.item(len(e.Payload))
 		if !c.first {
 			c.first = true
-			c.count.rewired()
-			c.link.events.firstItem(c.link.name, fabric.RoleConsumer, c.r.Generation())
+			c.link.first(c.r.Generation())
 		}
 	}
 	return fresh
@@ -288,6 +287,7 @@ func (c *receiver) report() api.EdgeReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.count.report(c.link.name, fabric.RoleConsumer, c.r.Generation())
-	r.Retained, r.Spare = uint64(c.r.Pending()), c.link.spareReady()
+	r.Retained = uint64(c.r.Pending())
+	c.link.report(&r)
 	return r
 }

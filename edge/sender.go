@@ -184,7 +184,7 @@ func (p *sender) send() (sent bool) {
 		}
 		if e.Kind == handoff.Item && !p.first {
 			p.first = true
-			p.link.events.firstItem(p.link.name, fabric.RoleProducer, p.s.Generation())
+			p.link.first(p.s.Generation())
 		}
 		p.s.Sent()
 		sent = true
@@ -274,7 +274,7 @@ func (p *sender) report() api.EdgeReport {
 	defer p.mu.Unlock()
 	r := p.count.report(p.link.name, fabric.RoleProducer, p.s.Generation())
 	n, bytes := p.s.Retained()
-	r.Spare = p.link.spareReady()
+	p.link.report(&r)
 	r.Repeats, r.Retained, r.RetainBytes = p.s.Repeats(), uint64(n), uint64(bytes)
 	return r
 }
