@@ -3,17 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/grafnode/grafnode/cmd/grafnode/config"
 	"github.com/grafnode/grafnode/internal/version"
 	"github.com/grafnode/grafnode/node"
 )
@@ -26,12 +24,14 @@ const heapFloor = 64 << 20
 // drainFor bounds an orderly departure; systemd's own patience is 90 s.
 const drainFor = 15 * time.Second
 
+// agentFlags are the settings of a node: flags, each of which a file or the environment may set as well.
 type agentFlags struct {
-	config   node.Config
-	memory   string
-	dev      bool
-	logJSON  bool
-	logLevel string
+	config  node.Config
+	file    string
+	dev     bool
+	logJSON bool
+	level   slog.Level
+	origins config.Origins
 }
 
 func newAgent() *cobra.Command {
@@ -44,9 +44,17 @@ func newAgent() *cobra.Command {
 --data-dir: with it the node comes back as the one it was, without it a new one comes.
 
 A node uses two ports: that of --bind (TCP: Raft, API and data) and the next one (TCP and UDP: gossip). Stages
-attach through its Unix socket.`,
+attach through its Unix socket.
+
+Every setting below may also stand in the file that --config names, as a TOML key of the same name, in a drop-in, *.toml in
+the directory that is called as the file is but ends in .d, or in the environment, as GRAFNODE_DATA_DIR for --data-dir. The
+command line wins over the environment, and that over the files. SIGHUP has the files read again: log-level is applied at
+once, what else has changed is named in the log and waits for the next start.`,
 		Example: `  # one node, nothing kept
   grafnode agent --dev
+
+  # as its file says
+  grafnode agent --config /etc/grafnode/grafnode.toml
 
   # three on one machine
   grafnode agent --data-dir a --bind 127.0.0.1 --zone a --bootstrap-expect 3 --join 127.0.0.1,127.0.0.2,127.0.0.3
@@ -55,34 +63,72 @@ attach through its Unix socket.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	c, flags := &f.config, cmd.Flags()
+	f.define(cmd.Flags())
+	return cmd
+}
+
+func (f *agentFlags) define(flags *pflag.FlagSet) {
+	c := &f.config
+	c.Memory = node.MemoryDefault
+	flags.StringVar(&f.file, config.Flag, "", "file of settings")
 	flags.StringVar(&c.DataDir, "data-dir", "", "directory of the node's own (required without --dev)")
-	flags.StringVar(&c.Bind, "bind", node.BindDefault, "IP[:port] by which the other nodes reach this one")
+	flags.StringVar(&c.Bind, "bind", node.BindDefault, "IP[:port] by which the other nodes reach this one, or a template of one, such as {{ GetPrivateIP }}")
 	flags.StringSliceVar(&c.Join, "join", nil, "nodes to find the others by, host[:port]; repeat or separate by commas")
 	flags.IntVar(&c.BootstrapExpect, "bootstrap-expect", 0, "how many nodes found the cluster; 0: wait to be taken in")
 	flags.StringVar(&c.Name, "name", "", "name for people (default: the host's)")
 	flags.StringVar(&c.Zone, "zone", node.ZoneDefault, "what fails together with this node: rack, room, region")
-	flags.StringVar(&f.memory, "memory", "256MiB", "memory to lend, such as 512MiB or 4GiB")
+	flags.Var((*memory)(&c.Memory), "memory", "memory to lend, such as 512MiB or 4GiB")
 	flags.StringVar(&c.Socket, "socket", "", "Unix socket for stages (default: grafnode.sock in the data directory)")
 	flags.DurationVar(&c.Heartbeat, "raft-heartbeat", node.HeartbeatDefault, "followers wait this long for a word of the leader")
 	flags.DurationVar(&c.Election, "raft-election", 0, "candidates wait this long for votes (default: the heartbeat)")
 	flags.StringVar(&c.LogStore, "log-store", "auto", "how the registry's log is stored: bolt, wal or auto (as it is, else what is faster)")
 	flags.BoolVar(&f.dev, "dev", false, "a cluster of this one node, in a temporary directory that goes when it stops")
 	flags.BoolVar(&f.logJSON, "json", false, "log in JSON")
-	flags.StringVar(&f.logLevel, "log-level", "info", "least level to log: debug, info, warn or error")
-	return cmd
+	flags.Var((*level)(&f.level), "log-level", "least level to log: debug, info, warn or error")
 }
 
-func (f *agentFlags) run(cmd *cobra.Command) (err error) {
-	if f.config.Memory, err = parseSize(f.memory); err != nil {
-		return usagef("--memory: %w", err)
-	}
-	if f.config.Logger, err = f.logger(cmd); err != nil {
+// load completes the flags from the files and the environment.
+func (f *agentFlags) load(flags *pflag.FlagSet) (err error) {
+	if f.origins, err = config.Load(flags, os.Environ()); err != nil {
 		return err
 	}
-	f.config.Version = version.Release
+	if f.config.Bind, err = address(f.config.Bind); err != nil {
+		return f.origins.Blame("bind", err)
+	}
+	return nil
+}
+
+// validate looks at the values, and not at the host.
+func (f *agentFlags) validate() error {
+	c := f.config
 	if f.dev {
-		cleanup, err := f.develop()
+		c.DataDir = os.TempDir()
+	}
+	return f.blame(c.Validate())
+}
+
+// blame says of a setting that the node refuses where it stands.
+func (f *agentFlags) blame(err error) error {
+	if wrong := new(node.ConfigError); errors.As(err, &wrong) {
+		return f.origins.Blame(wrong.Setting, wrong.Err)
+	}
+	return err
+}
+
+func (f *agentFlags) run(cmd *cobra.Command) error {
+	if err := f.load(cmd.Flags()); err != nil {
+		return err
+	}
+	logLevel := new(slog.LevelVar)
+	logLevel.Set(f.level)
+	log := f.logger(cmd, logLevel)
+	f.config.Logger, f.config.Version = log, version.Release
+	settings := f.config
+	for _, name := range config.Strangers(cmd.Flags(), os.Environ()) {
+		log.Debug("no setting of the agent", "variable", name)
+	}
+	if f.dev {
+		cleanup, err := develop(&settings)
 		if err != nil {
 			return err
 		}
@@ -90,14 +136,15 @@ func (f *agentFlags) run(cmd *cobra.Command) (err error) {
 	}
 	floor := make([]byte, heapFloor)
 	defer runtime.KeepAlive(floor)
-	n, err := node.New(f.config)
+	n, err := node.New(settings)
 	if err != nil {
-		return err
+		return f.blame(err)
 	}
 	if err := n.Open(); err != nil {
-		return joinClose(err, n)
+		return f.blame(joinClose(err, n))
 	}
-	return serve(cmd.Context(), n, f.config.Logger)
+	defer onHangup(cmd.Context(), func() { f.reload(cmd.Flags(), logLevel) })()
+	return serve(cmd.Context(), n, log)
 }
 
 // serve waits for the end: a signal, which drains the node, or a failure that the node does not survive.
@@ -129,62 +176,31 @@ func tell(log *slog.Logger, err error) {
 const devHeartbeat = 200 * time.Millisecond
 
 // develop fills in what --dev implies.
-func (f *agentFlags) develop() (cleanup func(), err error) {
+func develop(c *node.Config) (cleanup func(), err error) {
 	switch {
-	case f.config.DataDir != "":
+	case c.DataDir != "":
 		return nil, usagef("--dev and --data-dir: one or the other; --dev keeps nothing")
-	case len(f.config.Join) > 0 || f.config.BootstrapExpect > 1:
+	case len(c.Join) > 0 || c.BootstrapExpect > 1:
 		return nil, usagef("--dev is a cluster of one node: no --join, no --bootstrap-expect")
 	}
-	if f.config.DataDir, err = os.MkdirTemp("", "grafnode-dev-"); err != nil {
+	if c.DataDir, err = os.MkdirTemp("", "grafnode-dev-"); err != nil {
 		return nil, usagef("--dev: %w", err)
 	}
-	f.config.BootstrapExpect = 1
-	if f.config.Heartbeat == node.HeartbeatDefault {
-		f.config.Heartbeat = devHeartbeat
+	c.BootstrapExpect = 1
+	if c.Heartbeat == node.HeartbeatDefault {
+		c.Heartbeat = devHeartbeat
 	}
 	return func() {
-		if err := os.RemoveAll(f.config.DataDir); err != nil {
-			f.config.Logger.Warn("temporary directory is left behind", "error", err)
+		if err := os.RemoveAll(c.DataDir); err != nil {
+			c.Logger.Warn("temporary directory is left behind", "error", err)
 		}
 	}, nil
 }
 
-func (f *agentFlags) logger(cmd *cobra.Command) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return nil, usagef("--log-level: %q: must be debug, info, warn or error", f.logLevel)
-	}
-	options := &slog.HandlerOptions{Level: level}
+func (f *agentFlags) logger(cmd *cobra.Command, least slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: least}
 	if f.logJSON {
-		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), options)), nil
+		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), options))
 	}
-	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options)), nil
-}
-
-var sizeUnits = []struct {
-	suffix string
-	bytes  uint64
-}{ // longer suffixes before those that they end in
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
-	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"B", 1}, {"", 1},
-}
-
-var errSize = errors.New("must be a positive whole number of bytes, or one with KiB, MiB, GiB or TiB")
-
-// parseSize reads a number of bytes such as 512MiB.
-func parseSize(s string) (uint64, error) {
-	for _, unit := range sizeUnits {
-		digits, ok := strings.CutSuffix(s, unit.suffix)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 64)
-		if err != nil || n == 0 || n > math.MaxInt64/unit.bytes {
-			break
-		}
-		return n * unit.bytes, nil
-	}
-	return 0, fmt.Errorf("%q: %w", s, errSize)
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grafnode/grafnode/cmd/grafnode/config"
 	"github.com/grafnode/grafnode/demo"
 	"github.com/grafnode/grafnode/internal/benchmark/ring"
 	"github.com/grafnode/grafnode/internal/benchmark/wire"
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		line = "grafnode: " + line
 	}
 	fmt.Fprintln(stderr, line)
-	if errors.As(err, new(usageError)) || errors.As(err, new(*node.ConfigError)) || errors.As(err, new(*demo.InputError)) {
+	if errors.As(err, new(usageError)) || errors.As(err, new(*config.Error)) || errors.As(err, new(*node.ConfigError)) || errors.As(err, new(*demo.InputError)) {
 		return exitUsage
 	}
 	if errors.As(err, new(unhealthyError)) {
@@ -100,7 +101,7 @@ Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health
 		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newAgent(), newEdge(), newLease(), newSession(), newNode(), newOperator(), newStatus(), newVersion(), newBench(), newBenchLoad(), newBenchParty(ring.Verb, ring.Main), newBenchParty(wire.Verb, wire.Main), demo.Command(),
+	root.AddCommand(newAgent(), newConfig(), newEdge(), newLease(), newSession(), newNode(), newOperator(), newStatus(), newVersion(), newBench(), newBenchLoad(), newBenchParty(ring.Verb, ring.Main), newBenchParty(wire.Verb, wire.Main), demo.Command(),
 		demo.StageCommand())
 	root.AddCommand(newMembers("members", "grafnode members"), newLeaseList("leases", "grafnode leases"))
 	return root

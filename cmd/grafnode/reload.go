@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"github.com/grafnode/grafnode/cmd/grafnode/config"
+)
+
+// onHangup calls f for each SIGHUP until ctx or the function that it returns, which waits for a call that is under way.
+func onHangup(ctx context.Context, f func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-signals:
+				f()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		cancel()
+		<-done
+	}
+}
+
+// reload reads the files again, applies what can change while the node runs, and says what cannot. What is wrong in them changes nothing.
+func (f *agentFlags) reload(running *pflag.FlagSet, least *slog.LevelVar) {
+	log := f.config.Logger
+	fresh := &agentFlags{}
+	flags := pflag.NewFlagSet("agent", pflag.ContinueOnError)
+	fresh.define(flags)
+	err := config.CopyCommandLine(flags, running, f.origins)
+	if err == nil {
+		err = fresh.load(flags)
+	}
+	if err == nil {
+		err = fresh.validate()
+	}
+	if err != nil {
+		log.Error("settings not reloaded: all stay as they are", "error", err)
+		return
+	}
+	least.Set(fresh.level)
+	var waiting []string
+	flags.VisitAll(func(g *pflag.Flag) {
+		if g.Name != "log-level" && g.Value.String() != running.Lookup(g.Name).Value.String() {
+			waiting = append(waiting, g.Name)
+		}
+	})
+	if len(waiting) > 0 {
+		log.Warn("settings have changed that wait for the next start", "settings", waiting)
+	}
+	log.Info("settings reloaded", "log-level", fresh.level)
+}
