@@ -37,6 +37,22 @@ func TestMistakesInTheDescription(t *testing.T) {
 			f := stream.FlatMap(stream.From(p, "a", numbers(1)), "b", upTo)
 			stream.FlatMap(stream.FlatMap(stream.FlatMap(f, "c", again), "d", again), "e", again)
 		},
+		"0 branches": func(p *stream.Pipeline) { stream.Broadcast(stream.From(p, "a", numbers(1)), "b", 0) },
+		"edge p.b.1": func(p *stream.Pipeline) { stream.Broadcast(stream.From(p, "a", numbers(1)), "b", 2) },
+		"stage b has an edge p.b.0 too": func(p *stream.Pipeline) {
+			both := stream.Broadcast(stream.From(p, "a", numbers(1)), "b", 2)
+			stream.Map(both[0], "b.0", double)
+		},
+		"a flow of pipeline q": func(p *stream.Pipeline) {
+			other := stream.From(stream.New(cl, "q"), "a", numbers(1))
+			stream.Merge("m", stream.From(p, "a", numbers(1)), other)
+		},
+		"256 lanes, at most 200": func(p *stream.Pipeline) {
+			all := stream.From(p, "a", numbers(1))
+			for _, name := range []string{"b", "c"} {
+				all = stream.Merge(name+"m", stream.Broadcast(all, name, 16)...)
+			}
+		},
 	} {
 		p := stream.New(cl, "p")
 		build(p)

@@ -27,14 +27,16 @@ func (l *laneEnds) end(lane position.Lane) {
 // all reports whether every lane has ended.
 func (l *laneEnds) all() bool { return l.left == 0 }
 
-// pop takes the next message of in; more is false once all lanes have ended or stop has. stop is looked at first: an edge
+// pop takes the next message by take; more is false once all lanes have ended or stop has. stop is looked at first: an edge
 // gives what it has even when its context has ended. With an error that comes from one message, the message has its kind.
-func pop[T any](ctx, stop context.Context, in *edge.Consumer[T], lanes *laneEnds) (msg edge.Msg[T], more bool, err error) {
+func pop[T any](
+	ctx, stop context.Context, take func(context.Context) (edge.Msg[T], error), lanes *laneEnds,
+) (msg edge.Msg[T], more bool, err error) {
 	if lanes.all() {
 		return msg, false, nil
 	}
 	if stop.Err() == nil {
-		msg, err = in.Pop(stop)
+		msg, err = take(stop)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -47,7 +49,7 @@ func pop[T any](ctx, stop context.Context, in *edge.Consumer[T], lanes *laneEnds
 	return msg, true, err
 }
 
-// linger keeps a stage that has ended attached until the one before it has ended too, if that runs here: the last
+// linger keeps a stage that has ended attached until those before it have ended too, if any runs here: the last
 // acknowledgement may be lost with its ring, and is given again in the next one only by somebody who is there.
 func linger[T any](ctx context.Context, before <-chan struct{}, in *edge.Consumer[T]) error {
 	if before == nil {

@@ -16,12 +16,13 @@ import (
 // transform appends an input's outputs to out.
 type transform[A, B any] func(ctx context.Context, a A, out []B) ([]B, error)
 
-// operator is a stage between two edges.
+// operator is a stage that takes one edge and produces one or, if it makes one output of an input, more.
 type operator[A, B any] struct {
 	p        *Pipeline
 	st       *stage
 	f        transform[A, B]
-	children bool // outputs are children of their input; else there is at most one, and it has its input's position
+	children bool        // outputs are children of their input; else there is at most one, and it has its input's position
+	route    func(B) int // the branch, of those that the stage produces, that an output goes to; or everyBranch
 	inCodec  edge.Codec[A]
 	outCodec edge.Codec[B]
 }
@@ -30,7 +31,7 @@ type operator[A, B any] struct {
 type operation[A, B any] struct {
 	*operator[A, B]
 	in      *edge.Consumer[A]
-	out     *edge.Producer[B]
+	outs    branches[B]
 	letters *deadLetters
 	owed    *owed
 	lanes   laneEnds
@@ -47,18 +48,21 @@ type result[A, B any] struct {
 }
 
 func (o *operator[A, B]) run(ctx, stop context.Context, before <-chan struct{}) error {
-	_, opts, err := o.p.claim(stop, o.st, map[string]string{
-		o.st.in: codecID(o.inCodec), o.st.out: codecID(o.outCodec),
-	})
+	from := o.st.ins[0]
+	codecs := map[string]string{from.name: codecID(o.inCodec)}
+	for _, to := range o.st.outs {
+		codecs[to.name] = codecID(o.outCodec)
+	}
+	_, opts, err := o.p.claim(stop, o.st, codecs)
 	if err != nil {
 		return err
 	}
-	out, err := edge.Produce[B](ctx, o.p.cl, o.st.out, append(opts, edge.UseCodec(o.outCodec))...)
+	outs, err := produceAll[B](ctx, o.p, o.st, append(opts, edge.UseCodec(o.outCodec)))
+	defer outs.detach()
 	if err != nil {
 		return err
 	}
-	defer detach(out)
-	in, err := edge.Consume[A](ctx, o.p.cl, o.st.in, append(opts, edge.UseCodec(o.inCodec), edge.Marks())...)
+	in, err := edge.Consume[A](ctx, o.p.cl, from.name, append(opts, edge.UseCodec(o.inCodec), edge.Marks())...)
 	if err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func (o *operator[A, B]) run(ctx, stop context.Context, before <-chan struct{}) 
 		return err
 	}
 	o.p.conf.events.started(o.p.fullName(o.st.name), in.Epoch())
-	r := &operation[A, B]{operator: o, in: in, out: out, letters: letters, lanes: newLaneEnds(o.st.lanes)}
+	r := &operation[A, B]{operator: o, in: in, outs: outs, letters: letters, lanes: newLaneEnds(from.lanes)}
 	if err := r.run(ctx, stop); err != nil {
 		return err
 	}
@@ -77,11 +81,12 @@ func (o *operator[A, B]) run(ctx, stop context.Context, before <-chan struct{}) 
 
 // run works until all lanes have ended or stop has, and then until all that was taken in is acknowledged.
 func (r *operation[A, B]) run(ctx, stop context.Context) error {
-	defer r.p.report(r.st, nil, r.in.Stats, r.out.Stats)()
+	defer r.p.report(r.st, nil, append(r.outs.stats(), r.in.Stats)...)()
 	g, ctx := errgroup.WithContext(ctx)
 	settled, settle := context.WithCancel(ctx)
 	defer settle()
-	r.owed = &owed{ack: r.in.Ack, clear: settle}
+	r.owed = newOwed(len(r.outs), r.in.Ack, settle)
+	r.owed.rejects = r.letters.committed() // from an earlier life
 	g.Go(func() error {
 		if r.letters != nil {
 			defer r.letters.close()
@@ -91,10 +96,16 @@ func (r *operation[A, B]) run(ctx, stop context.Context) error {
 			return err
 		}
 		r.owed.close()
-		return r.out.Flush()
+		return r.outs.flush()
 	})
-	g.Go(func() error { return r.letters.run(ctx, r.settle) })
-	g.Go(func() error { return r.acknowledge(ctx, settled) })
+	g.Go(func() error {
+		return r.letters.run(ctx, func() error { return r.owed.settleRejects(r.letters.committed()) })
+	})
+	for branch, out := range r.outs {
+		g.Go(func() error {
+			return follow(ctx, settled, out, func(acked position.Vector) error { return r.owed.settle(branch, acked) })
+		})
+	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -106,7 +117,7 @@ func (r *operation[A, B]) run(ctx, stop context.Context) error {
 
 // next pops the next input. An input that cannot be decoded is one with an error.
 func (r *operation[A, B]) next(ctx, stop context.Context) (result[A, B], bool, error) {
-	msg, more, err := pop(ctx, stop, r.in, &r.lanes)
+	msg, more, err := pop(ctx, stop, r.in.Pop, &r.lanes)
 	if err != nil && msg.Kind == handoff.Item {
 		return result[A, B]{msg: msg, err: err, undecoded: true}, true, nil
 	}
@@ -148,17 +159,17 @@ func (r *operation[A, B]) send(ctx context.Context, in result[A, B]) (debt, erro
 	case in.err != nil:
 		return r.reject(ctx, in)
 	case in.msg.Kind == handoff.End:
-		return debt{in: pos, out: pos}, r.out.End(ctx, pos.Lane)
+		return debt{in: pos, out: pos, branch: everyBranch}, r.outs.end(ctx, pos.Lane)
 	case in.msg.Kind == handoff.Mark:
-		return debt{in: pos, out: pos}, r.out.Mark(pos)
+		return debt{in: pos, out: pos, branch: everyBranch}, r.outs.mark(pos)
 	case len(in.out) == 0:
-		return debt{in: pos, out: pos.End()}, r.out.Mark(pos.End())
+		return debt{in: pos, out: pos.End(), branch: everyBranch}, r.outs.mark(pos.End())
 	}
 	return r.push(ctx, in)
 }
 
 // push sends an input's outputs. If there are too many, or one is too large for the edge, the input is rejected, and nothing of
-// it goes out.
+// it goes out. A stage with branches makes one output of an input.
 func (r *operation[A, B]) push(ctx context.Context, in result[A, B]) (debt, error) {
 	last, err := r.place(in.msg.Pos, len(in.out)-1)
 	if err == nil {
@@ -168,13 +179,15 @@ func (r *operation[A, B]) push(ctx context.Context, in result[A, B]) (debt, erro
 		in.err = err
 		return r.reject(ctx, in)
 	}
+	branch := 0
 	for k, v := range in.out {
 		at, err := r.place(in.msg.Pos, k)
 		if err != nil {
 			return debt{}, err
 		}
-		err = r.out.Push(ctx, at, v)
-		if k == 0 && errors.Is(err, fabric.ErrTooLarge) {
+		branch = r.route(v)
+		pushed, err := r.outs.push(ctx, branch, at, v)
+		if k == 0 && pushed == 0 && errors.Is(err, fabric.ErrTooLarge) {
 			in.err = err
 			return r.reject(ctx, in)
 		}
@@ -182,7 +195,7 @@ func (r *operation[A, B]) push(ctx context.Context, in result[A, B]) (debt, erro
 			return debt{}, fmt.Errorf("output %v: %w", at, err)
 		}
 	}
-	return debt{in: in.msg.Pos, out: last}, nil
+	return debt{in: in.msg.Pos, out: last, branch: branch}, nil
 }
 
 // tooLarge looks for an output, after the first, that is too large: Push finds that only when others are out. Nobody wants to
@@ -196,7 +209,7 @@ func (r *operation[A, B]) tooLarge(in result[A, B]) error {
 		if err != nil {
 			return err
 		}
-		if err := r.out.Check(at, v); errors.Is(err, fabric.ErrTooLarge) {
+		if err := r.outs[0].Check(at, v); errors.Is(err, fabric.ErrTooLarge) {
 			return err
 		}
 	}
@@ -226,30 +239,5 @@ func (r *operation[A, B]) reject(ctx context.Context, in result[A, B]) (debt, er
 			return debt{}, err
 		}
 	}
-	return debt{in: pos, out: pos.End(), rejected: true}, r.out.Mark(pos.End())
-}
-
-func (r *operation[A, B]) settle() error {
-	return r.owed.settle(r.out.Acked(), r.letters.committed())
-}
-
-// acknowledge settles what is owed as the outputs are acknowledged, until settled ends.
-func (r *operation[A, B]) acknowledge(ctx, settled context.Context) error {
-	var seen position.Vector
-	if err := r.settle(); err != nil { // rejects may be durable from an earlier life
-		return err
-	}
-	for {
-		acked, err := r.out.WaitAcked(settled, seen)
-		if err != nil {
-			if settled.Err() != nil && ctx.Err() == nil {
-				return nil
-			}
-			return err
-		}
-		seen = acked
-		if err := r.settle(); err != nil {
-			return err
-		}
-	}
+	return debt{in: pos, out: pos.End(), branch: everyBranch, rejected: true}, r.outs.mark(pos.End())
 }

@@ -10,12 +10,14 @@ import (
 type debt struct {
 	in       position.Position
 	out      position.Position // covered once all outputs of the input have had their effect
+	branch   int               // by which the outputs went, or everyBranch
 	rejected bool              // the input itself has to be durable in the dead letters
 }
 
 // owed keeps a stage's debts, in the order of the inputs, and settles them from the front. So the end of a lane is
-// acknowledged after everything before it. An acknowledgement may come before its debt: right after the push, or, when a
-// stage that starts again works on what has had its effect already, long before.
+// acknowledged after everything before it, and the slowest branch holds back what comes after its debts. An
+// acknowledgement may come before its debt: right after the push, or, when a stage that starts again works on what has had
+// its effect already, long before.
 type owed struct {
 	ack   func(position.Position) error // of the consumer
 	clear func()                        // called once close has been, and nothing is owed
@@ -23,8 +25,12 @@ type owed struct {
 	mu      sync.Mutex
 	debts   []debt
 	closed  bool
-	out     position.Vector // acknowledged outputs
-	rejects position.Vector // durable rejects
+	outs    []position.Vector // acknowledged outputs, by branch
+	rejects position.Vector   // durable rejects
+}
+
+func newOwed(branches int, ack func(position.Position) error, clear func()) *owed {
+	return &owed{ack: ack, clear: clear, outs: make([]position.Vector, branches)}
 }
 
 // add owes an input whose outputs have been pushed.
@@ -45,19 +51,42 @@ func (o *owed) close() {
 	}
 }
 
-// settle acknowledges the inputs whose outputs are covered by out and whose rejects are covered by rejects.
-func (o *owed) settle(out, rejects position.Vector) error {
+// settle acknowledges the inputs whose outputs are covered, now that out is what is acknowledged of a branch.
+func (o *owed) settle(branch int, out position.Vector) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.out, o.rejects = o.out.Max(out), o.rejects.Max(rejects)
+	o.outs[branch] = o.outs[branch].Max(out)
 	return o.settleLocked()
+}
+
+// settleRejects is settle for the dead letters.
+func (o *owed) settleRejects(rejects position.Vector) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.rejects = o.rejects.Max(rejects)
+	return o.settleLocked()
+}
+
+func (o *owed) settled(d debt) bool {
+	if d.rejected && !o.rejects.Covers(d.in) {
+		return false
+	}
+	if d.branch != everyBranch {
+		return o.outs[d.branch].Covers(d.out)
+	}
+	for _, out := range o.outs {
+		if !out.Covers(d.out) {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *owed) settleLocked() error {
 	n := 0
 	for ; n < len(o.debts); n++ {
 		d := o.debts[n]
-		if !o.out.Covers(d.out) || d.rejected && !o.rejects.Covers(d.in) {
+		if !o.settled(d) {
 			break
 		}
 		// One acknowledgement covers all before it in its lane.

@@ -18,30 +18,36 @@ type Pipeline struct {
 	name   string
 	conf   config
 	stages []*stage
+	links  []*link
 	errs   []error
 }
 
 // stage is one named operator.
 type stage struct {
-	name  string
-	in    string // edge consumed; empty: a source
-	out   string // edge produced; empty: a sink
-	up    *stage // the one that produces in
-	down  *stage // the one that consumes out
-	lanes int
-	depth int // flat-maps up to here
-	conf  settings
+	name string
+	ins  []*link // edges consumed; none: a source
+	outs []*link // edges produced; none: a sink
+	conf settings
 
 	// run runs one instance of the stage, from its claim until its end: nil once all lanes are acknowledged, errStopped if it
-	// was drained. stop ending means to read no more; ctx ending means to give up. before is closed when the stage before has
-	// ended; nil if that does not run here.
+	// was drained. stop ending means to read no more; ctx ending means to give up. before is closed when the stages before have
+	// ended; nil if none of them runs here.
 	run func(ctx, stop context.Context, before <-chan struct{}) error
 }
 
-// Flow is the output of a stage: what the next one takes. It is consumed once.
+// link is the edge between two stages.
+type link struct {
+	name  string // in the whole cluster
+	from  *stage
+	to    *stage // nil: nobody takes it yet
+	lanes int    // that it carries, from 0
+	depth int    // flat-maps up to here
+}
+
+// Flow is an output of a stage: what the next one takes. It is consumed once.
 type Flow[T any] struct {
 	p     *Pipeline
-	from  *stage
+	link  *link
 	codec edge.Codec[T]
 }
 
@@ -68,16 +74,25 @@ func (p *Pipeline) Stages() []string {
 	return names
 }
 
+// Edges returns the names of the edges between them, in that order.
+func (p *Pipeline) Edges() []string {
+	names := make([]string, len(p.links))
+	for i, l := range p.links {
+		names[i] = l.name
+	}
+	return names
+}
+
 func (p *Pipeline) wrong(stage, format string, args ...any) {
 	p.errs = append(p.errs, fmt.Errorf("stage %s: %w", stage, fmt.Errorf(format, args...)))
 }
 
-// fullName is the name of a stage in the whole cluster, and of the edge that it produces.
+// fullName is the name of a stage in the whole cluster, and of the edge that it produces if that is one.
 func (p *Pipeline) fullName(stage string) string { return p.name + "." + stage }
 
-// add describes a stage that takes up's output, if up is not nil.
-func (p *Pipeline) add(up *stage, name string, opts []StageOption, allowed ...string) *stage {
-	st := &stage{name: name, up: up, conf: defaults()}
+// add describes a stage that takes ins.
+func (p *Pipeline) add(name string, ins []*link, opts []StageOption, allowed ...string) *stage {
+	st := &stage{name: name, ins: ins, conf: defaults()}
 	for _, opt := range opts {
 		opt(&st.conf)
 	}
@@ -92,23 +107,33 @@ func (p *Pipeline) add(up *stage, name string, opts []StageOption, allowed ...st
 			p.wrong(name, "another stage has that name")
 		}
 	}
-	if up != nil {
-		if up.down != nil {
-			p.wrong(name, "the output of %s goes to %s already, and can go to one stage only", up.name, up.down.name)
+	for _, in := range ins {
+		if in.to != nil {
+			p.wrong(name, "the output of %s goes to %s already, and can go to one stage only; see Broadcast", in.from.name, in.to.name)
 		}
-		up.down, st.in, st.lanes, st.depth = st, up.out, up.lanes, up.depth
-	} else {
-		st.lanes = st.conf.lanes
+		in.to = st
 	}
 	p.stages = append(p.stages, st)
 	return st
 }
 
+// produce describes an edge that st produces.
+func (p *Pipeline) produce(st *stage, edgeName string, lanes, depth int) *link {
+	out := &link{name: edgeName, from: st, lanes: lanes, depth: depth}
+	for _, other := range p.links {
+		if other.name == out.name && other.from.name != st.name {
+			p.wrong(st.name, "stage %s has an edge %s too", other.from.name, out.name)
+		}
+	}
+	st.outs = append(st.outs, out)
+	p.links = append(p.links, out)
+	return out
+}
+
 // From begins a flow: a stage that reads src. It takes Lanes, Retry and UseCodec.
 func From[T any](p *Pipeline, name string, src Source[T], opts ...StageOption) Flow[T] {
-	st := p.add(nil, name, opts, "Lanes", "Retry", "UseCodec")
-	st.out = p.fullName(name)
-	out := Flow[T]{p: p, from: st, codec: codecOf(p, st, edge.DefaultCodec[T]())}
+	st := p.add(name, nil, opts, "Lanes", "Retry", "UseCodec")
+	out := Flow[T]{p, p.produce(st, p.fullName(name), st.conf.lanes, 0), codecOf(p, st, edge.DefaultCodec[T]())}
 	r := &reader[T]{p: p, st: st, src: src, codec: out.codec}
 	st.run = r.run
 	return out
@@ -150,23 +175,26 @@ func operate[A, B any](
 	in Flow[A], name string, children bool, codec edge.Codec[B], opts []StageOption, f transform[A, B],
 ) Flow[B] {
 	p := in.p
-	st := p.add(in.from, name, opts, "Workers", "Retry", "DeadLetter", "UseCodec")
-	st.out = p.fullName(name)
+	st := p.add(name, []*link{in.link}, opts, "Workers", "Retry", "DeadLetter", "UseCodec")
+	depth := in.link.depth
 	if children {
-		st.depth++
-		if st.depth > position.DepthMax {
-			p.wrong(name, "%d flat-maps after one another, at most %d", st.depth, position.DepthMax)
+		depth++
+		if depth > position.DepthMax {
+			p.wrong(name, "%d flat-maps after one another, at most %d", depth, position.DepthMax)
 		}
 	}
-	out := Flow[B]{p: p, from: st, codec: codecOf(p, st, codec)}
-	o := &operator[A, B]{p: p, st: st, f: f, children: children, inCodec: in.codec, outCodec: out.codec}
+	out := Flow[B]{p, p.produce(st, p.fullName(name), in.link.lanes, depth), codecOf(p, st, codec)}
+	o := &operator[A, B]{
+		p: p, st: st, f: f, children: children, inCodec: in.codec, outCodec: out.codec,
+		route: func(B) int { return 0 },
+	}
 	st.run = o.run
 	return out
 }
 
 // To ends a flow in a sink. It takes BatchOf, Retry and DeadLetter.
 func To[T any](in Flow[T], name string, sink Sink[T], opts ...StageOption) {
-	st := in.p.add(in.from, name, opts, "BatchOf", "Retry", "DeadLetter")
+	st := in.p.add(name, []*link{in.link}, opts, "BatchOf", "Retry", "DeadLetter")
 	if !st.conf.used["Retry"] {
 		st.conf.retries = RetriesDefault
 	}
@@ -189,9 +217,9 @@ func codecOf[T any](p *Pipeline, st *stage, otherwise edge.Codec[T]) edge.Codec[
 // check reports all that is wrong with the description.
 func (p *Pipeline) check() error {
 	errs := p.errs
-	for _, st := range p.stages {
-		if st.out != "" && st.down == nil {
-			errs = append(errs, fmt.Errorf("stage %s: its output goes nowhere: end the flow with To", st.name))
+	for _, out := range p.links {
+		if out.to == nil {
+			errs = append(errs, fmt.Errorf("stage %s: its output goes nowhere (edge %s): end the flow with To", out.from.name, out.name))
 		}
 	}
 	if len(p.stages) == 0 {
@@ -203,7 +231,7 @@ func (p *Pipeline) check() error {
 	return nil
 }
 
-// store returns where the cursor called key is kept.
+// store returns where the checkpoint called key is kept.
 func (p *Pipeline) store(key string) (durable.Store, error) {
 	if p.conf.stores != nil {
 		return p.conf.stores(key), nil
@@ -211,5 +239,5 @@ func (p *Pipeline) store(key string) (durable.Store, error) {
 	if registry, ok := p.cl.(durable.Checkpoints); ok {
 		return durable.NewRegister(registry, key), nil
 	}
-	return nil, fmt.Errorf("%T keeps no checkpoints: say where the source's cursor is to be kept with CheckpointIn", p.cl)
+	return nil, fmt.Errorf("%T keeps no checkpoints: say where that of %s is to be kept with CheckpointIn", p.cl, key)
 }

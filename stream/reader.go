@@ -28,15 +28,15 @@ type reading[T any] struct {
 }
 
 func (d *reader[T]) run(ctx, stop context.Context, _ <-chan struct{}) error {
-	store, err := d.p.store(d.st.out)
+	store, err := d.p.store(d.st.outs[0].name)
 	if err != nil {
 		return err
 	}
-	_, opts, err := d.p.claim(stop, d.st, map[string]string{d.st.out: codecID(d.codec)})
+	_, opts, err := d.p.claim(stop, d.st, map[string]string{d.st.outs[0].name: codecID(d.codec)})
 	if err != nil {
 		return err
 	}
-	out, err := edge.Produce[T](ctx, d.p.cl, d.st.out, append(opts, edge.UseCodec(d.codec))...)
+	out, err := edge.Produce[T](ctx, d.p.cl, d.st.outs[0].name, append(opts, edge.UseCodec(d.codec))...)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (r *reading[T]) read(ctx, stop context.Context) (ended bool, err error) {
 			return false, context.Cause(ctx)
 		}
 	}
-	for lane := range position.Lane(r.st.lanes) {
+	for lane := range position.Lane(r.st.outs[0].lanes) {
 		if err := r.out.End(ctx, lane); err != nil {
 			return false, err
 		}
@@ -128,8 +128,8 @@ func (r *reading[T]) readOnce(ctx, stop context.Context) error {
 		if err != nil {
 			return &sourceError{err}
 		}
-		if int(item.Pos.Lane) >= r.st.lanes {
-			return fmt.Errorf("source: item %v: the stage has lanes 0 to %d: see Lanes", item.Pos, r.st.lanes-1)
+		if int(item.Pos.Lane) >= r.st.outs[0].lanes {
+			return fmt.Errorf("source: item %v: the stage has lanes 0 to %d: see Lanes", item.Pos, r.st.outs[0].lanes-1)
 		}
 		if from.Covers(item.Pos) {
 			continue

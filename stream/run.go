@@ -88,8 +88,8 @@ func (p *Pipeline) pick(only []string) ([]*stage, error) {
 	return picked, nil
 }
 
-// runStages runs each stage on a goroutine. When ctx ends, a stage stops reading once the one before it, if that runs
-// here, has drained: so what a source has read still goes through to the sink. errStopped is the least of errors.
+// runStages runs each stage on a goroutine. When ctx ends, a stage stops reading once those before it that run here
+// have drained: so what a source has read still goes through to the sink. errStopped is the least of errors.
 func (p *Pipeline) runStages(ctx context.Context, stages []*stage) error {
 	hard, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer giveUp(nil)
@@ -106,11 +106,12 @@ func (p *Pipeline) runStages(ctx context.Context, stages []*stage) error {
 	var mu sync.Mutex
 	var first error
 	for _, st := range stages {
-		stop, release := stopAfter(ctx, hard, done[st.up])
+		before := afterAll(&all, st, done)
+		stop, release := stopAfter(ctx, hard, before)
 		all.Go(func() {
 			defer close(done[st])
 			defer release()
-			err := p.runStage(hard, stop, done[st.up], st)
+			err := p.runStage(hard, stop, before, st)
 			if err == nil {
 				return
 			}
@@ -128,7 +129,28 @@ func (p *Pipeline) runStages(ctx context.Context, stages []*stage) error {
 	return first
 }
 
-// stopAfter returns a context that ends with errStopped once both ctx and the stage before have ended, or else with hard.
+// afterAll returns what is closed when all stages before st that run here are done: nil if there are none.
+func afterAll(all *sync.WaitGroup, st *stage, done map[*stage]chan struct{}) <-chan struct{} {
+	var before []<-chan struct{}
+	for _, in := range st.ins {
+		if up, here := done[in.from]; here {
+			before = append(before, up)
+		}
+	}
+	if len(before) < 2 {
+		return append(before, nil)[0]
+	}
+	last := make(chan struct{})
+	all.Go(func() {
+		defer close(last)
+		for _, up := range before {
+			<-up
+		}
+	})
+	return last
+}
+
+// stopAfter returns a context that ends with errStopped once both ctx and the stages before have ended, or else with hard.
 // Nothing runs before a stage that is first in this process: before is nil then.
 func stopAfter(ctx, hard context.Context, before <-chan struct{}) (stop context.Context, release func()) {
 	stop, cancel := context.WithCancelCause(hard)
@@ -176,11 +198,11 @@ func startsOver(err error) bool {
 // claim takes a stage's roles, waiting as its standby if need be.
 func (p *Pipeline) claim(ctx context.Context, st *stage, codecs map[string]string) (*edge.Roles, []edge.Option, error) {
 	s := edge.Stage{Name: p.fullName(st.name), Codecs: codecs}
-	if st.in != "" {
-		s.Consumes = []string{st.in}
+	for _, in := range st.ins {
+		s.Consumes = append(s.Consumes, in.name)
 	}
-	if st.out != "" {
-		s.Produces = []string{st.out}
+	for _, out := range st.outs {
+		s.Produces = append(s.Produces, out.name)
 	}
 	opts := []edge.Option{edge.Capacity(p.conf.capacity), edge.Observe(p.conf.events.Edge)}
 	roles, err := edge.Claim(ctx, p.cl, s, append(opts, edge.Standby())...)

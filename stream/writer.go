@@ -38,12 +38,13 @@ type delivery[T any] struct {
 }
 
 func (w *writer[T]) run(ctx, stop context.Context, before <-chan struct{}) error {
-	_, opts, err := w.p.claim(stop, w.st, map[string]string{w.st.in: codecID(w.codec)})
+	from := w.st.ins[0]
+	_, opts, err := w.p.claim(stop, w.st, map[string]string{from.name: codecID(w.codec)})
 	if err != nil {
 		return err
 	}
-	r := &writing[T]{writer: w, lanes: newLaneEnds(w.st.lanes)}
-	r.in, err = edge.Consume[T](ctx, w.p.cl, w.st.in, append(opts, edge.UseCodec(w.codec), edge.Marks(), edge.ResumeFrom(r.claim))...)
+	r := &writing[T]{writer: w, lanes: newLaneEnds(from.lanes)}
+	r.in, err = edge.Consume[T](ctx, w.p.cl, from.name, append(opts, edge.UseCodec(w.codec), edge.Marks(), edge.ResumeFrom(r.claim))...)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (r *writing[T]) run(ctx, stop context.Context) error {
 
 func (r *writing[T]) read(ctx, stop context.Context, queue chan<- delivery[T]) error {
 	for {
-		msg, more, err := pop(ctx, stop, r.in, &r.lanes)
+		msg, more, err := pop(ctx, stop, r.in.Pop, &r.lanes)
 		if err != nil && msg.Kind != handoff.Item || !more {
 			return err
 		}
