@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/membarrier"
 	steps "github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
 )
@@ -57,6 +58,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	}
 	conn.Close()
 	cl.ctx, cl.stop = context.WithCancelCause(context.Background())
+	cl.running.Go(func() { membarrier.Register() }) // takes the kernel tens of milliseconds, which the first ring need not wait for
 	cl.news = newNews(cl)
 	cl.learnNodes(ctx, cl.route.own)
 	return cl, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/watchstream"
@@ -43,12 +44,16 @@ type watch struct {
 	at      api.Revision  // where it was when gaps was begun
 }
 
+// steady is how long a stream has to last for its end to be an event by itself: what comes next is not waited for then, since the node
+// that was lost may have had a ring, too.
+const steady = time.Second
+
 // errEnough ends a watch whose reader has had enough.
 var errEnough = errors.New("reader has had enough")
 
 func (w *watch) run(ctx context.Context) error {
 	for wait := new(backoff); ; {
-		node := w.next()
+		node, began := w.next(), time.Now()
 		heard, err := w.stream(ctx, node)
 		if errors.Is(err, errEnough) {
 			return nil
@@ -67,6 +72,9 @@ func (w *watch) run(ctx context.Context) error {
 		w.c.log.Debug("watch goes on elsewhere", "node", node.Target(), "err", err)
 		if heard {
 			wait.next = 0
+		}
+		if heard && time.Since(began) >= steady {
+			continue
 		}
 		if cause := wait.sleep(ctx); cause != nil {
 			return fmt.Errorf("client: watch: %w; last: %w", cause, err)

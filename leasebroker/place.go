@@ -23,7 +23,7 @@ type Request struct {
 	Zone      string           // required zone; empty: any
 	ApartFrom []string         // zones that are out of the question: required spread
 	Never     []locator.NodeID // nodes that are out of the question
-	Avoid     []locator.NodeID // nodes to use only if nothing else fits, such as one that has just been lost
+	Avoid     []locator.NodeID // nodes to use only if nothing else fits, the later ones last, such as one that has just been lost
 	OtherZone string           // zone to leave if another has a place that is as good but for closeness; empty: none
 	Producer  Side
 	Consumer  Side
@@ -46,7 +46,7 @@ const (
 
 // Place chooses a node: one that is healthy, has room and is in a permitted zone; of these the closest to both sides, of
 // these the least loaded, of these the one with the lowest ID. Nodes of doubtful health are taken only if no other
-// fits, those to be avoided only after them; being in another zone, where that is asked for, comes before closeness. It depends on nothing but its arguments, and not on their order. If no node
+// fits, those to be avoided only after them, and in their order; being in another zone, where that is asked for, comes before closeness. It depends on nothing but its arguments, and not on their order. If no node
 // will do, the error is api.ErrNoRoom and says for each candidate why.
 func Place(r Request, candidates []Candidate) (locator.NodeID, error) {
 	var best *Candidate
@@ -89,13 +89,24 @@ func (r Request) refuse(c *Candidate) string {
 // compare is negative if a is the better place. It is a strict order: IDs are unique.
 func (r Request) compare(a, b *Candidate) int {
 	return cmp.Or(
-		compareBool(slices.Contains(r.Avoid, a.ID), slices.Contains(r.Avoid, b.ID)),
+		cmp.Compare(r.avoidance(a), r.avoidance(b)),
 		cmp.Compare(doubt(a), doubt(b)),
 		compareBool(r.stays(a), r.stays(b)),
 		cmp.Compare(r.closeness(b), r.closeness(a)),
 		compareLoad(a, b),
 		cmp.Compare(a.ID, b.ID),
 	)
+}
+
+// avoidance is how much c is to be avoided; zero: it is not. Where all nodes have lost a ring lately, the one that was lost last is the
+// least likely to be back, and gossip may not know yet.
+func (r Request) avoidance(c *Candidate) int {
+	for i, id := range slices.Backward(r.Avoid) {
+		if id == c.ID {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 func (r Request) stays(c *Candidate) bool { return r.OtherZone != "" && c.Zone == r.OtherZone }

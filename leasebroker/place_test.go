@@ -47,6 +47,8 @@ func TestPlace(t *testing.T) {
 		"closeness beats load":       {request{Bytes: 1, Consumer: at("c", "y")}, candidates{a, node("c", "y", 99)}, "c"},
 		"avoided if possible":        {request{Bytes: 1, Avoid: []locator.NodeID{"a"}, Producer: at("a", "x")}, candidates{a, c}, "c"},
 		"avoided as a last resort":   {request{Bytes: 1, Avoid: []locator.NodeID{"a"}}, candidates{a, node("c", "y", 100)}, "a"},
+		"avoided in their order":     {request{Bytes: 1, Avoid: []locator.NodeID{"b", "a", "c", "a"}, Producer: at("a", "x")}, candidates{a, b, c}, "b"},
+		"avoided, named last":        {request{Bytes: 1, Avoid: []locator.NodeID{"a", "c", "a"}, Producer: at("a", "x")}, candidates{a, c}, "c"},
 		"never, not even last":       {request{Bytes: 1, Never: []locator.NodeID{"a"}, Avoid: []locator.NodeID{"c"}}, candidates{a, c}, "c"},
 		"other zone if possible":     {request{Bytes: 1, OtherZone: "x", Producer: at("a", "x")}, candidates{a, b, c}, "c"},
 		"other zone, closest":        {request{Bytes: 1, OtherZone: "x", Consumer: at("d", "z")}, candidates{a, c, node("d", "z", 99)}, "d"},

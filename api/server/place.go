@@ -84,7 +84,7 @@ func (p *places) edge(e api.EdgeChange, actor state.Session) (state.EdgeChange, 
 // after the other, that they cannot reach each other's node.
 const lossCounts = 2 * time.Minute
 
-// lostLately returns the nodes on which an edge has lost rings. Each side knows only what it cannot reach itself: if neither
+// lostLately returns the nodes on which an edge has lost rings, the last loss last. Each side knows only what it cannot reach itself: if neither
 // reaches the other's node, each would send the ring back to where the other has just lost it, and never to a third node.
 // The clock may be wrong: what is avoided is still used if nothing else will do.
 func lostLately(history iter.Seq[api.Change], now time.Time) (nodes []locator.NodeID) {

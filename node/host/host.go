@@ -12,6 +12,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/boottime"
+	"github.com/grafnode/grafnode/internal/membarrier"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -66,6 +67,7 @@ func (h *Host) Open() error {
 	}
 	h.open = true
 	h.running.Go(h.follow)
+	h.running.Go(func() { membarrier.Register() }) // takes the kernel tens of milliseconds, which the first ring need not wait for
 	h.Applied()
 	return nil
 }
