@@ -6,6 +6,6 @@
 // promises to leave nothing behind: no process, no temporary file, however it ends.
 //
 // What is pure lies below: internal/plan says what is killed when, internal/timeline makes measurements of events,
-// internal/report and internal/view show them. This package has the processes: a lab runs them, observers ask the
+// internal/report and internal/view show them. This package has the processes: a bench runs them, internal/lab asks the
 // nodes, the director decides.
 package demo

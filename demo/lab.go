@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/grafnode/grafnode/demo/internal/event"
+	"github.com/grafnode/grafnode/internal/lab"
 	"github.com/grafnode/grafnode/internal/proc"
 )
 
@@ -19,8 +19,8 @@ const (
 	stageRestartAfter = 100 * time.Millisecond
 )
 
-// lab runs the demo's processes and starts them again when they die, as systemd would.
-type lab struct {
+// bench runs the demo's processes and starts them again when they die, as systemd would.
+type bench struct {
 	dir      string // everything temporary
 	exe      string // this program
 	launcher *proc.Launcher
@@ -33,31 +33,31 @@ type lab struct {
 	running map[string]*proc.Process
 }
 
-// newLab returns a lab that gives all events to emit, from many goroutines. Close ends it.
-func newLab(dir string, emit func(event.Event)) (*lab, error) {
+// newBench returns a bench that gives all events to emit, from many goroutines. Close ends it.
+func newBench(dir string, emit func(event.Event)) (*bench, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it again: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &lab{dir: dir, exe: exe, launcher: proc.NewLauncher(), emit: emit, stop: stop, ctx: ctx,
+	return &bench{dir: dir, exe: exe, launcher: proc.NewLauncher(), emit: emit, stop: stop, ctx: ctx,
 		running: map[string]*proc.Process{}}, nil
 }
 
 // keep runs a process, and again however it ended, until Close. A stage that has finished may be needed once more: if the one
 // before it is killed then, the end of the input has to pass through both again.
-func (l *lab) keep(s proc.Spec, restartAfter time.Duration) {
+func (l *bench) keep(s proc.Spec, restartAfter time.Duration) {
 	s.Path, s.Log = l.exe, l.log(s.Name)
 	l.keepers.Go(func() {
 		for l.ctx.Err() == nil {
 			l.runOnce(s)
-			pause(l.ctx, restartAfter)
+			lab.Pause(l.ctx, restartAfter)
 		}
 	})
 }
 
 // runOnce runs a process to its end.
-func (l *lab) runOnce(s proc.Spec) {
+func (l *bench) runOnce(s proc.Spec) {
 	p, err := l.launcher.Start(s)
 	if err == nil {
 		l.mu.Lock()
@@ -74,7 +74,7 @@ func (l *lab) runOnce(s proc.Spec) {
 }
 
 // Kill ends a process with SIGKILL.
-func (l *lab) Kill(process string) {
+func (l *bench) Kill(process string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p := l.running[process]; p != nil {
@@ -84,31 +84,19 @@ func (l *lab) Kill(process string) {
 
 // Close kills everything and waits until it has gone. Idempotent. Nobody is asked to stop: nothing of theirs outlives them but
 // what lies in the temporary directory.
-func (l *lab) Close() {
+func (l *bench) Close() {
 	l.stop()
 	l.launcher.Close()
 	l.keepers.Wait()
 }
 
-func (l *lab) log(process string) string { return filepath.Join(l.dir, process+".log") }
-
-// logTailBytes is how much of a log is shown when a process is the reason to give up.
-const logTailBytes = 600
+func (l *bench) log(process string) string { return filepath.Join(l.dir, process+".log") }
 
 // tail returns the end of a process's log, in one line.
-func (l *lab) tail(process string) string {
-	b, err := os.ReadFile(l.log(process))
-	if err != nil {
-		return err.Error()
-	}
-	if len(b) > logTailBytes {
-		b = b[len(b)-logTailBytes:]
-	}
-	return strings.Join(strings.Split(strings.TrimSpace(string(b)), "\n"), " | ")
-}
+func (l *bench) tail(process string) string { return lab.Tail(l.log(process)) }
 
 // saveLogs copies the logs to dir and returns where they are.
-func (l *lab) saveLogs(dir string) (string, error) {
+func (l *bench) saveLogs(dir string) (string, error) {
 	to := filepath.Join(dir, "logs")
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return "", err
@@ -127,4 +115,11 @@ func (l *lab) saveLogs(dir string) (string, error) {
 		}
 	}
 	return to, nil
+}
+
+// startNodes runs all nodes.
+func (l *bench) startNodes(nodes []lab.Node) {
+	for _, n := range nodes {
+		l.keep(proc.Spec{Name: n.Name, Args: lab.Agent(n, nodes, "--raft-heartbeat", raftHeartbeat.String())}, nodeRestartAfter)
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/grafnode/grafnode/demo/internal/view"
 	"github.com/grafnode/grafnode/examples/accesslog"
 	"github.com/grafnode/grafnode/examples/accesslog/check"
+	"github.com/grafnode/grafnode/internal/lab"
 	"github.com/grafnode/grafnode/internal/version"
 )
 
@@ -98,12 +99,12 @@ func underFire(ctx context.Context, c Config, in input, dir string, progress io.
 
 // direct has the director's processes run until it is done, and leaves none.
 func direct(ctx context.Context, d *director, c Config, in input, dir string) error {
-	nodes, err := planNodes(c.Nodes, dir)
+	nodes, err := lab.Plan(c.Nodes, dir)
 	if err != nil {
 		return err
 	}
 	for _, n := range nodes {
-		d.nodes[n.name] = false
+		d.nodes[n.Name] = false
 	}
 	events := make(chan event.Event, 1024)
 	ended := make(chan struct{})
@@ -117,7 +118,7 @@ func direct(ctx context.Context, d *director, c Config, in input, dir string) er
 	if err != nil {
 		return err
 	}
-	l, err := newLab(dir, emit)
+	l, err := newBench(dir, emit)
 	if err != nil {
 		return err
 	}
@@ -132,12 +133,12 @@ func direct(ctx context.Context, d *director, c Config, in input, dir string) er
 	d.kill = l.Kill
 	d.begin = func() { l.startStages(nodes, accesslog.Config{Input: in.path, Store: c.Store, Rate: c.Rate}) }
 	l.startNodes(nodes)
-	watching.Go(func() { o.run(observing) })
+	watching.Go(func() { o.Run(observing) })
 	return explain(d.run(ctx, events), l, c.Report)
 }
 
 // explain adds to a failure what the processes' logs say, and saves them.
-func explain(err error, l *lab, dir string) error {
+func explain(err error, l *bench, dir string) error {
 	var broken *brokenError
 	var stalled *stalledError
 	switch {

@@ -7,6 +7,7 @@ import (
 	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/demo/internal/event"
 	"github.com/grafnode/grafnode/examples/accesslog"
+	"github.com/grafnode/grafnode/internal/lab"
 	"github.com/grafnode/grafnode/internal/proc"
 )
 
@@ -27,12 +28,12 @@ var instances = []instance{
 }
 
 // startStages runs all stages. The first enrich to ask is the one that works; it is not known which that will be.
-func (l *lab) startStages(nodes []node, c accesslog.Config) {
+func (l *bench) startStages(nodes []lab.Node, c accesslog.Config) {
 	for _, i := range instances {
 		l.keep(proc.Spec{
 			Name: i.process,
 			Pipe: func(r io.Reader) error { return event.Read(r, l.emit) },
-			Env:  []string{client.SocketEnv + "=" + nodes[i.node].socket},
+			Env:  []string{client.SocketEnv + "=" + nodes[i.node].Socket},
 			Args: []string{stageVerb, "--name", i.process, "--stage", i.stage, "--input", c.Input, "--store", c.Store,
 				"--rate", strconv.FormatFloat(c.Rate, 'g', -1, 64)},
 		}, stageRestartAfter)
