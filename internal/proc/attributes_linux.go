@@ -9,8 +9,16 @@ import (
 	"time"
 )
 
-func attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+func attributes(network bool) (*syscall.SysProcAttr, error) {
+	a := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if network {
+		a.Cloneflags = syscall.CLONE_NEWNET
+	}
+	return a, nil
+}
+
+func stop(p *os.Process) {
+	_ = p.Signal(syscall.SIGTERM) // the only error is that it has gone
 }
 
 func kill(p *os.Process) {

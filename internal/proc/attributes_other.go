@@ -3,12 +3,21 @@
 package proc
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
 )
 
-func attributes() *syscall.SysProcAttr { return nil }
+func attributes(network bool) (*syscall.SysProcAttr, error) {
+	if network {
+		return nil, fmt.Errorf("a network of its own: %w", errors.ErrUnsupported)
+	}
+	return nil, nil
+}
+
+func stop(p *os.Process) { kill(p) } // not every system has a signal for it
 
 func kill(p *os.Process) {
 	_ = p.Kill() // the only error is that it has gone

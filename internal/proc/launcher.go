@@ -31,6 +31,8 @@ type Spec struct {
 	Files []*os.File
 	// CPUs, unless empty, are the only processors that the child may use. Linux only; elsewhere it may use all.
 	CPUs []int
+	// Network gives the child a network of its own, with nothing in it (Linux, as root); other processes may enter it.
+	Network bool
 }
 
 // Launcher starts processes. Close kills what is left.
@@ -134,7 +136,10 @@ func start(s Spec) (*Process, error) {
 	p := &Process{Name: s.Name, cmd: exec.Command(s.Path, s.Args...), log: log, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), s.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = attributes()
+	if p.cmd.SysProcAttr, err = attributes(s.Network); err != nil {
+		_ = log.Close()
+		return nil, err
+	}
 	var theirs *os.File
 	if s.Pipe != nil {
 		var ours *os.File
@@ -167,6 +172,15 @@ func (p *Process) Kill() {
 	case <-p.done: // its number may be somebody else's by now
 	default:
 		kill(p.cmd.Process)
+	}
+}
+
+// Stop asks the process to end, with SIGTERM; where there is no such thing it kills it. It does not wait.
+func (p *Process) Stop() {
+	select {
+	case <-p.done:
+	default:
+		stop(p.cmd.Process)
 	}
 }
 
