@@ -14,7 +14,7 @@ func newBench() *cobra.Command {
 		Args:  unknownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchRing(), newBenchWire(), newBenchRegistry())
+	cmd.AddCommand(newBenchRing(), newBenchWire(), newBenchRegistry(), newBenchFailover())
 	return cmd
 }
 

@@ -33,7 +33,24 @@ type Line struct {
 	Theirs   float64 `json:"peer,omitempty"` // the peer's Value
 	PeerP99  float64 `json:"peer_p99,omitempty"`
 
-	*Setting // of the data plane's cases
+	*Setting  // of the data plane's cases
+	*Failures // of the cases of package failover
+}
+
+// Failures is what is said of faults beside how long they last: milliseconds, and items that were pushed while they came.
+type Failures struct {
+	SinkGapMS      float64            `json:"sink_gap_ms"` // p50 of the longest time between commits around a fault
+	SinkGapP99MS   float64            `json:"sink_gap_p99_ms"`
+	SinkGapWorstMS float64            `json:"sink_gap_worst_ms"`
+	StoredMS       float64            `json:"stored_ms"` // p50 of the time until something that was pushed after the fault is committed
+	StoredP99MS    float64            `json:"stored_p99_ms"`
+	Lost           uint64             `json:"lost"`
+	Doubled        uint64             `json:"doubled"`
+	Missed         int                `json:"missed"`
+	False          int                `json:"false"`
+	Items          uint64             `json:"items"`
+	Phases         map[string]float64 `json:"phases_ms,omitempty"`
+	Places         map[string]int     `json:"places,omitempty"`
 }
 
 // Figure is one run of one side: a rate, or a latency's quantiles.

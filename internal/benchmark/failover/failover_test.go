@@ -1,0 +1,117 @@
+package failover
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/grafnode/grafnode/edge"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/internal/benchmark/failover/ledger"
+	"github.com/grafnode/grafnode/internal/benchmark/failover/plan"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/position"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRefusals(t *testing.T) {
+	for what, c := range map[string]Config{
+		`no fault "flood"`: {Faults: []string{"flood"}}, "--runs -1": {Runs: -1}, "--rate 5": {Rate: 5},
+	} {
+		_, err := Run(t.Context(), c)
+		require.ErrorIs(t, err, ErrUsage)
+		require.ErrorContains(t, err, what)
+	}
+	require.ErrorContains(t, Main(t.Context(), nil), "for the benchmark's own use")
+}
+
+func item(number uint64, pushed lease.Instant) edge.Msg[[]byte] {
+	b := make([]byte, itemBytes)
+	fill(b, number, pushed)
+	return edge.Msg[[]byte]{Value: b, Pos: position.Position{Offset: number}}
+}
+
+func TestItemsAreBatchedAsFarAsTheyFollowEachOther(t *testing.T) {
+	all, err := batches(7, []edge.Msg[[]byte]{item(4, 9), item(5, 11), item(6, 10), item(8, 12)})
+	require.NoError(t, err)
+	require.Equal(t, []ledger.Batch{{Epoch: 7, From: 4, N: 3, Newest: 11}, {Epoch: 7, From: 8, N: 1, Newest: 12}}, all)
+}
+
+func TestDamageIsSeen(t *testing.T) {
+	for i := range itemBytes {
+		if i >= pushedAt && i < restAt {
+			continue // whenever it was pushed, it is the same item
+		}
+		bad := item(4, 9)
+		bad.Value[i] ^= 1
+		_, err := batches(1, []edge.Msg[[]byte]{bad})
+		require.ErrorIs(t, err, errDamaged)
+	}
+	elsewhere := item(4, 9)
+	elsewhere.Pos.Offset++
+	_, err := batches(1, []edge.Msg[[]byte]{elsewhere})
+	require.ErrorIs(t, err, errDamaged)
+}
+
+func TestNewsPassThePipe(t *testing.T) {
+	r, w := io.Pipe()
+	teller := newTeller(w, func() { t.Error("broken") })
+	told := []news{
+		{At: 5, What: bound, Role: fabric.RoleConsumer, Generation: 3},
+		{At: 6, What: rewired, Role: fabric.RoleProducer, Phases: map[string]lease.Instant{"noticed": 4}, Cause: "gone"},
+	}
+	go func() {
+		for _, n := range told {
+			teller.tell(n)
+		}
+		teller.close()
+		_, _ = w.Write([]byte(`{"at":7,"wh`)) // as a process that is killed
+		w.Close()
+	}()
+	var got []news
+	require.NoError(t, read(r, func(n news) { got = append(got, n) }))
+	require.Equal(t, told, got)
+	require.Error(t, read(strings.NewReader("nonsense"), nil))
+}
+
+func TestPhasesCountFromTheFault(t *testing.T) {
+	at := func(ms int) lease.Instant { return lease.Instant(time.Duration(ms) * time.Millisecond) }
+	first, phases := phases([]news{
+		{At: at(101), What: firstItem, Role: fabric.RoleConsumer, Generation: 4}, // of before
+		{At: at(103), What: claimed, Role: fabric.RoleConsumer, Generation: 5},
+		{At: at(104), What: firstItem, Role: fabric.RoleProducer, Generation: 5},
+		{At: at(106), What: firstItem, Role: fabric.RoleConsumer, Generation: 5},
+		{At: at(107), What: rewired, Role: fabric.RoleProducer, Generation: 5, Phases: map[string]lease.Instant{"noticed": at(102)}},
+		{At: at(109), What: firstItem, Role: fabric.RoleConsumer, Generation: 6},
+	}, at(100), 4)
+	require.Equal(t, 6*time.Millisecond, first)
+	require.Equal(t, []plan.Phase{{Name: "consumer claimed", At: 3 * time.Millisecond}, {Name: "producer noticed", At: 2 * time.Millisecond}}, phases)
+}
+
+func TestReport(t *testing.T) {
+	spare, _ := plan.Of(plan.RingNode)
+	row := Row{plan.Round{Trait: spare, Rate: 1000}, outcome{Summary: plan.Sum([]plan.Sample{
+		{First: 4 * time.Millisecond, Stored: 5 * time.Millisecond, Gap: 6 * time.Millisecond, Place: "third host"},
+		{First: 70 * time.Millisecond, Stored: 71 * time.Millisecond, Gap: 72 * time.Millisecond, Place: "third host"},
+		{First: 3 * time.Millisecond, Stored: 4 * time.Millisecond, Gap: 5 * time.Millisecond, Place: "third host"},
+	}), Pushed: 12}}
+	r := Report{Rows: []Row{row}, Seed: 42, LeftOut: "something is left out"}
+	require.True(t, r.OK())
+	var text, line bytes.Buffer
+	require.NoError(t, r.Text(&text))
+	for _, part := range []string{"10.0/50.0: met/NOT met", "seed 42", "something is left out", "3 on the third host"} {
+		require.Contains(t, text.String(), part)
+	}
+	require.NoError(t, row.line().WriteJSON(&line))
+	for _, part := range []string{`"case":"ring-node-killed/spare"`, `"p50_ms":4`, `"p99_ms":70`, `"worst_ms":70`, `"sink_gap_ms":6`, `"lost":0`, `"doubled":0`, `"unit":"ms"`} {
+		require.Contains(t, line.String(), part)
+	}
+	r.Rows[0].Account.Doubled = 1
+	require.False(t, r.OK())
+}

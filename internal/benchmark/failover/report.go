@@ -1,0 +1,177 @@
+package failover
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/grafnode/grafnode/internal/benchmark/failover/plan"
+	"github.com/grafnode/grafnode/internal/benchmark/figures"
+	"github.com/grafnode/grafnode/internal/version"
+)
+
+// Report is what a run found.
+type Report struct {
+	Rows    []Row
+	LeftOut string // kinds that could not be tried, and why; empty: none
+	Seed    uint64
+	Machine string
+	Hosts   string
+	Loads   [2]string // load averages, at the beginning and at the end
+}
+
+// Row is a round and what came of it.
+type Row struct {
+	plan.Round
+	outcome
+}
+
+func newReport(c Config, s *system) Report {
+	r := Report{Seed: c.Seed, Machine: machine(), Hosts: "a network namespace for each node and its stages, joined by a bridge"}
+	if s.net == nil {
+		r.Hosts = "all on one host, by loopback: " + s.alone
+	}
+	r.Loads[0] = load()
+	return r
+}
+
+// OK reports whether nothing was lost, doubled or missed.
+func (r *Report) OK() bool {
+	return !slices.ContainsFunc(r.Rows, func(row Row) bool {
+		return row.Account.Lost+row.Account.Doubled > 0 || row.Missed > 0
+	})
+}
+
+const milli = float64(time.Millisecond)
+
+// line is a row for programs.
+func (w Row) line() figures.Line {
+	is := w.Judged(w.Summary)
+	var all []float64
+	for _, m := range w.Samples {
+		if !m.Missed {
+			v := m.First
+			if w.Pause {
+				v = m.Gap
+			}
+			all = append(all, float64(v)/milli)
+		}
+	}
+	l := figures.Line{Case: w.Case(), Unit: "ms", Runs: w.Runs, Failures: &figures.Failures{
+		Lost: w.Account.Lost, Doubled: w.Account.Doubled, Missed: w.Missed, False: w.Alarms, Items: w.Pushed,
+		SinkGapMS: float64(w.Gap.P50) / milli, SinkGapP99MS: float64(w.Gap.P99) / milli, SinkGapWorstMS: float64(w.Gap.Worst) / milli,
+		StoredMS: float64(w.Stored.P50) / milli, StoredP99MS: float64(w.Stored.P99) / milli,
+		Phases: map[string]float64{}, Places: w.Places,
+	}}
+	for _, p := range w.Phases {
+		l.Phases[p.Name] = float64(p.At) / milli
+	}
+	if len(all) > 0 {
+		l.Min, l.Max, l.Value = slices.Min(all), slices.Max(all), float64(is.P50)/milli
+		l.P50MS, l.P99MS, l.WorstMS = l.Value, float64(is.P99)/milli, l.Max
+	}
+	return l
+}
+
+// Definitions says what the figures mean.
+const Definitions = `first new item: from the fault until the consumer takes, from a ring of a later generation, the first item that it had not taken
+before (edge.Events.FirstItem). stored: until something that was pushed after the fault is committed at the sink. sink gap: the longest
+time between two commits, from the last one before the fault to 50 ms after the first new item; items are pushed, at a rate, once a
+millisecond. Times are of one clock, CLOCK_BOOTTIME, read by the processes that they are of. A p99 of fewer than a hundred is the
+worst. missed: no new item within 10 s. false: the ring moved though nothing had happened. lost, doubled: of the round's items.`
+
+// Text writes the report for people.
+func (r *Report) Text(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "CASE (ms)\tFAULTS\tFIRST NEW p50\tp99\tWORST\tTARGET\tSTORED p50\tp99\tSINK GAP p50\tp99\tWORST\tFALSE\tMISSED\tITEMS\tLOST\tDOUBLED")
+	for _, row := range r.Rows {
+		f, s, g := row.First, row.Stored, row.Gap
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", row.Case(), row.Runs,
+			show(f.P50), show(f.P99), show(f.Worst), row.target(), row.stored(s.P50), row.stored(s.P99), show(g.P50), show(g.P99), show(g.Worst),
+			row.Alarms, row.Missed, row.Pushed, row.Account.Lost, row.Account.Doubled)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "\nWhere the time goes: medians, ms from the fault")
+	for _, row := range r.Rows {
+		fmt.Fprintf(w, "  %s: %s\n", row.Case(), row.trace())
+	}
+	fmt.Fprintf(w, "\n%s\n\n", Definitions)
+	if r.LeftOut != "" {
+		fmt.Fprintln(w, r.LeftOut)
+	}
+	_, err := fmt.Fprintf(w, "seed %d; grafnode %s, %s; %s; %s; load %s at the beginning, %s at the end\n", r.Seed, version.Release,
+		runtime.Version(), r.Machine, r.Hosts, r.Loads[0], r.Loads[1])
+	return err
+}
+
+// target says what was wanted, and whether it is there.
+func (w Row) target() string {
+	met := func(ok bool) string {
+		if ok {
+			return "met"
+		}
+		return "NOT met"
+	}
+	p50, p99 := w.Met(w.Summary)
+	of := ""
+	if w.Pause {
+		of = " gap"
+	}
+	return fmt.Sprintf("%s/%s%s: %s/%s", show(w.P50), show(w.P99), of, met(p50), met(p99))
+}
+
+// stored shows a time that means nothing while the old ring still works.
+func (w Row) stored(d time.Duration) string {
+	if w.Pause {
+		return ""
+	}
+	return show(d)
+}
+
+// trace is the phases, and where the rings lay.
+func (w Row) trace() string {
+	var b strings.Builder
+	for _, p := range w.Phases {
+		fmt.Fprintf(&b, "%s %s, ", p.Name, show(p.At))
+	}
+	var places []string
+	for place, n := range w.Places {
+		places = append(places, fmt.Sprintf("%d on the %s", n, place))
+	}
+	slices.Sort(places)
+	return b.String() + "first new item " + show(w.First.P50) + "; rings: " + strings.Join(places, ", ")
+}
+
+func show(d time.Duration) string { return figures.Round(float64(d) / milli) }
+
+// machine says what this is measured on.
+func machine() string {
+	model := runtime.GOARCH
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range bytes.Lines(b) {
+			if name, is := bytes.CutPrefix(line, []byte("model name")); is {
+				model = strings.TrimSpace(strings.TrimLeft(string(name), "\t :"))
+				break
+			}
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // empty where there is none
+	return fmt.Sprintf("%d processors, %s, %s %s", runtime.NumCPU(), model, runtime.GOOS, strings.TrimSpace(string(kernel)))
+}
+
+// load is the system's load averages.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "not known"
+	}
+	return strings.Join(strings.Fields(string(b))[:3], " ")
+}
