@@ -101,8 +101,27 @@ Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health
 		return usagef("%s: %v (see %q)", cmd.CommandPath(), err, cmd.CommandPath()+" --help")
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newAgent(), newConfig(), newEdge(), newLease(), newSession(), newNode(), newOperator(), newStatus(), newVersion(), newBench(), newBenchLoad(), newBenchParty(ring.Verb, ring.Main), newBenchParty(wire.Verb, wire.Main), newBenchFailoverStage(), demo.Command(),
-		demo.StageCommand())
+	root.AddCommand(
+		newAgent(),
+		newConfig(),
+		newTLS(),
+		newEdge(),
+		newLease(),
+		newSession(),
+		newNode(),
+		newOperator(),
+		newStatus(),
+		newVersion(),
+		demo.Command(),
+		newBench(),
+	)
+	root.AddCommand( // processes that other commands start
+		newBenchLoad(),
+		newBenchParty(ring.Verb, ring.Main),
+		newBenchParty(wire.Verb, wire.Main),
+		newBenchFailoverStage(),
+		demo.StageCommand(),
+	)
 	root.AddCommand(newMembers("members", "grafnode members"), newLeaseList("leases", "grafnode leases"))
 	return root
 }

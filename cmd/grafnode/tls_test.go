@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/internal/identity"
+)
+
+func TestCertificates(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, stdout, _ := command(t, "tls", "ca", "create")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, "grafnode-ca.pem\ngrafnode-ca-key.pem\n", stdout)
+	code, stdout, _ = command(t, "tls", "cert", "create", "--role", "server", "--name", "node-1", "--days", "9999")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, "node-1.pem\nnode-1-key.pem\n", stdout)
+	_, err := identity.Open(identity.Files{CA: "grafnode-ca.pem", Cert: "node-1.pem", Key: "node-1-key.pem"}, identity.Server)
+	require.NoError(t, err)
+
+	code, stdout, _ = command(t, "tls", "cert", "info", "node-1.pem")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, stdout, "role     server\nsigned   by grafnode authority\n")
+	require.Contains(t, stdout, "(3649 days left)", "its authority's end")
+	_, stdout, _ = command(t, "tls", "cert", "info", "grafnode-ca.pem")
+	require.Contains(t, stdout, "role     authority\n")
+
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"ca", "create"}, "file exists"},
+		{[]string{"ca", "create", "--days", "0"}, "--days 0: must be"},
+		{[]string{"cert", "create", "--role", "king"}, `--role "king": must be server, client or operator`},
+		{[]string{"cert", "create", "--role", "client", "--ca", "other"}, "authority: open other.pem: no such file"},
+		{[]string{"cert", "create", "--role", "client", "--ca", "node-1"}, "cannot sign others"},
+		{[]string{"cert", "info", "node-1-key.pem"}, "no certificate in PEM"},
+		{[]string{"cert", "info", "none.pem"}, "no such file"},
+	} {
+		code, stdout, stderr := command(t, append([]string{"tls"}, c.args...)...)
+		require.NotEqual(t, exitOK, code, c.args)
+		require.Contains(t, stderr, c.want)
+		require.Empty(t, stdout)
+	}
+	require.NoFileExists(t, "client.pem")
+	text, err := os.ReadFile("node-1-key.pem")
+	require.NoError(t, err)
+	_, stdout, _ = command(t, "tls", "cert", "info", "node-1.pem")
+	require.NotContains(t, stdout, string(text))
+}
