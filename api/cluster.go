@@ -27,6 +27,11 @@ const (
 	Strict  Consistency = "strict"  // behind a barrier in the log: linearizable whatever stops or jumps
 )
 
+// Authorities is what the nodes of a cluster can be known by.
+type Authorities struct {
+	PEM string `json:"pem"` // certificates; empty: the nodes speak without TLS
+}
+
 // Node is a cluster node.
 type Node struct {
 	ID          locator.NodeID `json:"id"`

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/detour"
+	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -32,6 +34,8 @@ type APIConfig struct {
 	// Cluster returns the ID of the cluster that the node must be of: of another it refuses (api.ErrCluster), and has done nothing.
 	// Empty: any. Nil: the one that its first answer names, for as long as the API is used.
 	Cluster func() string
+	// TLS returns what a TCP connection to the node is made with; asked for each of them. Nil, or nil from it: without TLS.
+	TLS func() *tls.Config
 	// Leader, unless nil, is called with the leader's address as the node's answers give it. It must not block.
 	Leader func(address string)
 }
@@ -70,7 +74,17 @@ func NewAPI(target string, c APIConfig) (*API, error) {
 		host = "node" // HTTP wants one; the socket's path is not one
 	}
 	dial := func(ctx context.Context) (net.Conn, error) {
-		return dialer.DialContext(ctx, network, detour.To(address))
+		conn, err := dialer.DialContext(ctx, network, detour.To(address))
+		if err != nil || network == "unix" || c.TLS == nil {
+			return conn, err
+		}
+		with := c.TLS()
+		if with == nil {
+			return conn, nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+		defer cancel()
+		return identity.Dial(ctx, conn, with)
 	}
 	a := &API{
 		target: target, base: "http://" + host, timeout: c.Timeout, creds: c.Credentials, leader: c.Leader, cluster: c.Cluster,

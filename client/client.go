@@ -2,11 +2,13 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/membarrier"
@@ -28,7 +30,8 @@ type Client struct {
 	ctx     context.Context // ends with Close
 	stop    context.CancelCauseFunc
 	running sync.WaitGroup
-	opening chan struct{} // holds a token while one caller opens the session
+	trust   atomic.Pointer[tls.Config] // what other nodes are dialled with; stored by learnAuthorities, nil: they speak no TLS
+	opening chan struct{}              // holds a token while one caller opens the session
 
 	mu      sync.Mutex
 	current *session
@@ -48,7 +51,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 		lines: map[*line]struct{}{}, known: map[string]api.Edge{},
 	}
 	var err error
-	if cl.route, err = newRoute(c.Socket, APIConfig{Timeout: c.TryTimeout, Credentials: cl.credentials}); err != nil {
+	if cl.route, err = newRoute(c.Socket, APIConfig{Timeout: c.TryTimeout, Credentials: cl.credentials, TLS: cl.trust.Load}); err != nil {
 		return nil, err
 	}
 	var probe net.Dialer

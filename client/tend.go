@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/identity"
 )
 
 // relearnEvery is how many beats pass between two looks at which other nodes there are.
@@ -45,10 +46,16 @@ func (c *Client) connect(ctx context.Context, h api.Hello) (*line, *api.Welcome,
 	return l, r.message.Welcome, nil
 }
 
-// learnNodes asks a node which others there are. Not knowing is no error.
+// learnNodes asks a node which others there are, and the own node, which this process trusts because it is on the other side of its socket, by whose
+// certificates they can be told from strangers. Not knowing is no error.
 func (c *Client) learnNodes(ctx context.Context, from *API) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.config.TryTimeout, errSlow)
 	defer cancel()
+	if from == c.route.own {
+		if err := c.learnAuthorities(ctx); err != nil {
+			c.log.Debug("authorities not learned", "err", err)
+		}
+	}
 	nodes, err := from.Nodes(ctx, api.Stale)
 	if err != nil {
 		c.log.Debug("other nodes not learned", "err", err)
@@ -62,4 +69,16 @@ func (c *Client) learnNodes(ctx context.Context, from *API) {
 		}
 	}
 	c.route.learn(addresses)
+}
+
+func (c *Client) learnAuthorities(ctx context.Context) error {
+	known, err := c.route.own.Authorities(ctx)
+	if err != nil || known.PEM == "" {
+		return err
+	}
+	trust, err := identity.Anonymous([]byte(known.PEM))
+	if err == nil {
+		c.trust.Store(trust)
+	}
+	return err
 }

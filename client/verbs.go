@@ -105,6 +105,11 @@ func (a *API) Renew(ctx context.Context, r api.RenewRequest) (resp api.RenewResp
 	return resp, a.call(ctx, post("/v1/renew", r), &resp)
 }
 
+// Authorities returns the certificates by which the nodes of the cluster can be known.
+func (a *API) Authorities(ctx context.Context) (known api.Authorities, err error) {
+	return known, a.call(ctx, get("/v1/authorities", ""), &known)
+}
+
 // Nodes lists the cluster's nodes.
 func (a *API) Nodes(ctx context.Context, c api.Consistency) (nodes []api.Node, err error) {
 	return nodes, a.call(ctx, get("/v1/nodes", c), &nodes)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -66,6 +67,9 @@ type Config struct {
 	Zone string
 	// Memory is how many bytes the node lends for rings; default MemoryDefault. Block regions come on top, on its disk.
 	Memory uint64
+	// TLS are the node's certificate, for the role server, its key and the authority of the cluster. Empty: nothing between hosts is encrypted, and
+	// whoever reaches the node may do everything.
+	TLS identity.Files
 	// Socket is the path of the Unix socket for stages; default grafnode.sock in DataDir.
 	Socket string
 	// Heartbeat and Election are how long Raft followers wait for a word of the leader, and candidates for votes; default
@@ -130,6 +134,11 @@ func (c Config) Validate() error {
 		return wrong("log-store", "%q: must be bolt, wal or auto", c.LogStore)
 	case c.Election < c.Heartbeat || c.Election > time.Minute:
 		return wrong("raft-election", "%v: must be the heartbeat's %v to 1m", c.Election, c.Heartbeat)
+	}
+	for setting, path := range map[string]string{"tls-ca": c.TLS.CA, "tls-cert": c.TLS.Cert, "tls-key": c.TLS.Key} {
+		if path == "" && c.TLS != (identity.Files{}) {
+			return wrong(setting, "is missing: tls-ca, tls-cert and tls-key are set together")
+		}
 	}
 	for setting, name := range map[string]string{"name": c.Name, "zone": c.Zone} {
 		if err := api.CheckEdgeName(name); err != nil {

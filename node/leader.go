@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"sync"
 
@@ -15,6 +16,7 @@ import (
 // and there is one way for all. It is safe for concurrent use.
 type leaderLine struct {
 	registry *registry.Registry
+	dialling func() *tls.Config // as of papers
 
 	mu  sync.Mutex
 	api *client.API // of the last leader; nil at first and after close
@@ -32,7 +34,9 @@ func (l *leaderLine) line() (*client.API, error) {
 	if l.api != nil && l.api.Target() == leader.Address {
 		return l.api, nil
 	}
-	next, err := client.NewAPI(leader.Address, client.APIConfig{Cluster: func() string { return l.registry.State().Cluster() }})
+	next, err := client.NewAPI(leader.Address, client.APIConfig{
+		Cluster: func() string { return l.registry.State().Cluster() }, TLS: l.dialling,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("leader %s: %w", leader.ID, err)
 	}

@@ -33,6 +33,7 @@ type Node struct {
 	metrics  *prometheus.Registry
 	stages   *server.Stages
 	dir      *dataDir
+	identity papers
 	blocks   *blocks.Store
 	mux      *transport.Mux
 	registry *registry.Registry
@@ -115,6 +116,9 @@ func (n *Node) Problems() []string {
 		problems = append(problems, "the leader has not registered this node yet")
 	} else if self, _ := n.registry.State().Node(n.dir.id); self.Incarnation < s.incarnation {
 		problems = append(problems, "this node is behind: it has not applied its own registration")
+	}
+	if problem, ok := n.identity.problem(time.Now()); ok {
+		problems = append(problems, problem)
 	}
 	if len(problems) > 0 { // strangers alone are no reason not to serve
 		problems = append(problems, foreigners(n.gossip.Strangers())...)

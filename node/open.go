@@ -33,6 +33,7 @@ import (
 func (n *Node) Open() error {
 	for _, step := range []func() error{
 		n.checkMemory,
+		n.openIdentity, // before anything is said to anybody
 		n.openDisk,     // before all that writes: nothing may be said in this node's name before its identity is known and locked
 		n.openPort,     // before Raft, which listens on it
 		n.openRegistry, // before gossip, which tells the others whether there is state
@@ -71,7 +72,7 @@ func (n *Node) openDisk() (err error) {
 }
 
 func (n *Node) openPort() (err error) {
-	n.mux, err = transport.Listen(transport.Config{Address: n.cfg.Bind, Logger: n.log})
+	n.mux, err = transport.Listen(transport.Config{Address: n.cfg.Bind, Identity: n.identity.id, Logger: n.log})
 	if err != nil {
 		return &ConfigError{"bind", err}
 	}
@@ -93,7 +94,7 @@ func (n *Node) openRegistry() (err error) {
 		return err
 	}
 	n.hear(timed)
-	n.leader = &leaderLine{registry: n.registry}
+	n.leader = &leaderLine{registry: n.registry, dialling: n.identity.dialling}
 	n.opened(n.leader.close)
 	n.opened(n.keeper.Close) // after the registry, which calls it
 	n.opened(n.registry.Close)
@@ -163,7 +164,8 @@ func (n *Node) openAPI() (err error) {
 	n.api, err = server.New(server.Config{
 		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Group: n.registry, Gossip: n.gossip,
 		Keeper: n.keeper, Blocks: n.blocks, Founding: n.promises, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,
-		Space: func() (uint64, uint64) { return space(n.cfg.DataDir) },
+		Space:       func() (uint64, uint64) { return space(n.cfg.DataDir) },
+		Authorities: n.identity.authorities, Dial: n.identity.dial,
 	})
 	if err != nil {
 		return err
@@ -244,8 +246,8 @@ func listenUnix(path string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-func askPromise(ctx context.Context, address string, r api.FoundRequest) error {
-	a, err := client.NewAPI(address, client.APIConfig{})
+func (n *Node) askPromise(ctx context.Context, address string, r api.FoundRequest) error {
+	a, err := client.NewAPI(address, client.APIConfig{TLS: n.identity.dialling})
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (n *Node) settle(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tendPatience)
 	defer cancel()
-	if err := n.promises.gather(ctx, a, askPromise); err != nil {
+	if err := n.promises.gather(ctx, a, n.askPromise); err != nil {
 		return err
 	}
 	n.log.Info("founding a cluster", "nodes", len(a.peers))

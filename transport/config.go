@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/grafnode/grafnode/internal/identity"
 )
 
 // Config says where to listen and how much to bear. Zero values mean the defaults.
@@ -16,7 +18,11 @@ type Config struct {
 	// Advertise is the "ip:port" by which other nodes reach this one; empty: the address that Listen got. It is required if Address
 	// names no single host.
 	Advertise string
-	// PrefaceTimeout is how long a connection may take to say what it is for, and then to be accepted; default 5 s.
+	// Identity makes TLS the language of Raft and HTTP: other nodes must show that they are nodes, and whoever speaks HTTP shows what
+	// certificate it has, or none. Data is handed over as it comes: fabric/tcp does the same on it, in its own way. Nil: nothing is
+	// encrypted, and nobody has to say who he is.
+	Identity *identity.Identity
+	// PrefaceTimeout is how long a connection may take to say what it is for and who is there, and then to be accepted; default 5 s.
 	PrefaceTimeout time.Duration
 	// ConnsMax bounds the accepted connections, default 4096.
 	ConnsMax int

@@ -9,8 +9,10 @@
 // its first packet, so it is never the oldest for long); Close cuts every connection, accepted or dialled, and waits. Dead
 // hosts are noticed by the kernel (see internal/tcpconn).
 //
-// It does not promise secrecy or identity: this version speaks plain TCP, to be used on a network of one's own. TLS goes in at two
-// lines: Mux.identify, where a handshake with ALPN would tell the use instead of a preface, and tcpconn.Dial.
+// With Config.Identity the peers of Raft connections are nodes of the same authority, and those of HTTP connections are who Secured.Role says; both are
+// encrypted. The preface stays in front of the handshake, unencrypted: it says nothing that the port would not. On data
+// connections fabric/tcp does the handshake itself, for it has its own way to write. Without, nothing is promised about
+// who is there and who listens, and the network must be one's own.
 //
 // Package node opens a Mux and hands Raft to package registry, Data to fabric/tcp and HTTP to api/server. Limits on what follows
 // the preface (headers, messages, idle time) are the listeners' users' to set.

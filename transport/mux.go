@@ -135,9 +135,9 @@ func (m *Mux) receive(c *conn) error {
 	return m.ports[use].deliver(identified, limit)
 }
 
-// identify reads the preface. TLS would do its handshake here and go by the protocol agreed on.
+// identify reads the preface, and finds out who is there.
 func (m *Mux) identify(c *conn, limit time.Time) (use, net.Conn, error) {
-	if err := c.SetReadDeadline(limit); err != nil {
+	if err := c.SetDeadline(limit); err != nil {
 		return 0, nil, err
 	}
 	var room [prefaceMax]byte
@@ -146,11 +146,14 @@ func (m *Mux) identify(c *conn, limit time.Time) (use, net.Conn, error) {
 		m.conns.countLate()
 		return 0, nil, fmt.Errorf("no preface after %d bytes: %w", len(read), err)
 	}
-	if err := c.SetReadDeadline(time.Time{}); err != nil {
+	plain := net.Conn(c)
+	if u == useHTTP {
+		plain = &unread{Conn: c, rest: read}
+	}
+	identified, err := m.secure(c, plain, u)
+	if err != nil {
+		m.conns.countStranger()
 		return 0, nil, err
 	}
-	if u == useHTTP {
-		return u, &unread{Conn: c, rest: read}, nil
-	}
-	return u, c, nil
+	return u, identified, c.SetDeadline(time.Time{})
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/tcpconn"
 	"github.com/grafnode/grafnode/transport"
 )
 
@@ -53,7 +54,7 @@ func requireCut(t *testing.T, c net.Conn) {
 func TestDataAndRaftAreToldApartByPreface(t *testing.T) {
 	m := listen(t, transport.Config{})
 	for preface, l := range map[string]net.Listener{api.PrefaceRaft: m.Raft(), api.PrefaceData: m.Data()} {
-		c, err := transport.Dial(t.Context(), m.Addr().String(), preface)
+		c, err := tcpconn.Dial(t.Context(), m.Addr().String(), preface)
 		require.NoError(t, err)
 		_, err = c.Write([]byte("hello"))
 		require.NoError(t, err)
@@ -121,7 +122,7 @@ func TestSlowLorisIsCut(t *testing.T) {
 
 func TestUnacceptedIsCut(t *testing.T) {
 	m := listen(t, transport.Config{PrefaceTimeout: 50 * time.Millisecond})
-	c, err := transport.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
+	c, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
 	require.NoError(t, err)
 	defer c.Close()
 	requireCut(t, c)
@@ -134,7 +135,7 @@ func TestOldestSilentConnectionMakesRoom(t *testing.T) {
 	for range 50 {
 		silent = append(silent, rawDial(t, m))
 	}
-	c, err := transport.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
+	c, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
 	require.NoError(t, err)
 	defer c.Close()
 	peer, err := m.Data().Accept()
@@ -150,7 +151,7 @@ func TestOldestSilentConnectionMakesRoom(t *testing.T) {
 func TestTotalIsBounded(t *testing.T) {
 	m := listen(t, transport.Config{ConnsMax: 3})
 	for range 3 {
-		c, err := transport.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
+		c, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
 		require.NoError(t, err)
 		defer c.Close()
 		_, err = m.Data().Accept()
@@ -182,7 +183,7 @@ func TestManyConnectionsOfAllKinds(t *testing.T) {
 		dialling.Go(func() {
 			for j := range 20 {
 				if j%4 == 0 {
-					c, err := transport.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
+					c, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
 					if err == nil {
 						_, _ = io.Copy(io.Discard, c)
 						_ = c.Close()
@@ -207,12 +208,12 @@ func TestManyConnectionsOfAllKinds(t *testing.T) {
 
 func TestCloseCutsEverything(t *testing.T) {
 	m := listen(t, transport.Config{PrefaceTimeout: time.Hour})
-	accepted, err := transport.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
+	accepted, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
 	require.NoError(t, err)
 	defer accepted.Close()
 	_, err = m.Data().Accept()
 	require.NoError(t, err)
-	waiting, err := transport.Dial(t.Context(), m.Addr().String(), api.PrefaceRaft)
+	waiting, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceRaft)
 	require.NoError(t, err)
 	defer waiting.Close()
 	fresh := rawDial(t, m)
@@ -277,6 +278,6 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 func TestDialFailsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := transport.Dial(ctx, "127.0.0.1:1", api.PrefaceData)
+	_, err := tcpconn.Dial(ctx, "127.0.0.1:1", api.PrefaceData)
 	require.Error(t, err)
 }

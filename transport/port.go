@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/internal/tcpconn"
 )
 
@@ -76,7 +77,7 @@ func (r *RaftLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	raw, err := Dial(ctx, string(address), api.PrefaceRaft)
+	raw, err := tcpconn.Dial(ctx, string(address), api.PrefaceRaft)
 	if err != nil {
 		return nil, err
 	}
@@ -84,11 +85,12 @@ func (r *RaftLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net
 	if !r.mux.conns.admit(c) {
 		return nil, errors.Join(net.ErrClosed, raw.Close())
 	}
-	return c, nil
-}
-
-// Dial connects to the node at address ("host:port") for the use that preface tells (api.PrefaceRaft, api.PrefaceData). It
-// blocks no longer than ctx; the connection outlives ctx and is the caller's to close.
-func Dial(ctx context.Context, address, preface string) (net.Conn, error) {
-	return tcpconn.Dial(ctx, address, preface)
+	if r.mux.cfg.Identity == nil {
+		return c, nil
+	}
+	secured, err := identity.Dial(ctx, c, r.mux.cfg.Identity.Client())
+	if err != nil {
+		return nil, err
+	}
+	return &Secured{Conn: secured, plain: c, role: identity.Server}, nil
 }

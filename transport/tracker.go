@@ -8,11 +8,12 @@ import (
 
 // Stats counts connections.
 type Stats struct {
-	Open     int    // accepted and not closed yet
-	Accepted uint64 // ever
-	Refused  uint64 // because there were too many
-	Evicted  uint64 // the oldest without a preface, when there were too many of those
-	Late     uint64 // no preface in time, or closed before it
+	Open      int    // accepted and not closed yet
+	Accepted  uint64 // ever
+	Refused   uint64 // because there were too many
+	Evicted   uint64 // the oldest without a preface, when there were too many of those
+	Late      uint64 // no preface in time, or closed before it
+	Strangers uint64 // did not show by TLS who they are
 }
 
 // conn is a connection that its tracker knows until it is closed. It embeds the TCP connection, so that what net does
@@ -131,6 +132,12 @@ func (t *tracker) countLate() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.Late++
+}
+
+func (t *tracker) countStranger() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.Strangers++
 }
 
 func (t *tracker) stats() Stats {

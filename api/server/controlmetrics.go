@@ -9,11 +9,12 @@ import (
 
 // Port counts the connections of the node's one port.
 type Port struct {
-	Open     int    // accepted and not closed yet
-	Accepted uint64 // ever
-	Refused  uint64 // because there were too many
-	Evicted  uint64 // the oldest without a preface, when there were too many of those
-	Late     uint64 // no preface in time, or closed before it
+	Open      int    // accepted and not closed yet
+	Accepted  uint64 // ever
+	Refused   uint64 // because there were too many
+	Evicted   uint64 // the oldest without a preface, when there were too many of those
+	Late      uint64 // no preface in time, or closed before it
+	Strangers uint64 // did not show by TLS who they are
 }
 
 // Control collects, when asked, what this node's part of the control plane has done: the turns that writes wait for, the Raft
@@ -84,6 +85,7 @@ func (c *Control) Collect(out chan<- prometheus.Metric) {
 	count(descCut, port.Refused, "too-many")
 	count(descCut, port.Evicted, "evicted")
 	count(descCut, port.Late, "silent")
+	count(descCut, port.Strangers, "stranger")
 }
 
 func (c *Control) collectMembers(gauge gauger, last uint64, leader locator.NodeID) {

@@ -15,6 +15,18 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, s.ownStatus())
 }
 
+// authorities says by whose certificates the nodes can be known. It is no secret.
+func (s *Server) authorities(w http.ResponseWriter, r *http.Request) error {
+	if err := queryOf(r).check(); err != nil {
+		return err
+	}
+	known := api.Authorities{}
+	if s.c.Authorities != nil {
+		known.PEM = string(s.c.Authorities())
+	}
+	return answer(w, known)
+}
+
 func (s *Server) ownStatus() api.Status {
 	state, stats := s.c.Registry.State(), s.c.Registry.Stats()
 	leader, _ := s.c.Registry.Leader()

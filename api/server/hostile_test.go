@@ -62,6 +62,7 @@ var samples = map[string]sample{
 	"GET /v1/operator/snapshot":       {path: "/v1/operator/snapshot"},
 	"PUT /v1/operator/snapshot":       {path: "/v1/operator/snapshot", body: "snapshot", raw: true},
 	"GET /v1/operator/health":         {path: "/v1/operator/health"},
+	"GET /v1/authorities":             {path: "/v1/authorities"},
 	"GET /v1/status":                  {path: "/v1/status"},
 	"GET /livez":                      {path: "/livez"},
 	"GET /readyz":                     {path: "/readyz"},

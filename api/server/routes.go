@@ -49,6 +49,7 @@ func (s *Server) table() map[string]handler {
 		"GET /v1/operator/snapshot":       s.lead(s.saveSnapshot),
 		"PUT /v1/operator/snapshot":       s.lead(s.restoreSnapshot),
 		"GET /v1/operator/health":         s.health,
+		"GET /v1/authorities":             s.authorities,
 		"GET /v1/status":                  s.status,
 		"GET /livez":                      s.live,
 		"GET /readyz":                     s.ready,

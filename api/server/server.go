@@ -84,7 +84,9 @@ type Config struct {
 	Space   func() (free, size uint64)
 	Metrics *prometheus.Registry // shown at /metrics; New adds the HTTP series to it
 	Logger  *slog.Logger         // default slog.Default()
-	// Dial makes the connections to the leader; default a net.Dialer with 2 s.
+	// Authorities returns the certificates, in PEM, by which nodes can be known; nil: the nodes speak without TLS.
+	Authorities func() []byte
+	// Dial makes the connections to the leader, with TLS if nodes speak it; default a net.Dialer with 2 s.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 

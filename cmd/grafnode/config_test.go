@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/cmd/grafnode/config"
+	gnode "github.com/grafnode/grafnode/node"
 )
 
 func TestConfigCommands(t *testing.T) {
@@ -64,10 +65,11 @@ func TestReload(t *testing.T) {
 	var said bytes.Buffer
 	f.config.Logger = slog.New(slog.NewTextHandler(&said, nil))
 	least := new(slog.LevelVar)
+	node := &fakeNode{}
 	reload := func(text string) string {
 		write(text)
 		said.Reset()
-		f.reload(flags, least)
+		f.reload(flags, least, node)
 		return said.String()
 	}
 
@@ -75,11 +77,19 @@ func TestReload(t *testing.T) {
 	require.Equal(t, slog.LevelDebug, least.Level())
 	require.Contains(t, reload("data-dir = '/d'\nmemory = '1GiB'\nlog-level = 'warn'"), "settings=[memory]")
 	require.Equal(t, slog.LevelWarn, least.Level())
+	node.err = &gnode.ConfigError{Setting: "tls-cert", Err: os.ErrNotExist}
+	require.Contains(t, reload("data-dir = '/d'"), "--tls-cert: file does not exist")
+	require.Equal(t, slog.LevelWarn, least.Level())
+	node.err = nil
 	for _, wrong := range []string{"log-level = 'loud'", "log-level = 'info'\nraft-heartbeat = '1ms'\ndata-dir = '/d'", "log-level = 'info'"} {
 		require.Contains(t, reload(wrong), "level=ERROR", wrong)
 		require.Equal(t, slog.LevelWarn, least.Level(), wrong)
 	}
 }
+
+type fakeNode struct{ err error }
+
+func (n *fakeNode) Reload() error { return n.err }
 
 func TestOnHangup(t *testing.T) {
 	heard := make(chan struct{}, 1)

@@ -36,8 +36,13 @@ func onHangup(ctx context.Context, f func()) (stop func()) {
 	}
 }
 
+// reloader is a running node.
+type reloader interface {
+	Reload() error // of certificates
+}
+
 // reload reads the files again, applies what can change while the node runs, and says what cannot. What is wrong in them changes nothing.
-func (f *agentFlags) reload(running *pflag.FlagSet, least *slog.LevelVar) {
+func (f *agentFlags) reload(running *pflag.FlagSet, least *slog.LevelVar, node reloader) {
 	log := f.config.Logger
 	fresh := &agentFlags{}
 	flags := pflag.NewFlagSet("agent", pflag.ContinueOnError)
@@ -48,6 +53,9 @@ func (f *agentFlags) reload(running *pflag.FlagSet, least *slog.LevelVar) {
 	}
 	if err == nil {
 		err = fresh.validate()
+	}
+	if err == nil {
+		err = f.blame(node.Reload())
 	}
 	if err != nil {
 		log.Error("settings not reloaded: all stay as they are", "error", err)

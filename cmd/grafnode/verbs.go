@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/node"
 )
 
@@ -26,6 +29,7 @@ type remote struct {
 	json    bool
 	stale   bool
 	timeout time.Duration
+	tls     identity.Files
 }
 
 // flags adds the common flags to cmd and gives it the paragraph that explains them.
@@ -34,6 +38,9 @@ func (r *remote) flags(cmd *cobra.Command) *cobra.Command {
 	f.StringVar(&r.address, "address", "", "node to ask: host:port, or the path of its socket")
 	f.BoolVar(&r.json, "json", false, "print JSON, one value a line where there are many")
 	f.DurationVar(&r.timeout, "timeout", 10*time.Second, "give up after this long")
+	f.StringVar(&r.tls.CA, "tls-ca", "", "file with the certificate of the cluster's authority (default: $GRAFNODE_TLS_CA)")
+	f.StringVar(&r.tls.Cert, "tls-cert", "", "file with the caller's certificate (default: $GRAFNODE_TLS_CERT)")
+	f.StringVar(&r.tls.Key, "tls-key", "", "file with its key (default: $GRAFNODE_TLS_KEY)")
 	cmd.Long += `
 
 Any node can be asked: --address, else $GRAFNODE_ADDRESS, else the socket in $GRAFNODE_SOCKET, else ` + node.BindDefault + `.`
@@ -59,7 +66,11 @@ func (r *remote) ask(cmd *cobra.Command, f func(ctx context.Context, a *client.A
 		return usagef("%s: --timeout %v: must be positive", cmd.CommandPath(), r.timeout)
 	}
 	from, address := r.target()
-	a, err := client.NewAPI(address, client.APIConfig{Timeout: r.timeout})
+	trust, err := r.trust()
+	if err != nil {
+		return usagef("%s: %w", cmd.CommandPath(), err)
+	}
+	a, err := client.NewAPI(address, client.APIConfig{Timeout: r.timeout, TLS: trust})
 	if err != nil {
 		return usagef("%s: %s: %w", cmd.CommandPath(), from, err)
 	}
@@ -71,6 +82,36 @@ func (r *remote) ask(cmd *cobra.Command, f func(ctx context.Context, a *client.A
 		return usagef("%s: %s: %w", cmd.CommandPath(), from, err)
 	}
 	return err
+}
+
+// trust returns what a node is called with beyond this host; nil: without TLS.
+func (r *remote) trust() (func() *tls.Config, error) {
+	files := identity.Files{
+		CA:   cmp.Or(r.tls.CA, os.Getenv("GRAFNODE_TLS_CA")),
+		Cert: cmp.Or(r.tls.Cert, os.Getenv("GRAFNODE_TLS_CERT")),
+		Key:  cmp.Or(r.tls.Key, os.Getenv("GRAFNODE_TLS_KEY")),
+	}
+	switch {
+	case files == identity.Files{}:
+		return nil, nil
+	case files.CA == "" || (files.Cert == "") != (files.Key == ""):
+		return nil, errors.New("--tls-ca is needed with the others, and --tls-cert and --tls-key need each other")
+	case files.Cert != "":
+		id, err := identity.Open(files)
+		if err != nil {
+			return nil, err
+		}
+		return id.Client, nil
+	}
+	authorities, err := os.ReadFile(files.CA)
+	if err != nil {
+		return nil, err
+	}
+	with, err := identity.Anonymous(authorities)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", files.CA, err)
+	}
+	return func() *tls.Config { return with }, nil
 }
 
 // target returns which node to ask, and what said so.

@@ -60,10 +60,14 @@ func (s Server) Serve(ctx context.Context, conn net.Conn) error {
 
 // Refuse tells who is at the other end of conn why it is not served, without reading what it wants, and closes conn. It may block
 // for a second; that the word arrives is likely, no more.
-func Refuse(conn net.Conn, why error) {
-	_ = conn.SetDeadline(time.Now().Add(refuseTimeout)) // what fails here is the other end's loss
-	_ = writeMessage(conn, answer{Error: refusal(why)})
-	_ = conn.Close()
+func (s Server) Refuse(conn net.Conn, why error) {
+	defer func() { _ = conn.Close() }() // what fails here is the other end's loss
+	_ = conn.SetDeadline(time.Now().Add(refuseTimeout))
+	heard := conn
+	if s.TLS != nil {
+		heard = tls.Server(conn, tls13(s.TLS))
+	}
+	_ = writeMessage(heard, answer{Error: refusal(why)})
 }
 
 func (s Server) serve(ctx context.Context, conn net.Conn) (*link, Hello, error) {

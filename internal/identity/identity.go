@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -74,7 +76,20 @@ func (id *Identity) Client() *tls.Config {
 		Certificates: []tls.Certificate{m.cert},
 		RootCAs:      m.cas,
 		ServerName:   Server.name(),
+
+		DynamicRecordSizingDisabled: true,
 	}
+}
+
+// Dial does a dialler's part of the handshake on conn, which it closes if that fails. It blocks no longer than ctx. Nothing else has been sent
+// when it fails.
+func Dial(ctx context.Context, conn net.Conn, with *tls.Config) (*tls.Conn, error) {
+	secured := tls.Client(conn, with)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close() // the first error says more
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: conn.RemoteAddr(), Err: fmt.Errorf("TLS: %w", err)}
+	}
+	return secured, nil
 }
 
 // Anonymous is Client for who has no certificate but those of the authorities, in PEM, and shows otherwise what it may do.
@@ -97,6 +112,8 @@ func (id *Identity) Listening(roles ...Role) *tls.Config {
 			ClientCAs:              m.cas,
 			ClientAuth:             tls.VerifyClientCertIfGiven,
 			SessionTicketsDisabled: true,
+
+			DynamicRecordSizingDisabled: true,
 		}
 		if len(roles) > 0 {
 			this.ClientAuth = tls.RequireAndVerifyClientCert

@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,8 @@ type Config struct {
 	// DataGrace is how long a data connection may go on after its ring has ended, to take what is left in it. Until then it holds
 	// the ring's memory.
 	DataGrace time.Duration
-	UIDs      []int // users who may open sessions beside root and the node's own
+	TLS       *tls.Config // what data connections speak; nil: no TLS
+	UIDs      []int       // users who may open sessions beside root and the node's own
 	State     State
 	Leader    Leader
 	Addresses func() []string // host:port of the other nodes, for sessions to fall back on

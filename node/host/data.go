@@ -18,13 +18,13 @@ import (
 // there is no room is told so.
 func (h *Host) ServeData(conn net.Conn) error {
 	if err := h.enterData(); err != nil {
-		tcp.Refuse(conn, err)
+		tcp.Server{TLS: h.config.TLS}.Refuse(conn, err)
 		return fmt.Errorf("host: data connection: %w", err)
 	}
 	defer h.running.Done()
 	d := &data{h: h}
 	d.ctx, d.cancel = context.WithCancelCause(h.ctx)
-	err := tcp.Serve(d.ctx, conn, d)
+	err := tcp.Server{Resolver: d, TLS: h.config.TLS}.Serve(d.ctx, conn)
 	d.cancel(nil)
 	h.leaveData(d)
 	return err

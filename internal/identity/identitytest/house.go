@@ -1,0 +1,51 @@
+// Package identitytest makes an authority and certificates for tests of what uses package identity.
+package identitytest
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/internal/identity"
+)
+
+// House is an authority whose files live as long as the test.
+type House struct {
+	t   testing.TB
+	dir string
+	ca  identity.Pair
+}
+
+// New makes an authority.
+func New(t testing.TB) *House {
+	t.Helper()
+	h := &House{t: t, dir: t.TempDir()}
+	var err error
+	h.ca, err = identity.NewAuthority("test", time.Hour)
+	require.NoError(t, err)
+	require.NoError(t, h.ca.Write(h.CA(), filepath.Join(h.dir, "ca.key")))
+	return h
+}
+
+// CA returns the file of the authority's certificate.
+func (h *House) CA() string { return filepath.Join(h.dir, "ca") }
+
+// Member makes a certificate. Names are given once.
+func (h *House) Member(name string, role identity.Role) identity.Files {
+	h.t.Helper()
+	pair, err := h.ca.Issue(name, role, time.Hour)
+	require.NoError(h.t, err)
+	files := identity.Files{CA: h.CA(), Cert: filepath.Join(h.dir, name), Key: filepath.Join(h.dir, name+".key")}
+	require.NoError(h.t, pair.Write(files.Cert, files.Key))
+	return files
+}
+
+// Open makes a certificate and the identity of who has it.
+func (h *House) Open(name string, role identity.Role) *identity.Identity {
+	h.t.Helper()
+	id, err := identity.Open(h.Member(name, role))
+	require.NoError(h.t, err)
+	return id
+}
