@@ -51,7 +51,7 @@ bench: ## the Go benchmarks
 
 bench-peers: ## what grafnode is measured beside, in bin/peers; see docs/performance.md
 	mkdir -p $(TOOLS)/peers
-	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/peers/ ./etcd ./etcd-load ./shmipc ./nats-load
+	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/peers/ ./etcd ./etcd-load ./shmipc ./nats-load ./jetstream-load
 	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/peers/nats-server github.com/nats-io/nats-server/v2
 
 demo: build ## the demo on generated input

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grafnode/grafnode/internal/benchmark"
 	"github.com/grafnode/grafnode/internal/benchmark/failover"
 	"github.com/grafnode/grafnode/internal/benchmark/failover/plan"
-	"github.com/grafnode/grafnode/internal/benchmark/figures"
 )
 
 type failoverFlags struct {
@@ -34,7 +34,8 @@ Faults:
 ` + faultList() + `
 It ends with status 1 if anything was lost or doubled, or a fault was missed; --seed has the same faults come after the same pauses.`,
 		Example: `  grafnode bench failover
-  grafnode bench failover --faults ring-node-killed,planned --runs 5`,
+  grafnode bench failover --faults ring-node-killed,planned --runs 5
+  make bench-peers && grafnode bench failover --against jetstream --peers bin/peers`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -44,9 +45,13 @@ It ends with status 1 if anything was lost or doubled, or a fault was missed; --
 	flags.IntVar(&c.Full, "full", 0, "faults of each kind at full speed; negative: none (default: a third of --runs)")
 	flags.Float64Var(&c.Rate, "rate", failover.RateDefault, "items a second")
 	flags.Uint64Var(&c.Seed, "seed", 0, "of the pauses (default: another each time)")
+	flags.StringVar(&c.Against, "against", "", "peer to measure beside ours: jetstream (three servers, a stream of three replicas, its leader killed)")
+	flags.StringVar(&c.Peers, "peers", os.Getenv(benchmark.PeersEnv), "directory with the peer's programs (\"make bench-peers\" builds them)")
+	flags.IntVar(&c.PeerRuns, "peer-runs", failover.PeerRunsDefault, "how many of the peer's leaders are killed")
+	flags.Float64Var(&c.PeerRate, "peer-rate", failover.PeerRateDefault, "the peer's items a second: about what it bears on a small machine")
 	flags.StringArrayVar(&c.Agent, "agent", nil, "further argument for the agents, such as --agent=--raft-heartbeat=1s; repeat")
 	flags.StringVar(&c.Keep, "keep", "", "directory for the logs of a run that fails (default: they go)")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object a case, as soon as it is measured")
+	flags.BoolVar(&f.json, "json", false, "print one JSON object a case, and the table to the standard error")
 	return cmd
 }
 
@@ -71,22 +76,19 @@ func (f *failoverFlags) run(cmd *cobra.Command) (err error) {
 		c.Seed = uint64(rand.Uint32()) // short enough to be typed again
 	}
 	c.Log = cmd.ErrOrStderr()
-	var failed error
-	if f.json {
-		c.Each = func(l figures.Line) { failed = errors.Join(failed, l.WriteJSON(cmd.OutOrStdout())) }
-	}
 	report, err := failover.Run(cmd.Context(), *c)
-	if errors.Is(err, failover.ErrUsage) {
+	switch {
+	case errors.Is(err, failover.ErrUsage):
 		return usagef("%s: %w", cmd.CommandPath(), err)
-	}
-	if len(report.Rows) > 0 {
-		out := cmd.OutOrStdout()
-		if f.json {
-			out = cmd.ErrOrStderr()
+	case len(report.Rows) == 0:
+		return err
+	case f.json:
+		for _, l := range report.Lines() {
+			err = errors.Join(err, l.WriteJSON(cmd.OutOrStdout()))
 		}
-		failed = errors.Join(failed, report.Text(out))
+		return errors.Join(err, report.Text(cmd.ErrOrStderr()))
 	}
-	return errors.Join(err, failed)
+	return errors.Join(err, report.Text(cmd.OutOrStdout()))
 }
 
 // newBenchFailoverStage returns the hidden verb with which the benchmark starts a stage.

@@ -16,7 +16,8 @@ import (
 // director does the rounds: it waits until all is well, makes a fault, and notes what follows. All that it knows it has been told. It
 // belongs to one goroutine.
 type director struct {
-	s *system
+	s    *system
+	peer *peer // nil: there is none
 
 	ready  map[string]bool // nodes
 	leader string
@@ -116,6 +117,8 @@ func (d *director) take(n news) error {
 	default:
 		if _, ours := d.tasks[n.Name]; ours {
 			d.told(n)
+		} else if d.peer != nil {
+			d.peer.take(n)
 		}
 	}
 	return nil

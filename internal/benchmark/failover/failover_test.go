@@ -23,6 +23,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestRefusals(t *testing.T) {
 	for what, c := range map[string]Config{
 		`no fault "flood"`: {Faults: []string{"flood"}}, "--runs -1": {Runs: -1}, "--rate 5": {Rate: 5},
+		`no peer "kafka"`: {Against: "kafka"}, "--peer-runs -1": {PeerRuns: -1}, "--peer-rate 1e+07": {PeerRate: 1e7},
+		"make bench-peers": {Against: JetStream, Peers: "/nowhere"},
 	} {
 		_, err := Run(t.Context(), c)
 		require.ErrorIs(t, err, ErrUsage)
@@ -77,7 +79,7 @@ func TestNewsPassThePipe(t *testing.T) {
 	var got []news
 	require.NoError(t, read(r, func(n news) { got = append(got, n) }))
 	require.Equal(t, told, got)
-	require.Error(t, read(strings.NewReader("nonsense"), nil))
+	require.Error(t, read(strings.NewReader("nonsense"), func(news) {}))
 }
 
 func TestPhasesCountFromTheFault(t *testing.T) {
@@ -112,6 +114,21 @@ func TestReport(t *testing.T) {
 	for _, part := range []string{`"case":"ring-node-killed/spare"`, `"p50_ms":4`, `"p99_ms":70`, `"worst_ms":70`, `"sink_gap_ms":6`, `"lost":0`, `"doubled":0`, `"unit":"ms"`} {
 		require.Contains(t, line.String(), part)
 	}
+	require.Len(t, r.Lines(), 1)
+
+	r.Peer = &peer{version: "v1", rate: 500, samples: []plan.Sample{{First: time.Second, Stored: time.Second, Gap: time.Second}}}
+	r.Peer.account.Doubled = 1
+	require.True(t, r.OK(), "what a peer does is its own affair")
+	lines := r.Lines()
+	require.Len(t, lines, 2)
+	require.Equal(t, JetStream, lines[0].Against)
+	require.InDelta(t, .005, lines[0].Ratio, 1e-9)
+	require.InDelta(t, 1000, lines[0].Theirs, 1e-9)
+	require.EqualValues(t, 1, lines[1].Doubled)
+	text.Reset()
+	require.NoError(t, r.Text(&text))
+	require.Contains(t, text.String(), "5 ms to 1000 ms, 200 times quicker; wanted 100: met")
+
 	r.Rows[0].Account.Doubled = 1
 	require.False(t, r.OK())
 }

@@ -145,6 +145,12 @@ func (d *director) strike(ctx context.Context) (fault lease.Instant, mend func()
 	case plan.Planned:
 		err = d.relocate("")(ctx)
 	}
+	d.announce(reached)
+	return fault, mend, err
+}
+
+// announce makes news of it when the ledger has something that was pushed after the fault.
+func (d *director) announce(reached <-chan struct{}) {
 	d.s.all.Go(func() {
 		select {
 		case <-reached:
@@ -152,7 +158,6 @@ func (d *director) strike(ctx context.Context) (fault lease.Instant, mend func()
 		case <-d.s.ctx.Done():
 		}
 	})
-	return fault, mend, err
 }
 
 // restart starts a process again once it has gone.

@@ -77,10 +77,10 @@ func (t *teller) close() {
 }
 
 // read calls each for all that a process tells. One that is killed in the middle of a line leaves half of it.
-func read(r io.Reader, each func(news)) error {
+func read[N any](r io.Reader, each func(N)) error {
 	in := json.NewDecoder(bufio.NewReader(r))
 	for {
-		var n news
+		var n N
 		switch err := in.Decode(&n); {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return nil

@@ -1,10 +1,8 @@
 package failover
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 // Report is what a run found.
 type Report struct {
 	Rows    []Row
+	Peer    *peer  // nil: none was measured
 	LeftOut string // kinds that could not be tried, and why; empty: none
 	Seed    uint64
 	Machine string
@@ -48,37 +47,6 @@ func (r *Report) OK() bool {
 	})
 }
 
-const milli = float64(time.Millisecond)
-
-// line is a row for programs.
-func (w Row) line() figures.Line {
-	is := w.Judged(w.Summary)
-	var all []float64
-	for _, m := range w.Samples {
-		if !m.Missed {
-			v := m.First
-			if w.Pause {
-				v = m.Gap
-			}
-			all = append(all, float64(v)/milli)
-		}
-	}
-	l := figures.Line{Case: w.Case(), Unit: "ms", Runs: w.Runs, Failures: &figures.Failures{
-		Lost: w.Account.Lost, Doubled: w.Account.Doubled, Missed: w.Missed, False: w.Alarms, Items: w.Pushed,
-		SinkGapMS: float64(w.Gap.P50) / milli, SinkGapP99MS: float64(w.Gap.P99) / milli, SinkGapWorstMS: float64(w.Gap.Worst) / milli,
-		StoredMS: float64(w.Stored.P50) / milli, StoredP99MS: float64(w.Stored.P99) / milli,
-		Phases: map[string]float64{}, Places: w.Places,
-	}}
-	for _, p := range w.Phases {
-		l.Phases[p.Name] = float64(p.At) / milli
-	}
-	if len(all) > 0 {
-		l.Min, l.Max, l.Value = slices.Min(all), slices.Max(all), float64(is.P50)/milli
-		l.P50MS, l.P99MS, l.WorstMS = l.Value, float64(is.P99)/milli, l.Max
-	}
-	return l
-}
-
 // Definitions says what the figures mean.
 const Definitions = `first new item: from the fault until the consumer takes, from a ring of a later generation, the first item that it had not taken
 before (edge.Events.FirstItem). stored: until something that was pushed after the fault is committed at the sink. sink gap: the longest
@@ -90,7 +58,11 @@ worst. missed: no new item within 10 s. false: the ring moved though nothing had
 func (r *Report) Text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "CASE (ms)\tFAULTS\tFIRST NEW p50\tp99\tWORST\tTARGET\tSTORED p50\tp99\tSINK GAP p50\tp99\tWORST\tFALSE\tMISSED\tITEMS\tLOST\tDOUBLED")
-	for _, row := range r.Rows {
+	rows := r.Rows
+	if r.Peer != nil {
+		rows = append(slices.Clone(rows), r.Peer.row())
+	}
+	for _, row := range rows {
 		f, s, g := row.First, row.Stored, row.Gap
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", row.Case(), row.Runs,
 			show(f.P50), show(f.P99), show(f.Worst), row.target(), row.stored(s.P50), row.stored(s.P99), show(g.P50), show(g.P99), show(g.Worst),
@@ -103,6 +75,7 @@ func (r *Report) Text(w io.Writer) error {
 	for _, row := range r.Rows {
 		fmt.Fprintf(w, "  %s: %s\n", row.Case(), row.trace())
 	}
+	r.compare(w)
 	fmt.Fprintf(w, "\n%s\n\n", Definitions)
 	if r.LeftOut != "" {
 		fmt.Fprintln(w, r.LeftOut)
@@ -112,13 +85,35 @@ func (r *Report) Text(w io.Writer) error {
 	return err
 }
 
+// compare says how much quicker ours is than the peer, where that is asked for.
+func (r *Report) compare(w io.Writer) {
+	if r.Peer == nil {
+		return
+	}
+	theirs := r.Peer.row()
+	fmt.Fprintf(w, "\nBeside %s (%s, %v items a second, publisher with acknowledgements, durable consumer), by what is stored:\n", JetStream,
+		r.Peer.version, r.Peer.rate)
+	for _, row := range r.Rows {
+		if row.Times == 0 || row.Stored.P50 == 0 {
+			continue
+		}
+		times := float64(theirs.Stored.P50) / float64(row.Stored.P50)
+		fmt.Fprintf(w, "  %s: %s ms to %s ms, %.0f times quicker; wanted %.0f: %s\n", row.Case(), show(row.Stored.P50), show(theirs.Stored.P50), times,
+			row.Times, met(times >= row.Times))
+	}
+}
+
+func met(ok bool) string {
+	if ok {
+		return "met"
+	}
+	return "NOT met"
+}
+
 // target says what was wanted, and whether it is there.
 func (w Row) target() string {
-	met := func(ok bool) string {
-		if ok {
-			return "met"
-		}
-		return "NOT met"
+	if w.P50 == 0 {
+		return ""
 	}
 	p50, p99 := w.Met(w.Summary)
 	of := ""
@@ -151,27 +146,3 @@ func (w Row) trace() string {
 }
 
 func show(d time.Duration) string { return figures.Round(float64(d) / milli) }
-
-// machine says what this is measured on.
-func machine() string {
-	model := runtime.GOARCH
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range bytes.Lines(b) {
-			if name, is := bytes.CutPrefix(line, []byte("model name")); is {
-				model = strings.TrimSpace(strings.TrimLeft(string(name), "\t :"))
-				break
-			}
-		}
-	}
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // empty where there is none
-	return fmt.Sprintf("%d processors, %s, %s %s", runtime.NumCPU(), model, runtime.GOOS, strings.TrimSpace(string(kernel)))
-}
-
-// load is the system's load averages.
-func load() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "not known"
-	}
-	return strings.Join(strings.Fields(string(b))[:3], " ")
-}

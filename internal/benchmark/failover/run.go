@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/grafnode/grafnode/internal/benchmark/failover/plan"
-	"github.com/grafnode/grafnode/internal/benchmark/figures"
 )
 
 // Config says what to measure. Zero values mean the defaults.
@@ -23,15 +22,25 @@ type Config struct {
 	Rate   float64  // items a second; default 10,000
 	Seed   uint64
 	Agent  []string // further arguments for the agents
-	Log    io.Writer
-	Each   func(figures.Line) // is called with each case's figures when they are there
-	Keep   string             // directory that the logs of a run that fails are copied to; empty: none
+	// Against is the peer to measure beside ours: JetStream, or nobody. PeerRuns is how many of its leaders are killed, default 10, and
+	// PeerRate its items a second, default 1,000; Peers is the directory with its programs.
+	Against  string
+	Peers    string
+	PeerRuns int
+	PeerRate float64
+	Log      io.Writer
+	Keep     string // directory that the logs of a run that fails are copied to; empty: none
 }
 
 // The defaults of Config.
 const (
 	RunsDefault = 30
 	RateDefault = 10_000
+
+	PeerRunsDefault = 10
+	PeerRateDefault = 1_000
+
+	rateMin, rateMax = 100, 1_000_000
 )
 
 var (
@@ -47,6 +56,7 @@ func (c Config) withDefaults() Config {
 		c.Full = (c.Runs + 2) / 3
 	}
 	c.Full = max(c.Full, 0)
+	c.PeerRuns, c.PeerRate = cmp.Or(c.PeerRuns, PeerRunsDefault), cmp.Or(c.PeerRate, PeerRateDefault)
 	if c.Log == nil {
 		c.Log = io.Discard
 	}
@@ -60,8 +70,15 @@ func (c Config) validate() (kinds []plan.Trait, err error) {
 		return nil, fmt.Errorf("%w: --faults: %w", ErrUsage, err)
 	case c.Runs < 1:
 		return nil, fmt.Errorf("%w: --runs %d: must be at least 1", ErrUsage, c.Runs)
-	case !(c.Rate >= 100 && c.Rate <= 1e6): // false for NaN, too
-		return nil, fmt.Errorf("%w: --rate %v: must be 100 to 1000000 items a second", ErrUsage, c.Rate)
+	case c.PeerRuns < 1:
+		return nil, fmt.Errorf("%w: --peer-runs %d: must be at least 1", ErrUsage, c.PeerRuns)
+	case c.Against != "" && c.Against != JetStream:
+		return nil, fmt.Errorf("%w: no peer %q; there is %s", ErrUsage, c.Against, JetStream)
+	}
+	for flag, rate := range map[string]float64{"rate": c.Rate, "peer-rate": c.PeerRate} {
+		if !(rate >= rateMin && rate <= rateMax) { // false for NaN, too
+			return nil, fmt.Errorf("%w: --%s %v: must be %v to %v items a second", ErrUsage, flag, rate, rateMin, rateMax)
+		}
 	}
 	return kinds, nil
 }
@@ -72,6 +89,12 @@ func Run(ctx context.Context, c Config) (r Report, err error) {
 	kinds, err := c.validate()
 	if err != nil {
 		return r, err
+	}
+	var p *peer
+	if c.Against != "" {
+		if p, err = newPeer(ctx, c.Peers, c.PeerRate); err != nil {
+			return r, err
+		}
 	}
 	dir, err := os.MkdirTemp("", "grafnode-failover-")
 	if err != nil {
@@ -97,7 +120,15 @@ func Run(ctx context.Context, c Config) (r Report, err error) {
 		}
 		kinds = fits
 	}
-	err = r.measure(ctx, c, newDirector(s), plan.Make(kinds, c.Runs, c.Full, c.Rate, 0, c.Seed))
+	d, peers := newDirector(s), 0
+	if p != nil {
+		peers = c.PeerRuns
+		if err := p.open(d); err != nil {
+			return r, err
+		}
+		r.Peer = p
+	}
+	err = r.measure(ctx, c, d, plan.Make(kinds, c.Runs, c.Full, c.Rate, peers, c.Seed))
 	r.Loads[1] = load()
 	if err == nil && !r.OK() {
 		err = ErrDamage
@@ -112,10 +143,13 @@ func (r *Report) measure(ctx context.Context, c Config, d *director, rounds []pl
 		if err != nil {
 			return err
 		}
-		row := Row{round, o}
-		r.Rows = append(r.Rows, row)
-		if c.Each != nil {
-			c.Each(row.line())
+		r.Rows = append(r.Rows, Row{round, o})
+		if round.Peers == 0 {
+			continue
+		}
+		fmt.Fprintf(c.Log, "%s: %d leaders killed\n", c.Against, round.Peers)
+		if err := d.peer.do(ctx, i+1, round.PeerPauses()); err != nil {
+			return fmt.Errorf("%s: %w", c.Against, err)
 		}
 	}
 	return nil

@@ -13,6 +13,15 @@ type Round struct {
 	Peers  int             // how many faults of the peer are measured after it
 }
 
+// PeerPauses are those of the peer's faults.
+func (r Round) PeerPauses() []time.Duration {
+	pauses := make([]time.Duration, r.Peers)
+	for i := range pauses {
+		pauses[i] = r.Pauses[i%len(r.Pauses)]
+	}
+	return pauses
+}
+
 // Case is the round's name.
 func (r Round) Case() string {
 	if r.Rate == 0 {
