@@ -33,6 +33,7 @@ const (
 	KindCluster     Kind = "other-cluster" // the node is of another cluster than the request is for: not done
 	KindUnsupported Kind = "unsupported"   // not on this platform or build
 	KindCorrupt     Kind = "corrupt"       // stored data failed its check
+	KindForbidden   Kind = "forbidden"     // the caller has not the right that this needs
 	KindInternal    Kind = "internal"      // a bug; the node's log says more
 )
 
@@ -52,6 +53,7 @@ var (
 	ErrGap         = errors.New("watch has a gap")
 	ErrCluster     = errors.New("another cluster")
 	ErrCorrupt     = errors.New("stored data is corrupt")
+	ErrForbidden   = errors.New("not allowed")
 	ErrInternal    = errors.New("internal error")
 )
 
@@ -79,6 +81,7 @@ var kinds = []kindInfo{
 	{KindCorrupt, ErrCorrupt, http.StatusInternalServerError, false},
 	{KindUnsupported, fabric.ErrUnsupported, http.StatusNotImplemented, false},
 	{KindInvalid, ErrInvalid, http.StatusBadRequest, false},
+	{KindForbidden, ErrForbidden, http.StatusForbidden, false},
 	{KindCluster, ErrCluster, http.StatusMisdirectedRequest, false},
 	{KindGap, ErrGap, http.StatusGone, false},
 	{KindOverloaded, ErrOverloaded, http.StatusTooManyRequests, true},

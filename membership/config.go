@@ -27,6 +27,7 @@ type Config struct {
 	PeersFile        string   // remembers other nodes over a restart; empty: nothing does
 	Label            string   // the cluster's name: gossip under another label is discarded
 	Version          string   // of this grafnode
+	Keys             [][]byte // KeyBytes each: the first encrypts gossip, all decrypt it; none: it is not encrypted
 	Self             Self     // what to say at the start; Update changes it
 	Logger           *slog.Logger
 	Timing           Timing // zero: Fast()
@@ -76,6 +77,9 @@ func (c Config) Validate() error {
 	if c.BindPort < 0 || c.BindPort > 65535 {
 		return fmt.Errorf("membership: gossip port %d, must be 0 to 65535", c.BindPort)
 	}
+	if err := checkKeys(c.Keys); err != nil {
+		return err
+	}
 	for _, seed := range c.Join {
 		if host, port, err := net.SplitHostPort(seed); err != nil || host == "" || port == "" || strings.Contains(seed, "/") {
 			return fmt.Errorf("membership: cannot join %q: must be host:port", seed)
@@ -102,6 +106,7 @@ func (c Config) memberlist(g *Gossip) *memberlist.Config {
 	l.BindAddr, l.BindPort, l.AdvertisePort = c.BindAddr, c.BindPort, c.BindPort
 	l.Label = labelPrefix + c.Label
 	l.Logger = newLogger(c.Logger)
+	l.Keyring = g.keyring       // nil without keys. What is not encrypted by one of them is refused
 	l.EnableCompression = false // messages are small, and what is not decompressed cannot explode
 	l.ProbeInterval, l.ProbeTimeout = c.Timing.ProbeEvery, c.Timing.ProbeTimeout
 	l.GossipInterval, l.GossipToTheDeadTime = c.Timing.GossipEvery, c.Timing.GossipToTheDead

@@ -20,6 +20,7 @@ type Gossip struct {
 	list   *memberlist.Memberlist // nil: not open
 	closed bool
 
+	keyring  *memberlist.Keyring // nil: gossip is not encrypted
 	self     self
 	announce chan struct{} // capacity 1: self has changed
 	ending   sync.Mutex    // held by Leave and Close: memberlist panics if the two meet
@@ -43,6 +44,10 @@ func New(cfg Config) (*Gossip, error) {
 		return nil, err
 	}
 	g := &Gossip{cfg: cfg, cache: newCache(cfg.NodeID, cfg.Logger), announce: make(chan struct{}, 1)}
+	var err error
+	if g.keyring, err = newKeyring(cfg.Keys); err != nil {
+		return nil, fmt.Errorf("membership: %w", err)
+	}
 	g.self.meta = cfg.meta()
 	g.cache.belong(cfg.Self.Cluster)
 	g.looping, g.stop = context.WithCancel(context.Background())

@@ -70,6 +70,8 @@ type Config struct {
 	// TLS are the node's certificate, for the role server, its key and the authority of the cluster. Empty: nothing between hosts is encrypted, and
 	// whoever reaches the node may do everything.
 	TLS identity.Files
+	// GossipKeys is a file of the keys that gossip is encrypted with; see internal/keyfile. Empty: it is not.
+	GossipKeys string
 	// Socket is the path of the Unix socket for stages; default grafnode.sock in DataDir.
 	Socket string
 	// Heartbeat and Election are how long Raft followers wait for a word of the leader, and candidates for votes; default

@@ -6,32 +6,55 @@ import (
 	"net"
 	"time"
 
+	"github.com/grafnode/grafnode/api/server"
 	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/internal/keyfile"
+	"github.com/grafnode/grafnode/transport"
 )
 
 // papers are what a node shows others, or nothing: then nodes speak without TLS.
 type papers struct{ id *identity.Identity }
 
-// openIdentity reads the certificates.
-func (n *Node) openIdentity() error {
-	if n.cfg.TLS == (identity.Files{}) {
-		return nil
+// openIdentity reads certificates and keys.
+func (n *Node) openIdentity() (err error) {
+	if n.cfg.TLS != (identity.Files{}) {
+		if n.identity.id, err = identity.Open(n.cfg.TLS, identity.Server); err != nil {
+			return &ConfigError{"tls-cert", err}
+		}
 	}
-	id, err := identity.Open(n.cfg.TLS, identity.Server)
-	if err != nil {
-		return &ConfigError{"tls-cert", err}
-	}
-	n.identity.id = id
-	return nil
+	_, err = n.gossipKeys()
+	return err
 }
 
-// Reload reads the node's certificates again, for the connections made from now on. On an error those it has stay.
+// gossipKeys reads the keys of gossip; none without a file.
+func (n *Node) gossipKeys() ([][]byte, error) {
+	if n.cfg.GossipKeys == "" {
+		return nil, nil
+	}
+	keys, err := keyfile.Read(n.cfg.GossipKeys)
+	if err != nil {
+		return nil, &ConfigError{"gossip-keys", err}
+	}
+	return keys, nil
+}
+
+// Reload reads the node's certificates and keys again: certificates for the connections made from now on, keys for all gossip. What cannot be
+// read leaves those it has.
 func (n *Node) Reload() error {
-	if n.identity.id == nil {
+	keys, err := n.gossipKeys()
+	if err != nil {
+		return err
+	}
+	if n.identity.id != nil {
+		if err := n.identity.id.Reload(); err != nil {
+			return &ConfigError{"tls-cert", err}
+		}
+	}
+	if keys == nil {
 		return nil
 	}
-	if err := n.identity.id.Reload(); err != nil {
-		return &ConfigError{"tls-cert", err}
+	if err := n.gossip.Rekey(keys); err != nil {
+		return &ConfigError{"gossip-keys", err}
 	}
 	return nil
 }
@@ -72,6 +95,15 @@ func (p papers) dial(ctx context.Context, network, address string) (net.Conn, er
 }
 
 const dialTimeout = 2 * time.Second
+
+// caller notes on a connection's requests who makes them.
+func (p papers) caller(ctx context.Context, conn net.Conn) context.Context {
+	if secured, ok := conn.(*transport.Secured); ok {
+		return server.WithCaller(ctx, server.Caller{Role: secured.Role()})
+	}
+	_, tcp := conn.LocalAddr().(*net.TCPAddr)
+	return server.WithCaller(ctx, server.Caller{Trusted: !tcp || p.id == nil})
+}
 
 // problem says that the certificate has ended.
 func (p papers) problem(now time.Time) (string, bool) {

@@ -45,6 +45,9 @@ func (n *Node) Open() error {
 			return err
 		}
 	}
+	if bind := netip.MustParseAddrPort(n.cfg.Bind); n.identity.id == nil && !bind.Addr().IsLoopback() {
+		n.log.Warn("this node has no certificate: whoever reaches its port may do everything (see docs/security.md)", "address", n.Address())
+	}
 	n.log.Info("node is up", "node", n.dir.id, "address", n.Address(), "socket", n.cfg.Socket, "data_dir", n.cfg.DataDir)
 	return nil
 }
@@ -139,13 +142,17 @@ func (n *Node) openGossip() (err error) {
 	if err != nil {
 		return &ConfigError{"join", err}
 	}
+	keys, err := n.gossipKeys()
+	if err != nil {
+		return err
+	}
 	if n.advertised, err = n.self(); err != nil {
 		return err
 	}
 	n.gossip, err = membership.New(membership.Config{
 		NodeID: n.dir.id, Name: n.cfg.Name, Zone: n.cfg.Zone, BindAddr: bind.Addr().String(), BindPort: int(bind.Port()) + 1,
 		AdvertiseAddress: n.Address(), Join: seeds, Expect: n.cfg.BootstrapExpect, PeersFile: n.dir.file(filePeers),
-		Version: n.cfg.Version, Self: n.advertised, Logger: n.log,
+		Version: n.cfg.Version, Self: n.advertised, Keys: keys, Logger: n.log,
 	})
 	if err != nil {
 		return err
@@ -180,6 +187,7 @@ func (n *Node) openAPI() (err error) {
 		Handler: n.api.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog:    slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),  // about single connections
 		BaseContext: func(net.Listener) context.Context { return n.life }, // watches end with the node
+		ConnContext: n.identity.caller,
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/internal/identity/identitytest"
+	"github.com/grafnode/grafnode/internal/keyfile"
 	"github.com/grafnode/grafnode/node"
 	"github.com/grafnode/grafnode/position"
 )
@@ -21,8 +24,16 @@ import (
 // Three nodes that speak TLS, and two stages that have no certificate: each trusts its own node, and learns from it whom to trust beyond.
 func TestASecureCluster(t *testing.T) {
 	house := identitytest.New(t)
-	c := newClusterOf(t, 3, func(i int, cfg *node.Config) { cfg.TLS = house.Member(cfg.Name, identity.Server) })
+	keys := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, os.WriteFile(keys, []byte(keyfile.New()), 0o600))
+	c := newClusterOf(t, 3, func(i int, cfg *node.Config) {
+		cfg.TLS = house.Member(cfg.Name, identity.Server)
+		cfg.GossipKeys = keys
+	})
 	c.ready()
+	for _, n := range c.nodes {
+		require.NoError(t, n.Reload())
+	}
 
 	operator := house.Open("operator", identity.Operator)
 	call := func(node int, with func() *tls.Config) error {
@@ -32,11 +43,22 @@ func TestASecureCluster(t *testing.T) {
 		_, err = a.Edges(t.Context(), "", api.Strict) // by way of the leader, whoever is asked
 		return err
 	}
+	program := house.Open("program", identity.Client)
+	relocate := func(node int, with func() *tls.Config) error {
+		a, err := client.NewAPI(c.nodes[node].Address(), client.APIConfig{TLS: with})
+		require.NoError(t, err)
+		defer a.Close()
+		_, err = a.Relocate(t.Context(), "e", api.RelocateRequest{})
+		return err
+	}
 	stranger := identitytest.New(t).Open("stranger", identity.Server)
 	for i := range c.nodes {
 		require.NoError(t, call(i, operator.Client))
 		require.ErrorIs(t, call(i, stranger.Client), api.ErrUnavailable)
 		require.ErrorIs(t, call(i, nil), api.ErrInvalid)
+		require.NoError(t, call(i, program.Client))
+		require.ErrorIs(t, relocate(i, program.Client), api.ErrForbidden)
+		require.ErrorIs(t, relocate(i, operator.Client), api.ErrNotFound, "allowed, passed on to the leader, and not there")
 	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -219,7 +219,7 @@ func newFixture(t *testing.T) *fixture {
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
-	front := httptest.NewServer(f.server.Handler())
+	front := httptest.NewServer(f.handler())
 	t.Cleanup(func() {
 		front.Close()
 		require.NoError(t, f.server.Close())
@@ -262,4 +262,14 @@ func get[T any](t *testing.T, f *fixture, path string) (v T) {
 	require.Equal(t, http.StatusOK, status, body)
 	require.NoError(t, json.Unmarshal([]byte(body), &v))
 	return v
+}
+
+// handler is the server's for callers behind the node's own socket.
+func (f *fixture) handler() http.Handler { return as(Caller{Trusted: true}, f.server.Handler()) }
+
+// as has a caller make all requests.
+func as(c Caller, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), c)))
+	})
 }

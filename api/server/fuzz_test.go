@@ -30,7 +30,7 @@ func FuzzRequests(f *testing.F) {
 		r.Header.Set(api.HeaderSession, "s1")
 		r.Header.Set(api.HeaderToken, "secret")
 		w := httptest.NewRecorder()
-		fixture.server.Handler().ServeHTTP(w, r)
+		fixture.handler().ServeHTTP(w, r)
 		if w.Code/100 == 2 {
 			return
 		}
@@ -59,7 +59,7 @@ func FuzzRequestLines(f *testing.F) {
 		r.Header.Set(api.HeaderSession, "s1")
 		r.Header.Set(api.HeaderToken, "secret")
 		w := httptest.NewRecorder()
-		fixture.server.Handler().ServeHTTP(w, r)
+		fixture.handler().ServeHTTP(w, r)
 		if w.Code < 400 || method == "HEAD" {
 			return
 		}

@@ -82,7 +82,7 @@ func hostileFixture(t *testing.T) *fixture {
 	f := newFixture(t)
 	f.registry.watchErr = api.ErrUnavailable
 	f.server.patience = 200 * time.Millisecond
-	front := httptest.NewUnstartedServer(f.server.Handler())
+	front := httptest.NewUnstartedServer(f.handler())
 	front.Config.MaxHeaderBytes = 16 << 10
 	front.Config.ReadHeaderTimeout = 5 * time.Second
 	front.Start()

@@ -61,10 +61,12 @@ func (s *Server) table() map[string]handler {
 
 func (s *Server) routes() {
 	for pattern, h := range s.table() {
-		s.mux.Handle(pattern, s.wrap(pattern, h))
+		s.mux.Handle(pattern, s.wrap(pattern, s.guard(pattern, h)))
 	}
-	s.mux.Handle("GET /v1/watch", s.withHeaders(s.watch))
+	s.mux.Handle(watchRoute, s.withHeaders(s.guard(watchRoute, s.watch)))
 }
+
+const watchRoute = "GET /v1/watch"
 
 // bodyLimit is how many bytes a route's body may have.
 func bodyLimit(route string) int64 {

@@ -202,7 +202,7 @@ func TestWatchIsOneEventALine(t *testing.T) {
 	f.registry.events = []api.Event{{Type: api.EventState, Revision: 1, Edge: &api.Edge{Name: "e"}}, {Type: api.EventSync, Revision: 1}}
 	f.registry.watchErr = api.ErrUnavailable
 	left := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	f.server.Handler().ServeHTTP(left, httptest.NewRequest("GET", "/v1/watch", nil))
+	f.handler().ServeHTTP(left, httptest.NewRequest("GET", "/v1/watch", nil))
 	require.Contains(t, left.Body.String(), string(api.KindUnavailable))
 	require.Len(t, left.set, len(f.registry.events)+2)
 	require.True(t, left.set[len(left.set)-1].IsZero(), "the connection's next answer is not to be cut off by this one's limit")

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/internal/keyfile"
 )
 
 const day = 24 * time.Hour
@@ -31,8 +32,24 @@ Stages need none: they trust their host's node, by its Unix socket, and it tells
 	ca.AddCommand(newTLSAuthority())
 	cert := &cobra.Command{Use: "cert", Short: "The members", Args: unknownCommand, RunE: cmd.RunE}
 	cert.AddCommand(newTLSIssue(), newTLSInfo())
-	cmd.AddCommand(ca, cert)
+	cmd.AddCommand(ca, cert, newGossipKey())
 	return cmd
+}
+
+func newGossipKey() *cobra.Command {
+	return &cobra.Command{
+		Use:   "gossip-key",
+		Short: "Make a key for gossip",
+		Long: `Prints a new key: a line of the file that all nodes of the cluster have, and nobody else. The first key of the file encrypts,
+all decrypt. To change it, add the new one below the old one on all nodes and reload them, then move it above, then take
+the old one out.`,
+		Example: "  (umask 077; grafnode tls gossip-key > gossip.keys)",
+		Args:    exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), keyfile.New())
+			return err
+		},
+	}
 }
 
 // pairFlags are a certificate that is to be made.
