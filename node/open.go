@@ -167,6 +167,9 @@ func (n *Node) openGossip() (err error) {
 func (n *Node) openAPI() (err error) {
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server.NewCluster(n.metrics, n.dir.id, n.registry, n.gossip, n.ringMetrics)
+	if n.identity.id != nil {
+		server.ShowCertificate(n.metrics, n.identity.id.Expires)
+	}
 	server.NewControl(n.metrics, n.registry, n.registry, n.keeper.Stats, func() server.Port { return server.Port(n.mux.Stats()) })
 	n.api, err = server.New(server.Config{
 		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Group: n.registry, Gossip: n.gossip,
