@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/grafnode/grafnode/fabric"
@@ -18,6 +19,7 @@ import (
 type director struct {
 	s    *system
 	peer *peer // nil: there is none
+	log  io.Writer
 
 	ready  map[string]bool // nodes
 	leader string
@@ -53,8 +55,8 @@ const patience = 60 * time.Second
 // stored is told when the ledger has something that was pushed after the fault.
 const stored what = "stored"
 
-func newDirector(s *system) *director {
-	return &director{s: s, ready: map[string]bool{}, dying: map[string]bool{}}
+func newDirector(s *system, log io.Writer) *director {
+	return &director{s: s, log: log, ready: map[string]bool{}, dying: map[string]bool{}}
 }
 
 // await takes news until ok returns true.

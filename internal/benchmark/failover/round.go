@@ -3,7 +3,9 @@ package failover
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/internal/benchmark/failover/ledger"
@@ -30,21 +32,45 @@ func (d *director) do(ctx context.Context, r plan.Round, number int) (o outcome,
 	if err := d.await(ctx, "all nodes serve", patience, d.serving); err != nil {
 		return o, err
 	}
+	if err := d.ask(ctx, "all nodes are known", d.serving, d.known); err != nil {
+		return o, err
+	}
 	if err := d.begin(r, number); err != nil {
 		return o, err
 	}
 	var samples []plan.Sample
 	for i, pause := range r.Pauses {
+		began := time.Now()
 		m, err := d.sample(ctx, pause)
 		if err != nil {
 			return o, fmt.Errorf("%s, fault %d: %w", r.Case(), i+1, err)
 		}
+		fmt.Fprintf(d.log, "%s\t%d\tfirst new %s ms\tgap %s ms\t%s\twhole again after %s ms\n", r.Case(), i+1, show(m.First), show(m.Gap), m.Place,
+			show(time.Since(began)-pause-m.First-settle))
 		samples = append(samples, m)
 	}
 	if err := d.finish(ctx); err != nil {
 		return o, fmt.Errorf("%s, at the end: %w", r.Case(), err)
 	}
 	return outcome{plan.Sum(samples), d.pushed, d.sink.Account(d.pushed), d.alarms}, nil
+}
+
+// known fails unless every node is one on which a ring may lie: a producer that finds no node for a spare looks for one half a minute later.
+func (d *director) known(ctx context.Context) error {
+	nodes, err := d.s.observer.API(d.s.nodes[0].Name).Nodes(ctx, api.Default)
+	if err != nil {
+		return err
+	}
+	alive := 0
+	for _, n := range nodes {
+		if n.Health == "alive" {
+			alive++
+		}
+	}
+	if alive < nodeCount {
+		return fmt.Errorf("%d of %d nodes are known and alive", alive, nodeCount)
+	}
+	return nil
 }
 
 // begin starts the stages.

@@ -120,7 +120,7 @@ func Run(ctx context.Context, c Config) (r Report, err error) {
 		}
 		kinds = fits
 	}
-	d, peers := newDirector(s), 0
+	d, peers := newDirector(s, c.Log), 0
 	if p != nil {
 		peers = c.PeerRuns
 		if err := p.open(d); err != nil {
