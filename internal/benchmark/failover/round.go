@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/internal/benchmark/failover/ledger"
@@ -32,7 +31,7 @@ func (d *director) do(ctx context.Context, r plan.Round, number int) (o outcome,
 	if err := d.await(ctx, "all nodes serve", patience, d.serving); err != nil {
 		return o, err
 	}
-	if err := d.ask(ctx, "all nodes are known", d.serving, d.known); err != nil {
+	if err := d.ask(ctx, "the cluster is healthy", d.serving, d.known); err != nil {
 		return o, err
 	}
 	if err := d.begin(r, number); err != nil {
@@ -55,20 +54,20 @@ func (d *director) do(ctx context.Context, r plan.Round, number int) (o outcome,
 	return outcome{plan.Sum(samples), d.pushed, d.sink.Account(d.pushed), d.alarms}, nil
 }
 
-// known fails unless every node is one on which a ring may lie: a producer that finds no node for a spare looks for one half a minute later.
+// known fails unless the cluster is healthy and uses all that its nodes know: a producer that is refused a spare asks again half a
+// minute later.
 func (d *director) known(ctx context.Context) error {
-	nodes, err := d.s.observer.API(d.s.nodes[0].Name).Nodes(ctx, api.Default)
-	if err != nil {
+	h, err := d.s.observer.API(d.s.nodes[0].Name).Health(ctx)
+	switch {
+	case err != nil:
 		return err
+	case !h.Healthy || len(h.Servers) < nodeCount:
+		return fmt.Errorf("the cluster is not healthy: %v", h.Problems)
 	}
-	alive := 0
-	for _, n := range nodes {
-		if n.Health == "alive" {
-			alive++
+	for _, s := range h.Servers {
+		if s.Level != h.Level {
+			return fmt.Errorf("level %d is in use, %s knows %d", h.Level, s.Name, s.Level)
 		}
-	}
-	if alive < nodeCount {
-		return fmt.Errorf("%d of %d nodes are known and alive", alive, nodeCount)
 	}
 	return nil
 }
