@@ -45,7 +45,7 @@ func (d *director) do(ctx context.Context, r plan.Round, number int) (o outcome,
 			return o, fmt.Errorf("%s, fault %d: %w", r.Case(), i+1, err)
 		}
 		fmt.Fprintf(d.log, "%s\t%d\tfirst new %s ms\tgap %s ms\t%s\twhole again after %s ms\n", r.Case(), i+1, show(m.First), show(m.Gap), m.Place,
-			show(time.Since(began)-pause-m.First-settle))
+			show(time.Since(began)-pause-quietFor-m.First-settle))
 		samples = append(samples, m)
 	}
 	if err := d.finish(ctx); err != nil {
@@ -57,7 +57,7 @@ func (d *director) do(ctx context.Context, r plan.Round, number int) (o outcome,
 // known fails unless the cluster is healthy and uses all that its nodes know: a producer that is refused a spare asks again half a
 // minute later.
 func (d *director) known(ctx context.Context) error {
-	h, err := d.s.observer.API(d.s.nodes[0].Name).Health(ctx)
+	h, err := d.operator().Health(ctx)
 	switch {
 	case err != nil:
 		return err

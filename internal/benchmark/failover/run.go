@@ -118,7 +118,9 @@ func Run(ctx context.Context, c Config) (r Report, err error) {
 			r.LeftOut = fmt.Sprintf("%s is left out: %s", plan.HostSilent, s.alone)
 			fmt.Fprintln(c.Log, r.LeftOut)
 		}
-		kinds = fits
+		if kinds = fits; len(kinds) == 0 {
+			return r, errors.New(r.LeftOut)
+		}
 	}
 	d, peers := newDirector(s, c.Log), 0
 	if p != nil {
