@@ -48,11 +48,12 @@ func (r *Report) OK() bool {
 }
 
 // Definitions says what the figures mean.
-const Definitions = `first new item: from the fault until the consumer takes, from a ring of a later generation, the first item that it had not taken
-before (edge.Events.FirstItem). stored: until something that was pushed after the fault is committed at the sink. sink gap: the longest
-time between two commits, from the last one before the fault to 50 ms after the first new item; items are pushed, at a rate, once a
-millisecond. quiet: the longest gap of 100 ms before the fault. Times are of one clock, CLOCK_BOOTTIME, read by the processes that they are of. A p99 of fewer than a hundred is the
-worst. missed: no new item within 10 s. false: the ring moved though nothing had happened. lost, doubled: of the round's items.`
+const Definitions = `first new: from the fault until the consumer takes, from a ring of a later generation, the first item that it had not taken before
+(edge.Events.FirstItem). stored: until something that was pushed after the fault is committed at the sink. sink gap: the longest time
+between two commits, from the last one before the fault to 50 ms after the first new item; at a rate, items are pushed once a
+millisecond. quiet: the same of 100 ms before the fault. Times are of one clock, CLOCK_BOOTTIME, read by the processes that they are
+of. A p99 of fewer than a hundred is the worst. missed: no new item within 10 s. false: the ring moved though nothing had happened.
+lost, doubled: of the round's items.`
 
 // Text writes the report for people.
 func (r *Report) Text(w io.Writer) error {
