@@ -55,7 +55,7 @@ type placed struct {
 const patience = 60 * time.Second
 
 // stored is told when the ledger has something that was pushed after the fault.
-const stored what = "stored"
+const stored happening = "stored"
 
 func newDirector(s *system, log io.Writer) *director {
 	return &director{s: s, log: log, ids: map[string]locator.NodeID{}, ready: map[string]bool{}, dying: map[string]bool{}}
@@ -81,9 +81,9 @@ func (d *director) await(ctx context.Context, what string, limit time.Duration, 
 }
 
 // pass takes news for a while.
-func (d *director) pass(ctx context.Context, for_ time.Duration) error {
-	over := time.Now().Add(for_)
-	err := d.await(ctx, "", for_, func() bool { return !time.Now().Before(over) })
+func (d *director) pass(ctx context.Context, while time.Duration) error {
+	over := time.Now().Add(while)
+	err := d.await(ctx, "", while, func() bool { return !time.Now().Before(over) })
 	if isLate(err) {
 		return nil
 	}
