@@ -50,6 +50,19 @@ func (a *API) RemoveNode(ctx context.Context, id locator.NodeID, force bool, det
 	return a.call(ctx, r, nil)
 }
 
+// DrainNode says what is to become of a node: an operator's verb. It is refused as api.ErrNoRoom if the other nodes have no place for the rings
+// that are there, unless forced. They are moved after it has returned; see DrainStatus.
+func (a *API) DrainNode(ctx context.Context, id locator.NodeID, r api.DrainRequest) (s api.DrainStatus, err error) {
+	return s, a.call(ctx, post(drainPath(id), r), &s)
+}
+
+// DrainStatus returns what is left on a node.
+func (a *API) DrainStatus(ctx context.Context, id locator.NodeID) (s api.DrainStatus, err error) {
+	return s, a.call(ctx, get(drainPath(id), api.Default), &s)
+}
+
+func drainPath(id locator.NodeID) string { return "/v1/nodes/" + url.PathEscape(string(id)) + "/drain" }
+
 // TransferLeadership hands leadership to another voter and returns once that one leads.
 func (a *API) TransferLeadership(ctx context.Context, r api.TransferRequest) (resp api.TransferResponse, err error) {
 	return resp, a.call(ctx, post("/v1/operator/raft/transfer", r), &resp)

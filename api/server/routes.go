@@ -36,6 +36,8 @@ func (s *Server) table() map[string]handler {
 		"GET /v1/nodes":                   s.read(s.listNodes),
 		"DELETE /v1/nodes/{id}":           s.lead(s.removeNode),
 		"POST /v1/nodes":                  s.lead(s.register),
+		"GET /v1/nodes/{id}/drain":        s.read(s.getDrain),
+		"POST /v1/nodes/{id}/drain":       s.lead(s.drain),
 		"POST /v1/internal/sessions":      s.lead(s.session),
 		"POST /v1/internal/found":         s.found,
 		"GET /v1/checkpoints/{key...}":    s.read(s.getCheckpoint),

@@ -85,6 +85,7 @@ func (f *agentFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Socket, "socket", "", "Unix socket for stages (default: grafnode.sock in the data directory)")
 	flags.DurationVar(&c.Heartbeat, "raft-heartbeat", node.HeartbeatDefault, "followers wait this long for a word of the leader")
 	flags.DurationVar(&c.Election, "raft-election", 0, "candidates wait this long for votes (default: the heartbeat)")
+	flags.DurationVar(&c.DrainFor, "drain-on-stop", 0, "when told to stop, first have the rings here moved to other nodes, for at most this long")
 	flags.StringVar(&c.LogStore, "log-store", "auto", "how the registry's log is stored: bolt, wal or auto (as it is, else what is faster)")
 	flags.BoolVar(&f.dev, "dev", false, "a cluster of this one node, in a temporary directory that goes when it stops")
 	flags.BoolVar(&f.logJSON, "json", false, "log in JSON")
@@ -148,11 +149,11 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 		return f.blame(joinClose(err, n))
 	}
 	defer onHangup(cmd.Context(), func() { f.reload(cmd.Flags(), logLevel, n) })()
-	return serve(cmd.Context(), n, log)
+	return serve(cmd.Context(), n, settings.DrainFor, log)
 }
 
-// serve waits for the end: a signal, which drains the node, or a failure that the node does not survive.
-func serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
+// serve waits for the end: a signal, which drains the node, and may take more time for that, or a failure that the node does not survive.
+func serve(ctx context.Context, n *node.Node, more time.Duration, log *slog.Logger) error {
 	tell(log, n.Notify())
 	select {
 	case err := <-n.Fatal():
@@ -162,7 +163,7 @@ func serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
 	}
 	log.Info("stopping")
 	tell(log, node.Notify("STOPPING=1"))
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor+more)
 	defer cancel()
 	if err := n.Drain(drain); err != nil {
 		log.Warn("left without a good-bye", "error", err) // as after a crash: the others will notice
