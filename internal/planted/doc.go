@@ -20,6 +20,8 @@ const Env = "GRAFNODE_PLANT"
 //   - reused-generation: the floor of generations is forgotten, which a restore or recovery has raised
 //   - lost-tombstone: a deleted edge leaves no tombstone
 //   - reused-spare: the generation of a spare that was given up is granted again
+//   - forgotten-drain: a node that starts again forgets that its operator has drained it
 var Names = []string{
 	"stale-read", "missed-event", "deposed-expiry", "early-ack", "reused-generation", "lost-tombstone", "reused-spare",
+	"forgotten-drain",
 }

@@ -11,4 +11,5 @@ const (
 	ReusedGeneration = false
 	LostTombstone    = false
 	ReusedSpare      = false
+	ForgottenDrain   = false
 )

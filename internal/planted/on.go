@@ -20,6 +20,7 @@ var (
 	ReusedGeneration = chosen == "reused-generation"
 	LostTombstone    = chosen == "lost-tombstone"
 	ReusedSpare      = chosen == "reused-spare"
+	ForgottenDrain   = chosen == "forgotten-drain"
 )
 
 func choose(name string) string {

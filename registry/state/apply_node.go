@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/planted"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -24,7 +25,7 @@ func (c RegisterNode) apply(d *draft, _ Entry) (Result, error) {
 		ID: c.Node, Name: c.Name, Zone: c.Zone, Address: c.Address, Incarnation: was.Incarnation + 1, Memory: c.Memory,
 		Version: c.Version,
 	}
-	if was.Drain == api.DrainUntilEnabled { // the other ends with the start
+	if was.Drain == api.DrainUntilEnabled && !planted.ForgottenDrain { // the other ends with the start
 		n.Drain = was.Drain
 	}
 	d.putNode(n)
