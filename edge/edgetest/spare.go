@@ -38,7 +38,7 @@ func (c *Cluster) changeSpare(r api.SpareRequest) (api.Edge, error) {
 	switch {
 	case c.sessions[r.Session] == nil:
 		return rec, api.Errorf(api.KindSession, "session %s has ended", r.Session)
-	case rec.Producer.Session != r.Session && !(r.Planned && rec.Consumer.Session == r.Session):
+	case rec.Producer.Session != r.Session && (!r.Planned || rec.Consumer.Session != r.Session):
 		return rec, api.Errorf(api.KindFenced, "session %s does not produce edge %s", r.Session, r.Name)
 	}
 	rec.Reason = r.Reason
