@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,25 @@ func (a *API) TransferLeadership(ctx context.Context, r api.TransferRequest) (re
 // Health returns how the cluster stands.
 func (a *API) Health(ctx context.Context) (h api.Health, err error) {
 	return h, a.call(ctx, get("/v1/operator/health", ""), &h)
+}
+
+// Debug returns the inside of the node that is asked: its logs, settings, goroutines, cpu (a profile over so long), or a profile of package
+// runtime/pprof by name.
+func (a *API) Debug(ctx context.Context, what string, lasts time.Duration) ([]byte, error) {
+	r := get("/v1/operator/debug/"+url.PathEscape(what), "")
+	if lasts > 0 {
+		r.query.Set("seconds", strconv.Itoa(int(lasts/time.Second)))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout+lasts, errSlow)
+	defer cancel()
+	return a.exchange(ctx, r)
+}
+
+// Metrics returns the metrics of the node that is asked, as Prometheus reads them.
+func (a *API) Metrics(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, errSlow)
+	defer cancel()
+	return a.exchange(ctx, get("/metrics", ""))
 }
 
 // LiveSessions lists the live sessions, by ID.

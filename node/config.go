@@ -85,6 +85,8 @@ type Config struct {
 	DrainFor time.Duration
 	// Version is shown to people and told the other nodes.
 	Version string
+	// Logs returns what was logged lately, and Settings what the node was told, both for operators who look for what went wrong. Nil: nothing.
+	Logs, Settings func() []byte
 	// Logger gets what operators should know. Nil: slog.Default().
 	Logger *slog.Logger
 }

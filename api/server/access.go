@@ -72,6 +72,7 @@ var needs = map[string]right{
 	"POST /v1/nodes/{id}/drain":       operate,
 	"DELETE /v1/operator/raft/{id}":   operate,
 	"POST /v1/operator/raft/transfer": operate,
+	"GET /v1/operator/debug/{what}":   operate,
 	"GET /v1/operator/snapshot":       operate,
 	"PUT /v1/operator/snapshot":       operate,
 

@@ -66,6 +66,7 @@ var mayAsk = map[string]string{
 	"POST /v1/nodes/{id}/drain":       "onl",
 	"DELETE /v1/operator/raft/{id}":   "onl",
 	"POST /v1/operator/raft/transfer": "onl",
+	"GET /v1/operator/debug/{what}":   "onl",
 	"GET /v1/operator/snapshot":       "onl",
 	"PUT /v1/operator/snapshot":       "onl",
 	"POST /v1/renew":                  "nl",

@@ -63,6 +63,7 @@ var samples = map[string]sample{
 	"POST /v1/operator/raft/transfer": {path: "/v1/operator/raft/transfer", body: `{"to":"n1"}`},
 	"GET /v1/operator/snapshot":       {path: "/v1/operator/snapshot"},
 	"PUT /v1/operator/snapshot":       {path: "/v1/operator/snapshot", body: "snapshot", raw: true},
+	"GET /v1/operator/debug/{what}":   {path: "/v1/operator/debug/V"},
 	"GET /v1/operator/health":         {path: "/v1/operator/health"},
 	"GET /v1/authorities":             {path: "/v1/authorities"},
 	"GET /v1/status":                  {path: "/v1/status"},

@@ -50,6 +50,7 @@ func (s *Server) table() map[string]handler {
 		"POST /v1/operator/raft/transfer": s.lead(s.transfer),
 		"GET /v1/operator/snapshot":       s.lead(s.saveSnapshot),
 		"PUT /v1/operator/snapshot":       s.lead(s.restoreSnapshot),
+		"GET /v1/operator/debug/{what}":   s.debug,
 		"GET /v1/operator/health":         s.health,
 		"GET /v1/authorities":             s.authorities,
 		"GET /v1/status":                  s.status,
