@@ -38,7 +38,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 planted: ## the bugs that are planted on purpose are each found
 	$(GO) test -tags planted -count=1 ./internal/planted
-	$(GO) test -tags planted -count=1 -timeout 15m -run Plant ./registry ./registry/simulate
+	$(GO) test -tags planted -count=1 -timeout 15m -run Plant ./registry ./registry/simulate ./stream
 
 simulate: ## a simulated cluster, for a million steps twice
 	$(GO) test -count=1 -timeout 10m -run '^TestWorld$$' ./registry/simulate -args -seed 1000 -steps 2000000 -each 1000000

@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"durable":             {"api", "internal/..."},
 	"durable/...":         {"durable", "api"},
 	"client":              {"api", "edge", "fabric", "fabric/shm", "fabric/tcp", "internal/..."},
-	"stream":              {"edge", "handoff", "durable", "api", "fabric"},
+	"stream":              {"edge", "handoff", "durable", "api", "fabric", "internal/planted"},
 	"stream/...":          {"stream", "edge", "handoff", "durable", "api", "fabric"},
 
 	"transport":             {"api", "internal/..."},

@@ -12,4 +12,7 @@ const (
 	LostTombstone    = false
 	ReusedSpare      = false
 	ForgottenDrain   = false
+	FastestBranch    = false
+	EarlyCheckpoint  = false
+	TimedWindow      = false
 )

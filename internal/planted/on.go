@@ -21,6 +21,9 @@ var (
 	LostTombstone    = chosen == "lost-tombstone"
 	ReusedSpare      = chosen == "reused-spare"
 	ForgottenDrain   = chosen == "forgotten-drain"
+	FastestBranch    = chosen == "fastest-branch"
+	EarlyCheckpoint  = chosen == "early-checkpoint"
+	TimedWindow      = chosen == "timed-window"
 )
 
 func choose(name string) string {

@@ -15,6 +15,7 @@ func TestOneSwitchIsChosen(t *testing.T) {
 		"stale-read": StaleRead, "missed-event": MissedEvent, "deposed-expiry": DeposedExpiry, "early-ack": EarlyAck,
 		"reused-generation": ReusedGeneration, "lost-tombstone": LostTombstone,
 		"reused-spare": ReusedSpare, "forgotten-drain": ForgottenDrain,
+		"fastest-branch": FastestBranch, "early-checkpoint": EarlyCheckpoint, "timed-window": TimedWindow,
 	}
 	require.Len(t, switches, len(Names))
 	for _, name := range Names {
