@@ -55,14 +55,17 @@ func fenced(ctx context.Context, store durable.Store, epoch fence.Epoch) (value 
 func (c *cursor) follow(
 	ctx, following context.Context, wait func(context.Context, position.Vector) (position.Vector, error),
 ) error {
+	var seen position.Vector // not what is saved, below which a new edge begins
 	for {
-		acked, err := wait(following, c.saved)
+		acked, err := wait(following, seen)
 		if err == nil {
 			pause := c.every
 			if err := c.save(ctx, acked); awayForNow(err) {
 				pause = max(pause, RetryWaitDefault)
 			} else if err != nil {
 				return err
+			} else {
+				seen = acked
 			}
 			err = sleep(following, pause)
 		}
@@ -94,7 +97,8 @@ func insist(ctx context.Context, pause time.Duration, write func() error) error 
 }
 
 func (c *cursor) save(ctx context.Context, acked position.Vector) error {
-	if acked.Len() == 0 || acked.Equal(c.saved) {
+	acked = acked.Max(c.saved)
+	if acked.Equal(c.saved) {
 		return nil
 	}
 	if err := c.store.Put(ctx, c.epoch, encodeVector(acked)); err != nil {

@@ -172,7 +172,7 @@ func each[T any](vs []T) iter.Seq2[T, error] {
 
 // play runs until the source has ended, or for ever seems to have come.
 func (w *theatre) play() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Hour) // a sound pipeline takes a minute of a bubble's time
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // of a bubble: a sound pipeline takes seconds
 	defer cancel()
 	var all sync.WaitGroup
 	for _, name := range w.stages {
