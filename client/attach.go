@@ -101,6 +101,7 @@ func (c *Client) remote(e api.Edge) (tcp.Attach, error) {
 	}
 	return tcp.Attach{Address: e.Locator.Address, TLS: c.trust.Load(), Hello: tcp.Hello{
 		Edge: e.Name, Generation: e.Generation, Arena: e.Locator.Arena, Session: session, Token: token, Revision: e.Revision,
+		Heartbeat: c.config.Heartbeat, Missed: c.config.Missed,
 	}}, nil
 }
 

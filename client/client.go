@@ -42,7 +42,10 @@ type Client struct {
 // Dial returns the client of the node at c.Socket, which must be there now; afterwards it may come and go. No session is
 // opened until one is needed. ctx bounds Dial only.
 func Dial(ctx context.Context, c Config) (*Client, error) {
-	c = c.withDefaults()
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -50,7 +53,6 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 		config: c, log: c.Logger, opening: make(chan struct{}, 1),
 		lines: map[*line]struct{}{}, known: map[string]api.Edge{},
 	}
-	var err error
 	if cl.route, err = newRoute(c.Socket, APIConfig{Timeout: c.TryTimeout, Credentials: cl.credentials, TLS: cl.trust.Load}); err != nil {
 		return nil, err
 	}

@@ -1,22 +1,31 @@
 package client
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/internal/boottime"
 	"github.com/grafnode/grafnode/lease"
 )
 
 // SocketEnv names the environment variable that says where the own node's socket is.
 const SocketEnv = "GRAFNODE_SOCKET"
+
+// HeartbeatEnv and MissedEnv name the environment variables of Config.Heartbeat, such as "50ms", and Config.Missed, such as "3".
+const (
+	HeartbeatEnv = "GRAFNODE_HEARTBEAT"
+	MissedEnv    = "GRAFNODE_HEARTBEATS_MISSED"
+)
 
 // Config says which node a client belongs to and who it is.
 type Config struct {
@@ -26,12 +35,18 @@ type Config struct {
 	TryTimeout time.Duration // one try of a request against one node; zero: TryTimeoutDefault
 	Logger     *slog.Logger  // nil: slog.Default()
 
+	// Heartbeat is how long this process, and a node that has rings which it uses over TCP, may say nothing to each other; when so many
+	// are Missed in a row, those rings count as lost, which is harmless if it is a mistake. Both ends do as the stage says. Zero: $GRAFNODE_HEARTBEAT
+	// and $GRAFNODE_HEARTBEATS_MISSED, or tcp.HeartbeatDefault (50 ms) and tcp.MissedDefault (3).
+	Heartbeat time.Duration
+	Missed    int
+
 	// Now is the clock of deadlines, CLOCK_BOOTTIME: it must be the node's own, since it is the node that says when. Nil: that
 	// of this machine; simulations bring theirs.
 	Now func() lease.Instant
 }
 
-func (c Config) withDefaults() Config {
+func (c Config) withDefaults() (Config, error) {
 	if c.Socket == "" {
 		c.Socket = os.Getenv(SocketEnv)
 	}
@@ -50,7 +65,23 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = boottime.Now
 	}
-	return c
+	return c, c.pulseDefaults()
+}
+
+// pulseDefaults fills in what is said of heartbeats.
+func (c *Config) pulseDefaults() (err error) {
+	if text := os.Getenv(HeartbeatEnv); c.Heartbeat == 0 && text != "" {
+		if c.Heartbeat, err = time.ParseDuration(text); err != nil {
+			return fmt.Errorf("client: %s: %q is no duration such as 50ms", HeartbeatEnv, text)
+		}
+	}
+	if text := os.Getenv(MissedEnv); c.Missed == 0 && text != "" {
+		if c.Missed, err = strconv.Atoi(text); err != nil {
+			return fmt.Errorf("client: %s: %q is no number such as 3", MissedEnv, text)
+		}
+	}
+	c.Heartbeat, c.Missed = cmp.Or(c.Heartbeat, tcp.HeartbeatDefault), cmp.Or(c.Missed, tcp.MissedDefault)
+	return nil
 }
 
 // Validate reports what is wrong with c, after its defaults.
@@ -64,6 +95,12 @@ func (c Config) Validate() error {
 	}
 	if err := lease.CheckTTL(c.TTL); err != nil {
 		return fmt.Errorf("client: session: %w", err)
+	}
+	if c.Heartbeat < tcp.HeartbeatMin || c.Heartbeat > tcp.HeartbeatMax {
+		return fmt.Errorf("client: heartbeat %v, must be %v to %v", c.Heartbeat, tcp.HeartbeatMin, tcp.HeartbeatMax)
+	}
+	if c.Missed < 1 || c.Missed > tcp.MissedMax {
+		return fmt.Errorf("client: %d heartbeats missed, must be 1 to %d", c.Missed, tcp.MissedMax)
 	}
 	return nil
 }

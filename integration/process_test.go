@@ -34,6 +34,8 @@ type process struct {
 	args []string
 	env  []string
 
+	clone uintptr // namespaces of its own: CLONE_NEWNET
+
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
@@ -55,7 +57,7 @@ func (p *process) try() error {
 	cmd := exec.Command(p.bin, p.args...)
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: p.clone}
 	started := make(chan error)
 	starts <- func() { started <- cmd.Start() }
 	if err := <-started; err != nil {

@@ -3,7 +3,6 @@ package stream
 import (
 	"sync"
 
-	"github.com/grafnode/grafnode/internal/planted"
 	"github.com/grafnode/grafnode/position"
 )
 
@@ -76,8 +75,8 @@ func (o *owed) settled(d debt) bool {
 		return o.outs[d.branch].Covers(d.out)
 	}
 	for _, out := range o.outs {
-		if covered := out.Covers(d.out); !covered || planted.FastestBranch {
-			return covered
+		if !out.Covers(d.out) {
+			return false
 		}
 	}
 	return true

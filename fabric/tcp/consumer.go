@@ -71,7 +71,7 @@ func newConsumer(l *link, capacity int) *consumer {
 
 // open begins to listen to the owner.
 func (c *consumer) open() *consumer {
-	c.l.tasks.Go(c.l.beat)
+	c.l.join(false)
 	c.l.tasks.Go(func() { c.l.receive(c.handle) })
 	c.l.tasks.Go(c.report)
 	return c

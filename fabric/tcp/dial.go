@@ -20,7 +20,7 @@ type Attach struct {
 	Address string // host:port of the one TCP port of the ring's node
 	Hello
 	// Timeout bounds how long the node may take to answer, though it shows life; default AttachTimeoutDefault. One that shows none is
-	// given up after six heartbeats: twice as long as afterwards, because there is more to do.
+	// given up after twice as long as afterwards, because there is more to do, and not before a second.
 	Timeout time.Duration
 	// TLS, if not nil, makes the connection one of TLS 1.3. An empty ServerName means Address's host.
 	TLS *tls.Config `json:"-"`
@@ -34,7 +34,7 @@ const AttachTimeoutDefault = resolveTimeout + 5*time.Second
 // any other is ctx's cause or a mistake in a.
 //
 // Beyond the contract: Flush, and Commit when a frame is full, write to the connection and block while it is full. Close blocks
-// until the owner has confirmed that it has what was flushed, or has been silent for three heartbeats; an error says that it has not.
+// until the owner has confirmed that it has what was flushed, or counts as silent; an error says that it has not.
 func DialProducer(ctx context.Context, a Attach) (fabric.Producer, error) {
 	a.Role = fabric.RoleProducer
 	l, capacity, err := dial(ctx, a)
@@ -58,6 +58,7 @@ func DialConsumer(ctx context.Context, a Attach) (fabric.Consumer, error) {
 
 func dial(ctx context.Context, a Attach) (*link, int, error) {
 	a.Heartbeat = cmp.Or(a.Heartbeat, HeartbeatDefault)
+	a.Pulse = pulseName(a.Address)
 	if err := a.Validate(); err != nil {
 		return nil, 0, fmt.Errorf("attach %s: %w", a.side(), err)
 	}
@@ -76,7 +77,7 @@ func connect(ctx context.Context, a Attach) (*link, int, error) {
 	defer cancel()
 	ctx, silent := context.WithCancelCause(ctx)
 	defer silent(nil)
-	silence := attachBeats * a.Heartbeat
+	silence := a.attachSilence()
 	quiet := time.AfterFunc(silence, func() {
 		silent(fmt.Errorf("%w: no word for %v while attaching", fabric.ErrDisconnected, silence))
 	})

@@ -11,13 +11,16 @@
 // read. So the owner's rings must be those of this module: package fabric's contract, and the two calls for stretches beside it.
 //
 // Promises, besides those of package fabric: a damaged, repeated or missing frame is ErrCorrupt, never a wrong record; either end
-// notices within about three heartbeats that the other is gone, with ErrDisconnected, and within ten times that that it lives but
-// takes nothing; the owner's memory per connection is
+// notices at once that the other's process is gone, within about three heartbeats that its host is, with ErrDisconnected, and in at least five seconds
+// that it lives but takes nothing; the owner's memory per connection is
 // a few KiB whatever the peer sends, and a peer that writes beyond its credit is cut off; a remote consumer holds no more than two
 // ring's worth of memory and two slabs. No length is used before it is checked.
 //
 // It does not promise that a record which was flushed arrives, nor to find the ring again: a side is attached once in its life,
 // and after a loss the edge takes new memory. It does not hide anything from who can read the network.
+//
+// All connections of a session with a node share one pulse (pulse.go): whatever comes over one shows life for all, so edges that rest cost
+// next to nothing. Silence is a guess, judged by those who were awake for it (detector.go), and a wrong one is harmless: the edge moves.
 //
 // DialProducer and DialConsumer are called by package client; Serve by package node, for each connection that package transport
 // accepted as data.

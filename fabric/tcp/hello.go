@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -25,26 +26,40 @@ type Hello struct {
 	Session    lease.SessionID `json:"session"`
 	Token      string          `json:"token"`
 	Revision   api.Revision    `json:"revision"` // of the record that says so; the owner waits until it knows as much
-	// Heartbeat is how long either end may be silent before it shows life; the other end is given up after three times that.
+	// Heartbeat is how long either end may be silent before it shows life; the other end is given up when so many are Missed. Zero: the
+	// defaults.
 	Heartbeat time.Duration `json:"heartbeat_ns"`
+	Missed    int           `json:"missed,omitempty"`
+	// Pulse is set by the function that takes the Hello: links of one session that have the same one show life for each other.
+	Pulse string `json:"pulse,omitempty"`
 }
 
 // Limits of Hello.Heartbeat. Zero means the default.
 const (
 	HeartbeatMin     = 10 * time.Millisecond
-	HeartbeatDefault = 500 * time.Millisecond
+	HeartbeatDefault = 50 * time.Millisecond
 	HeartbeatMax     = time.Minute
 )
 
-// silentBeats is how many heartbeats must be missing.
-const silentBeats = 3
+// Limits of Hello.Missed.
+const (
+	MissedDefault = 3
+	MissedMax     = 100
+)
 
-// patienceSilences is for how many silences a peer is borne that shows life but takes nothing, or does not confirm a closing: a machine that is short of
-// processors is no reason to lose what is on its way.
+func (h Hello) missed() int { return cmp.Or(h.Missed, MissedDefault) }
+
+// patienceSilences is for how many silences a peer is borne that shows life but takes nothing, or does not confirm a closing.
 const patienceSilences = 10
 
-// attachBeats is how many must be missing while attaching.
-const attachBeats = 2 * silentBeats
+// pulseMax is the length of a Hello's Pulse, bytes.
+const pulseMax = 512
+
+// attachSilence is how long an owner may be silent while a side attaches: twice as long as afterwards, because there is more to do, and at
+// least a second, which a lost packet may take to come again.
+func (h Hello) attachSilence() time.Duration {
+	return max(2*time.Duration(h.missed())*h.Heartbeat, time.Second)
+}
 
 // Validate reports what is wrong with h.
 func (h Hello) Validate() error {
@@ -57,6 +72,10 @@ func (h Hello) Validate() error {
 		return fmt.Errorf("hello: edge %s: unknown role %q", h.Edge, h.Role)
 	case h.Heartbeat < HeartbeatMin || h.Heartbeat > HeartbeatMax:
 		return fmt.Errorf("hello: edge %s: heartbeat %v, must be %v to %v", h.Edge, h.Heartbeat, HeartbeatMin, HeartbeatMax)
+	case h.Missed < 0 || h.Missed > MissedMax:
+		return fmt.Errorf("hello: edge %s: %d heartbeats missed, must be 1 to %d, or 0 for %d", h.Edge, h.Missed, MissedMax, MissedDefault)
+	case len(h.Pulse) > pulseMax:
+		return fmt.Errorf("hello: edge %s: pulse of %d bytes, must be at most %d", h.Edge, len(h.Pulse), pulseMax)
 	}
 	return nil
 }

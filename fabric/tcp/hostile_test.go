@@ -221,8 +221,8 @@ func TestSilenceIsThreeBeats(t *testing.T) {
 		}
 		last := time.Now()
 		require.ErrorIs(t, <-served, fabric.ErrDisconnected)
-		require.GreaterOrEqual(t, time.Since(last), silentBeats*HeartbeatDefault)
-		require.LessOrEqual(t, time.Since(last), (silentBeats+1)*HeartbeatDefault)
+		require.GreaterOrEqual(t, time.Since(last), MissedDefault*HeartbeatDefault)
+		require.LessOrEqual(t, time.Since(last), (MissedDefault+1)*HeartbeatDefault)
 		require.NoError(t, near.Close())
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
@@ -22,13 +21,12 @@ import (
 var errDeparted = errors.New("closed by this side")
 
 // link is one end of an attached connection: frames in and out, heartbeats, and how it ended. One goroutine reads; any may
-// write. Its user starts beat and the reader in tasks.
+// write. Its user has it join a pulse and starts the reader in tasks.
 type link struct {
 	conn       net.Conn
 	name       string // of the side and its owner, in errors; empty at the owner, where Serve names them
 	generation fence.Epoch
-	beatEvery  time.Duration
-	silence    time.Duration // of the peer, after which it counts as gone; zero during the handshake
+	key        pulseKey // of the pulse to join; zero during the handshake
 
 	// Of the goroutine that reads.
 	in   intake
@@ -37,8 +35,9 @@ type link struct {
 	note []byte // payloads that are not records
 	turn int    // bytes read since others had theirs
 
-	heard atomic.Bool  // set by listener, cleared by beat
-	due   atomic.Int64 // when the silence ends, since began: stored by expect, loaded by listener
+	pulse   atomic.Pointer[pulse] // stored by join
+	heard   atomic.Bool           // set by listener, cleared by the pulse
+	heardAt int                   // in the pulse's turns; the pulse's
 
 	tasks sync.WaitGroup
 
@@ -47,7 +46,7 @@ type link struct {
 	pair     [2][]byte   // a frame that lies in two places; guarded by out
 	bufs     net.Buffers // of pair; guarded by out
 	outEnded bool        // nothing may be sent any more; guarded by out
-	spoke    atomic.Bool // set by every write, cleared by beat
+	spoke    atomic.Bool // set by every write, cleared by the pulse
 
 	departing atomic.Bool   // set by depart: the peer's closing is what is waited for
 	ended     chan struct{} // closed by fail
@@ -70,17 +69,20 @@ func newLink(conn net.Conn) *link {
 
 // attach sets what the handshake has settled.
 func (l *link) attach(h Hello) {
-	l.generation, l.beatEvery = h.Generation, h.Heartbeat
-	l.silence = silentBeats * h.Heartbeat
-	l.expect(l.silence)
+	l.generation = h.Generation
+	l.key = pulseKey{name: h.Pulse, session: h.Session, beat: h.Heartbeat, missed: h.missed()}
 	l.allow()
-	conn := l.conn
-	if s, ok := conn.(*secured); ok {
-		conn = s.corked.Conn
+	if c, ok := l.raw().(syscall.Conn); ok {
+		_ = tcpconn.SetUserTimeout(c, max(tcpconn.UserTimeout, l.key.silence())) // the kernel is to be no less patient than the pulse
 	}
-	if c, ok := conn.(syscall.Conn); ok {
-		_ = tcpconn.SetUserTimeout(c, l.silence) // without it the kernel has another patience than this link, and the shorter one counts
+}
+
+// raw returns the connection beneath TLS.
+func (l *link) raw() net.Conn {
+	if s, ok := l.conn.(*secured); ok {
+		return s.corked.Conn
 	}
+	return l.conn
 }
 
 // fail ends the link for the reason err, unless it has ended already, and returns the reason that stands.
@@ -91,6 +93,9 @@ func (l *link) fail(err error) error {
 		}
 		l.loss.Store(&err)
 		close(l.ended)
+		if p := l.pulse.Load(); p != nil { // see join
+			p.remove(l)
+		}
 		_ = l.conn.Close() // ends whoever is blocked on it; err says what happened
 	})
 	return l.err()
@@ -177,7 +182,7 @@ func (l *link) writeRecords(at uint64, stretch []byte) error {
 	if l.outEnded {
 		return errDeparted
 	}
-	l.spoke.Store(true)
+	l.speak()
 	if s, ok := l.conn.(*secured); ok {
 		return l.wrote(s.writeFrame(l.small, stretch))
 	}
@@ -187,11 +192,19 @@ func (l *link) writeRecords(at uint64, stretch []byte) error {
 	return l.wrote(err)
 }
 
+// speak notes that something is about to be said.
+func (l *link) speak() {
+	l.spoke.Store(true)
+	if p := l.pulse.Load(); p != nil && !p.spoke.Load() {
+		p.spoke.Store(true)
+	}
+}
+
 func (l *link) writeLocked(b []byte) error {
 	if l.outEnded {
 		return errDeparted
 	}
-	l.spoke.Store(true)
+	l.speak()
 	if s, ok := l.conn.(*secured); ok {
 		return l.wrote(s.writeFrame(b))
 	}
@@ -265,7 +278,7 @@ func disconnected(err error) error {
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: closed by the other end", fabric.ErrDisconnected)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%w: the other end is silent", fabric.ErrDisconnected)
+		return fmt.Errorf("%w: the other end takes nothing", fabric.ErrDisconnected)
 	}
 	return fmt.Errorf("%w: %w", fabric.ErrDisconnected, err)
 }

@@ -41,7 +41,7 @@ func Serve(ctx context.Context, conn net.Conn, r Resolver) error {
 // Serve attaches the remote side at the other end of conn, from which the preface has been read, to a ring of this process,
 // and carries its records and notes until it detaches, the ring is lost, the connection breaks, or ctx ends. It opens the side
 // of the ring and closes it when it returns, and closes conn. It returns nil if the remote side detached in good order, else
-// why it ended; the remote side knows as much. Serve uses two goroutines besides the caller's and 16 KiB at most, whatever the
+// why it ended; the remote side knows as much. Serve uses a goroutine besides the caller's and those that all share, and 16 KiB at most, whatever the
 // other end sends, and a share of the large buffers of the process; TLS takes about 50 KiB more.
 func (s Server) Serve(ctx context.Context, conn net.Conn) error {
 	l, h, err := s.serve(ctx, conn)
@@ -165,6 +165,7 @@ func serveSide(ctx context.Context, l *link, h Hello, arena fabric.Arena) error 
 		return errors.Join(err, e.close())
 	}
 	l.attach(h)
+	l.join(true)
 	s := session{l: l, end: e}
 	return s.run(ctx)
 }

@@ -38,7 +38,6 @@ func (s *session) run(ctx context.Context) error {
 	pumping, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pumped := make(chan struct{})
-	s.l.tasks.Go(s.l.beat)
 	s.l.tasks.Go(func() {
 		defer close(pumped)
 		if err := s.end.pump(pumping); pumping.Err() == nil && s.l.err() == nil {
@@ -84,10 +83,13 @@ func (s *session) receive() error {
 	return *s.lost.Load()
 }
 
-// lose tells the remote side that the ring is lost to it, and why. It has one silence to read that and hang up.
+// hangUpMin bounds from below how long a remote side has to read why its ring is lost.
+const hangUpMin = time.Second
+
+// lose tells the remote side that the ring is lost to it, and why. It has one silence to read that and hang up, and at least hangUpMin.
 func (s *session) lose(err error) {
 	s.losing.Do(func() {
-		time.AfterFunc(s.l.silence, func() { s.l.fail(err) })
+		time.AfterFunc(max(s.l.key.silence(), hangUpMin), func() { s.l.fail(err) })
 		why, e := json.Marshal(refusal(err))
 		if e != nil {
 			panic("fabric/tcp: " + e.Error()) // two strings

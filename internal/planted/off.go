@@ -11,8 +11,4 @@ const (
 	ReusedGeneration = false
 	LostTombstone    = false
 	ReusedSpare      = false
-	ForgottenDrain   = false
-	FastestBranch    = false
-	EarlyCheckpoint  = false
-	TimedWindow      = false
 )

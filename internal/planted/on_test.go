@@ -14,8 +14,7 @@ func TestOneSwitchIsChosen(t *testing.T) {
 	switches := map[string]bool{
 		"stale-read": StaleRead, "missed-event": MissedEvent, "deposed-expiry": DeposedExpiry, "early-ack": EarlyAck,
 		"reused-generation": ReusedGeneration, "lost-tombstone": LostTombstone,
-		"reused-spare": ReusedSpare, "forgotten-drain": ForgottenDrain,
-		"fastest-branch": FastestBranch, "early-checkpoint": EarlyCheckpoint, "timed-window": TimedWindow,
+		"reused-spare": ReusedSpare,
 	}
 	require.Len(t, switches, len(Names))
 	for _, name := range Names {

@@ -118,11 +118,9 @@ func Run(ctx context.Context, c Config) (r Report, err error) {
 			r.LeftOut = fmt.Sprintf("%s is left out: %s", plan.HostSilent, s.alone)
 			fmt.Fprintln(c.Log, r.LeftOut)
 		}
-		if kinds = fits; len(kinds) == 0 {
-			return r, errors.New(r.LeftOut)
-		}
+		kinds = fits
 	}
-	d, peers := newDirector(s, c.Log), 0
+	d, peers := newDirector(s), 0
 	if p != nil {
 		peers = c.PeerRuns
 		if err := p.open(d); err != nil {
