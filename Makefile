@@ -7,10 +7,10 @@ FUZZTIME ?= 10s
 RUNS ?= 20
 HOURS ?= 1
 
-.PHONY: help build test ci race lint fuzz planted simulate scale bench bench-peers demo torture
+.PHONY: help build test ci race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 build: ## the binary, static, in bin/grafnode
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/grafnode ./cmd/grafnode
@@ -38,7 +38,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 planted: ## the bugs that are planted on purpose are each found
 	$(GO) test -tags planted -count=1 ./internal/planted
-	$(GO) test -tags planted -count=1 -timeout 15m -run Plant ./registry ./registry/simulate
+	$(GO) test -tags planted -count=1 -timeout 15m -run Plant ./registry ./registry/simulate ./stream
 
 simulate: ## a simulated cluster, for a million steps twice
 	$(GO) test -count=1 -timeout 10m -run '^TestWorld$$' ./registry/simulate -args -seed 1000 -steps 2000000 -each 1000000
@@ -53,6 +53,9 @@ bench-peers: ## what grafnode is measured beside, in bin/peers; see docs/perform
 	mkdir -p $(TOOLS)/peers
 	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/peers/ ./etcd ./etcd-load ./shmipc ./nats-load ./jetstream-load
 	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/peers/nats-server github.com/nats-io/nats-server/v2
+
+bench-failover: build ## how long faults interrupt an edge, between real processes; fifteen minutes, see docs/reliability.md
+	$(TOOLS)/grafnode bench failover
 
 demo: build ## the demo on generated input
 	$(TOOLS)/grafnode demo

@@ -45,6 +45,7 @@ type Node struct {
 	Leader      bool           `json:"leader"`
 	Voter       bool           `json:"voter"`
 	Version     string         `json:"version,omitempty"`
+	Drain       Drain          `json:"drain,omitempty"` // why nothing new is placed on it
 }
 
 // Lease is a lease as the API shows it.

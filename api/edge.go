@@ -68,6 +68,7 @@ type Spare struct {
 	Locator    locator.Locator `json:"locator"`
 	Producer   fence.Epoch     `json:"producer"` // epochs of the roles
 	Consumer   fence.Epoch     `json:"consumer"`
+	Planned    bool            `json:"planned,omitempty"` // the producer is to move there as soon as both sides are there
 }
 
 // InSpare returns e as it is once the producer has moved to the spare, which there must be, and nobody has told the registry yet:
@@ -160,4 +161,6 @@ type SpareRequest struct {
 	AvoidNodes []locator.NodeID `json:"avoid_nodes,omitempty"` // not for the new spare; the ring's own node never is
 	Reason     Reason           `json:"reason"`
 	Detail     string           `json:"detail,omitempty"`
+	// Planned, with Arm alone: the edge is to move there as soon as both sides are there, which the consumer may ask for too.
+	Planned bool `json:"planned,omitempty"`
 }

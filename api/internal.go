@@ -57,8 +57,12 @@ type AdoptRequest struct {
 }
 
 // RelocateRequest asks for a planned move of one edge's ring (POST /v1/edges/{name}/relocate).
+//
+// The next ring is made and attached by both sides before the present one is left, and the answer comes when the edge is there. AtOnce
+// leaves the present one first, by one change of the record, as is done where the sides do not both get there in time.
 type RelocateRequest struct {
-	Avoid []locator.NodeID `json:"avoid,omitempty"`
+	Avoid  []locator.NodeID `json:"avoid,omitempty"`
+	AtOnce bool             `json:"at_once,omitempty"`
 }
 
 // FoundRequest asks a node to promise that it will found a cluster with nobody but Founder, together with Nodes, all of

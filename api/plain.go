@@ -155,6 +155,7 @@ func (p *plain) spare() *Spare {
 	p.locator(`,"locator":`, &s.Locator)
 	s.Producer = fence.Epoch(p.number(`,"producer":`))
 	s.Consumer = fence.Epoch(p.number(`,"consumer":`))
+	s.Planned = p.has(`,"planned":true`)
 	p.after(`}`)
 	return s
 }

@@ -27,7 +27,8 @@ func drawEdge(t *rapid.T) Edge {
 		Changed: time.Unix(0, rapid.Int64Min(0).Draw(t, "changed")).UTC(),
 	}
 	if rapid.Bool().Draw(t, "has a spare") {
-		e.Spare = &Spare{Generation: fence.Epoch(rapid.Uint64().Draw(t, "spare")), Producer: 1, Consumer: fence.Epoch(rapid.Uint64().Draw(t, "consumer"))}
+		e.Spare = &Spare{Generation: fence.Epoch(rapid.Uint64().Draw(t, "spare")), Producer: 1, Consumer: fence.Epoch(rapid.Uint64().Draw(t, "consumer")),
+			Planned: rapid.Bool().Draw(t, "planned")}
 		e.Spare.Locator = locator.Locator{Kind: 1, Node: "other", Zone: text.Draw(t, "zone"), Address: "127.0.0.1:7401", Arena: "spare", Generation: 8, Bytes: 1 << 16}
 	}
 	if rapid.Bool().Draw(t, "has a ring") {

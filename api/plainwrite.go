@@ -141,6 +141,9 @@ func (w *writer) spare(s *Spare) {
 	w.keep(s.Locator.AppendJSON(w.b))
 	w.number(`,"producer":`, uint64(s.Producer))
 	w.number(`,"consumer":`, uint64(s.Consumer))
+	if s.Planned {
+		w.raw(`,"planned":true`)
+	}
 	w.raw(`}`)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,19 @@ func (a *API) RemoveNode(ctx context.Context, id locator.NodeID, force bool, det
 	return a.call(ctx, r, nil)
 }
 
+// DrainNode says what is to become of a node: an operator's verb. It is refused as api.ErrNoRoom if the other nodes have no place for the rings
+// that are there, unless forced. They are moved after it has returned; see DrainStatus.
+func (a *API) DrainNode(ctx context.Context, id locator.NodeID, r api.DrainRequest) (s api.DrainStatus, err error) {
+	return s, a.call(ctx, post(drainPath(id), r), &s)
+}
+
+// DrainStatus returns what is left on a node.
+func (a *API) DrainStatus(ctx context.Context, id locator.NodeID) (s api.DrainStatus, err error) {
+	return s, a.call(ctx, get(drainPath(id), api.Default), &s)
+}
+
+func drainPath(id locator.NodeID) string { return "/v1/nodes/" + url.PathEscape(string(id)) + "/drain" }
+
 // TransferLeadership hands leadership to another voter and returns once that one leads.
 func (a *API) TransferLeadership(ctx context.Context, r api.TransferRequest) (resp api.TransferResponse, err error) {
 	return resp, a.call(ctx, post("/v1/operator/raft/transfer", r), &resp)
@@ -58,6 +72,25 @@ func (a *API) TransferLeadership(ctx context.Context, r api.TransferRequest) (re
 // Health returns how the cluster stands.
 func (a *API) Health(ctx context.Context) (h api.Health, err error) {
 	return h, a.call(ctx, get("/v1/operator/health", ""), &h)
+}
+
+// Debug returns the inside of the node that is asked: its logs, settings, goroutines, cpu (a profile over so long), or a profile of package
+// runtime/pprof by name.
+func (a *API) Debug(ctx context.Context, what string, lasts time.Duration) ([]byte, error) {
+	r := get("/v1/operator/debug/"+url.PathEscape(what), "")
+	if lasts > 0 {
+		r.query.Set("seconds", strconv.Itoa(int(lasts/time.Second)))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout+lasts, errSlow)
+	defer cancel()
+	return a.exchange(ctx, r)
+}
+
+// Metrics returns the metrics of the node that is asked, as Prometheus reads them.
+func (a *API) Metrics(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, a.timeout, errSlow)
+	defer cancel()
+	return a.exchange(ctx, get("/metrics", ""))
 }
 
 // LiveSessions lists the live sessions, by ID.

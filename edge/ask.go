@@ -7,7 +7,6 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
-	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -171,6 +170,9 @@ func (l *link[R]) changeSpare(ctx context.Context, do handoff.Effect) (api.Edge,
 	if do.Do != handoff.Arm {
 		r.Expect, r.Confirm, r.Arm, r.Reason = 0, do.Ring, do.Do == handoff.ConfirmAndArm, api.ReasonMoved
 		r.Detail, r.AvoidNodes = lost.cause.Error(), nodes(lost.ring)
+		if errors.Is(lost.cause, errPlanned) { // nothing is wrong there
+			r.Reason, r.AvoidNodes = api.ReasonRequested, nil
+		}
 	}
 	rec, err := l.cl.ChangeSpare(ctx, r)
 	if do.Do == handoff.Arm && unable(err) {
@@ -206,34 +208,4 @@ func nodes(rings ...api.Edge) (all []locator.NodeID) {
 		}
 	}
 	return all
-}
-
-// relocate asks for a planned move and waits until the registry has a newer ring than now. It does not wait for its
-// binding.
-func (l *link[R]) relocate(ctx context.Context) error {
-	first := fence.Epoch(0)
-	for try := newBackoff(); ; {
-		rec, err := l.read(ctx)
-		if err == nil {
-			err = l.ours(rec)
-		}
-		if first == 0 {
-			first = rec.Generation
-		}
-		if err == nil && rec.Generation == first {
-			rec, err = l.change(ctx, rec.Revision, losses{cause: errPlanned})
-		}
-		switch {
-		case err == nil:
-			l.take(rec)
-			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case terminal(err):
-			return err
-		}
-		if err := try.sleep(ctx); err != nil {
-			return err
-		}
-	}
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/lease"
 )
 
 // Stage is what is claimed at once: a name, the edges that it consumes and those that it produces.
@@ -37,7 +37,10 @@ func Claim(ctx context.Context, cl Cluster, s Stage, opts ...Option) (*Roles, er
 		return nil, err
 	}
 	for try := newBackoff(); ; {
-		c, err := takeOnce(ctx, cl, s, o)
+		c, waited, err := takeOnce(ctx, cl, s, o)
+		if waited {
+			try = newBackoff() // that was no failure
+		}
 		switch {
 		case err == nil:
 			for _, name := range s.Consumes {
@@ -66,7 +69,7 @@ func (s Stage) validate() error {
 		return fmt.Errorf("stage %s: no edges to claim", s.Name)
 	}
 	seen := map[string]bool{}
-	for _, name := range append(append([]string{}, s.Consumes...), s.Produces...) {
+	for _, name := range s.edges() {
 		if err := api.CheckEdgeName(name); err != nil {
 			return fmt.Errorf("stage %s: edge: %w", s.Name, err)
 		}
@@ -78,69 +81,53 @@ func (s Stage) validate() error {
 	return nil
 }
 
-// takeOnce reads the records, waits for their roles to be free if asked to, and tries the change once.
-func takeOnce(ctx context.Context, cl Cluster, s Stage, o options) (*Roles, error) {
+// takeOnce reads the records, waits for their roles to be free if asked to, and tries the change once. It reports whether it has waited.
+func takeOnce(ctx context.Context, cl Cluster, s Stage, o options) (c *Roles, waited bool, err error) {
 	session, err := cl.Session(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	req := api.ChangeRequest{Session: session.ID, Reason: api.ReasonTakeover, Detail: s.Name}
-	for i, name := range append(append([]string{}, s.Consumes...), s.Produces...) {
-		rec, err := cl.Edge(ctx, name)
-		if err != nil && !errors.Is(err, api.ErrNotFound) {
-			return nil, err
-		}
-		capacity := o.capacity
+	var known map[string]api.Edge
+	if o.standby {
+		known, waited, err = awaitFree(ctx, cl, s, session)
+	} else {
+		known, err = readAll(ctx, cl, s)
+	}
+	if err != nil {
+		return nil, waited, err
+	}
+	records, err := cl.Change(ctx, s.takeover(session.ID, known, o))
+	if err != nil {
+		return nil, waited, err
+	}
+	c = &Roles{cl: cl, stage: s, session: session, records: map[string]api.Edge{}}
+	for _, rec := range records {
+		c.records[rec.Name] = rec
+	}
+	return c, waited, nil
+}
+
+// takeover asks for all roles of a stage whose records are known.
+func (s Stage) takeover(session lease.SessionID, known map[string]api.Edge, o options) api.ChangeRequest {
+	req := api.ChangeRequest{Session: session, Reason: api.ReasonTakeover, Detail: s.Name}
+	for i, name := range s.edges() {
+		rec, capacity := known[name], o.capacity
 		if rec.Revision == 0 && capacity == 0 {
 			capacity = CapacityDefault
 		}
 		change := api.EdgeChange{Name: name, Expect: rec.Revision, Capacity: capacity, Codec: s.Codecs[name]}
-		side := rec.Producer
 		if i < len(s.Consumes) {
-			change.TakeConsumer, change.ConsumerStage, side = true, s.Name, rec.Consumer
+			change.TakeConsumer, change.ConsumerStage = true, s.Name
 		} else {
 			change.TakeProducer, change.ProducerStage = true, s.Name
 		}
-		if o.standby && !side.Free() && side.Session != session.ID {
-			return nil, waitFree(ctx, cl, name, rec, session)
-		}
 		req.Edges = append(req.Edges, change)
 	}
-	records, err := cl.Change(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	c := &Roles{cl: cl, stage: s, session: session, records: map[string]api.Edge{}}
-	for _, rec := range records {
-		c.records[rec.Name] = rec
-	}
-	return c, nil
+	return req
 }
 
-// waitFree waits until the record of an edge is no longer rec, then returns api.ErrConflict: look again. So it does every so
-// often without news, which may be lost.
-func waitFree(ctx context.Context, cl Cluster, name string, rec api.Edge, session Session) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	news := cl.Follow(ctx, name)
-	recheck := time.NewTimer(recheckEvery)
-	defer recheck.Stop()
-	for {
-		select {
-		case now, open := <-news:
-			if !open {
-				return context.Cause(ctx)
-			}
-			if now.Revision > rec.Revision {
-				return api.ErrConflict
-			}
-		case <-recheck.C:
-			return api.ErrConflict
-		case <-session.Lost:
-			return api.ErrSessionLost
-		}
-	}
-}
+// edges returns the names of the stage's edges, those that it consumes first.
+func (s Stage) edges() []string { return append(append([]string{}, s.Consumes...), s.Produces...) }
 
 // Epoch returns the epoch of a claimed role: the generation of the takeover.
 func (c *Roles) Epoch(edge string, role fabric.Role) fence.Epoch {

@@ -33,7 +33,7 @@ var (
 	errSpare = errors.New("edge: moved to the spare")
 	// errGone is the same for a spare that was moved to in vain.
 	errGone = errors.New("edge: the spare was given up, or the other side did not come there in time")
-	// errPlanned is the same for a move that this side's user asked for.
+	// errPlanned is the same for a move that was asked for.
 	errPlanned = errors.New("edge: relocation requested")
 )
 

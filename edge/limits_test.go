@@ -79,6 +79,7 @@ type hostile struct {
 	deaf    bool // no news ever comes
 	changes atomic.Int32
 	spares  atomic.Int32 // asked for
+	planned func() error // what becomes of planned moves: an error, or what else happens once they are armed; nil: nothing
 }
 
 func (h *hostile) AttachProducer(ctx context.Context, e api.Edge) (fabric.Producer, error) {
@@ -95,7 +96,11 @@ func (h *hostile) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, 
 
 func (h *hostile) ChangeSpare(ctx context.Context, r api.SpareRequest) (api.Edge, error) {
 	h.spares.Add(1)
-	return h.Client.ChangeSpare(ctx, r)
+	rec, err := h.Client.ChangeSpare(ctx, r)
+	if r.Planned && h.planned != nil && err == nil {
+		err = h.planned()
+	}
+	return rec, err
 }
 
 func (h *hostile) Edge(ctx context.Context, name string) (api.Edge, error) {

@@ -228,7 +228,7 @@ func recordOf(e api.Edge) handoff.Record {
 		Held: !e.Producer.Free() && !e.Consumer.Free(), Deleted: e.Deleted,
 	}
 	if s := e.Spare; s != nil {
-		r.Spare = handoff.Spare{Generation: s.Generation, Producer: s.Producer, Consumer: s.Consumer}
+		r.Spare = handoff.Spare{Generation: s.Generation, Producer: s.Producer, Consumer: s.Consumer, Planned: s.Planned}
 	}
 	return r
 }

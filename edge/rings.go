@@ -129,6 +129,9 @@ func (l *link[R]) let(h *held[R]) {
 		h.cause = errMoved
 	case l.route.Ring().Generation > gen:
 		h.cause = errSpare
+		if s := l.newest.Spare; s != nil && s.Planned && s.Generation == l.route.Ring().Generation {
+			h.cause = errPlanned
+		}
 	default:
 		h.cause = errGone
 	}

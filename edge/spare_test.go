@@ -259,17 +259,47 @@ func TestProducerDiesUnconfirmed(t *testing.T) {
 	})
 }
 
-// A planned move goes by rule 4, and nobody takes its sealed ring for a loss.
-func TestPlannedMoveLeavesTheSpare(t *testing.T) {
+// A planned move goes to a spare of its own: the ring is left when both sides are in the next one, and another spare is armed behind it.
+func TestPlannedMoveGoesToASpareOfItsOwn(t *testing.T) {
 	withSpare(t, func(t *testing.T, s *spared) {
 		spare := s.rec().Spare.Generation
 		require.NoError(t, s.p.Relocate(t.Context()))
 		pop(t, s.in, 2, 3)
 		s.flows(3, 9)
-		require.Zero(t, s.moved.Load())
+		require.EqualValues(t, 2, s.moved.Load())
 		require.Greater(t, s.rec().Generation, spare)
 		require.Greater(t, s.ready(), s.rec().Generation)
+		require.NoError(t, s.in.Relocate(t.Context()))
+		s.flows(9, 12)
+		require.Zero(t, s.in.Stats().Repeats)
 	})
+}
+
+// Where no planned move can be armed, or none comes about, the edge moves by rule 4.
+func TestPlannedMoveByRule4(t *testing.T) {
+	for name, spoil := range map[string]func(c *edgetest.Cluster) error{
+		"unsupported": func(*edgetest.Cluster) error { return api.Errorf(api.KindUnsupported, "planned moves") },
+		"full":        func(*edgetest.Cluster) error { return api.Errorf(api.KindNoRoom, "full") },
+		"lost":        func(c *edgetest.Cluster) error { c.LoseSpare("e"); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &spared{t: t, c: edgetest.New()}
+				defer s.c.Close()
+				cl := &hostile{Client: s.c.Client("up")}
+				s.p, s.in = s.produce(cl), s.consume(s.c.Client("down"))
+				defer s.p.Close(canceled())
+				defer s.in.Close(canceled())
+				s.flows(0, 3)
+				s.ready()
+				was := s.rec()
+				cl.planned = func() error { return spoil(s.c) }
+				require.NoError(t, s.p.Relocate(t.Context()))
+				s.flows(3, 9)
+				require.Greater(t, s.rec().Generation, was.Generation)
+			})
+		})
+	}
 }
 
 // A ring that is ended without a word from the registry is a loss like another.

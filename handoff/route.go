@@ -25,6 +25,7 @@ type Record struct {
 type Spare struct {
 	Generation         fence.Epoch
 	Producer, Consumer fence.Epoch
+	Planned            bool // the producer is to move there as soon as both sides are there
 }
 
 // State is what a side knows of one ring.
@@ -110,5 +111,5 @@ func (r *Route) AppendKey(b []byte) []byte {
 // AppendKey is Route's for its record.
 func (r Record) AppendKey(b []byte) []byte {
 	return appendNumbers(b, r.Revision, uint64(r.Generation), uint64(r.Producer), uint64(r.Consumer), flag(r.Held), flag(r.Deleted),
-		uint64(r.Spare.Generation), uint64(r.Spare.Producer), uint64(r.Spare.Consumer))
+		uint64(r.Spare.Generation), uint64(r.Spare.Producer), uint64(r.Spare.Consumer), flag(r.Spare.Planned))
 }

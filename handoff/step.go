@@ -188,11 +188,11 @@ func (r *Route) keep(do []Effect) []Effect {
 	return append(do, Effect{Do: Attach, Ring: to})
 }
 
-// move goes to the spare: the producer if it has lost its ring and the consumer has been seen there, or if the consumer wants to, and
-// it alone decides (rule 14); the consumer once the producer has (rule 16). A consumer that has lost its ring says so (rule 17).
+// move goes to the spare: the producer if it has lost its ring, or the move is planned, and the consumer has been seen there, or if the
+// consumer wants to, and it alone decides (rule 14); the consumer once the producer has (rule 16). A consumer that has lost its ring says so (rule 17).
 func (r *Route) move(do []Effect) []Effect {
 	switch {
-	case r.role == Producer && (r.spare.State == Wanted || r.spare.State == Ready && r.lost()):
+	case r.role == Producer && (r.spare.State == Wanted || r.spare.State == Ready && (r.lost() || r.planned())):
 		return r.keep(r.useSpare(do, true))
 	case r.role == Consumer && r.spare.State == Ready:
 		return r.keep(r.useSpare(do, false))
@@ -201,6 +201,11 @@ func (r *Route) move(do []Effect) []Effect {
 		return append(do, Effect{Do: Want, Ring: r.spare.Generation})
 	}
 	return do
+}
+
+// planned reports whether the record says that the edge is to move to its spare, which is this side's.
+func (r *Route) planned() bool {
+	return r.rec.Spare.Planned && r.rec.Spare.Generation == r.spare.Generation
 }
 
 // lost reports whether the ring is, and not because the edge has moved on.

@@ -34,7 +34,7 @@ type node struct {
 	address string // of its TCP port
 	socket  string
 	data    string
-	host    *process // keeps the node's network namespace; nil: this host's
+	host    *host // nil: this one
 	api     *client.API
 }
 
@@ -57,7 +57,7 @@ func prepareCluster(t *testing.T, n int, env ...string) *cluster {
 func newClusterOn(t *testing.T, w *network) *cluster {
 	var join []string
 	for i := range w.hosts {
-		join = append(join, w.address(i)+":17000")
+		join = append(join, w.Address(i)+":17000")
 	}
 	return makeCluster(t, join, w, nil).start()
 }

@@ -3,111 +3,62 @@ package integration
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	log "github.com/grafnode/grafnode/examples/accesslog"
+	"github.com/grafnode/grafnode/internal/hosts"
+	"github.com/grafnode/grafnode/internal/proc"
 )
 
-// network is a few hosts on a switch: network namespaces joined by a bridge. The namespaces have no names, only a process each
-// that keeps them: when the tests end, however they end, the kernel kills those, and nothing is left.
+// network is a few hosts on a switch.
 type network struct {
-	t      *testing.T
-	hub    *process
-	hosts  []*process
-	subnet string
+	*hosts.Network
+	t     *testing.T
+	hosts []*host
+}
+
+// host is one of them.
+type host struct {
+	w *network
+	i int
 }
 
 // newNetwork joins n hosts, or skips the test where that cannot be.
 func newNetwork(t *testing.T, n int) *network {
 	t.Helper()
-	return joinHosts(t, n, syscall.CLONE_NEWNET)
+	return joinHosts(t, n, hosts.Join)
 }
 
-// joinHosts joins n hosts on a bridge that lies in a namespace made with the flags, none: in this process's own.
-func joinHosts(t *testing.T, n int, hub uintptr) *network {
+func joinHosts(t *testing.T, n int, join func(*proc.Launcher, int) (*hosts.Network, error)) *network {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
+	keepers := proc.NewLauncher()
+	t.Cleanup(keepers.Close)
+	w := &network{t: t}
+	var err error
+	if w.Network, err = join(keepers, n); errors.Is(err, hosts.ErrUnavailable) {
+		t.Skip(err)
 	}
-	for _, tool := range []string{"ip", "nsenter", "sleep"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("network namespaces need %s: %v", tool, err)
-		}
-	}
-	w := &network{t: t, subnet: "10.77.0."}
-	w.hub = w.namespace("hub", hub)
-	w.in(w.hub, "ip link add br0 type bridge forward_delay 0 stp_state 0")
-	w.in(w.hub, "ip link set br0 up")
+	require.NoError(t, err)
 	for i := range n {
-		h := w.namespace(fmt.Sprintf("host%d", i), syscall.CLONE_NEWNET)
-		w.hosts = append(w.hosts, h)
-		w.in(w.hub, fmt.Sprintf("ip link add p%d type veth peer name eth0 netns %d", i, h.pid()))
-		w.in(w.hub, fmt.Sprintf("ip link set p%d master br0 up", i))
-		w.in(h, "ip link set lo up")
-		w.in(h, fmt.Sprintf("ip addr add %s/24 dev eth0", w.address(i)))
-		w.in(h, "ip link set eth0 up")
+		w.hosts = append(w.hosts, &host{w, i})
 	}
 	return w
 }
 
-// namespace starts the process that keeps a new namespace.
-func (w *network) namespace(name string, clone uintptr) *process {
-	p := &process{t: w.t, name: name, log: os.DevNull, bin: "sleep", args: []string{"infinity"}, clone: clone}
-	err := p.try()
-	if errors.Is(err, syscall.EPERM) {
-		w.t.Skip("this root may not make network namespaces")
-	}
-	require.NoError(w.t, err)
-	w.t.Cleanup(p.kill)
-	return p
-}
-
-func (w *network) address(i int) string { return fmt.Sprint(w.subnet, i+1) }
-
-// netOf is how nsenter is told a namespace.
-func netOf(host *process) string { return fmt.Sprintf("--net=/proc/%d/ns/net", host.pid()) }
-
 // enter makes a process that has not been started one of a host's.
-func (p *process) enter(host *process) {
-	p.bin, p.args = "nsenter", append([]string{netOf(host), p.bin}, p.args...)
-}
-
-func (w *network) in(host *process, command string) {
-	w.t.Helper()
-	require.NoError(w.t, w.run(host, command))
-}
-
-func (w *network) run(host *process, command string) error {
-	out, err := exec.Command("nsenter", append([]string{netOf(host)}, strings.Fields(command)...)...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s: %w: %s", command, err, out)
-	}
-	return nil
-}
+func (p *process) enter(h *host) { p.bin, p.args = h.w.Enter(h.i, p.bin, p.args) }
 
 // cut pulls a host's cable out.
-func (w *network) cut(i int) { w.in(w.hub, fmt.Sprintf("ip link set p%d down", i)) }
+func (w *network) cut(i int) { require.NoError(w.t, w.Cut(i)) }
 
 // heal puts it back.
-func (w *network) heal(i int) { w.in(w.hub, fmt.Sprintf("ip link set p%d up", i)) }
+func (w *network) heal(i int) { require.NoError(w.t, w.Heal(i)) }
 
-// drop loses all that one host sends to another, which can still send: the sender believes that the other's network card has an
-// address that nobody has.
-func (w *network) drop(from, to int) error {
-	return w.run(w.hosts[from], fmt.Sprintf("ip neigh replace %s lladdr 02:00:00:00:00:ff dev eth0 nud permanent", w.address(to)))
-}
+func (w *network) drop(from, to int) error { return w.Drop(from, to) }
 
-// undrop ends a drop.
-func (w *network) undrop(from, to int) error {
-	return w.run(w.hosts[from], fmt.Sprintf("ip neigh del %s dev eth0", w.address(to)))
-}
+func (w *network) undrop(from, to int) error { return w.Undrop(from, to) }
 
 // slowRate is one at which the input lasts for two terms of a lease.
 const slowRate = 300

@@ -34,8 +34,6 @@ type process struct {
 	args []string
 	env  []string
 
-	clone uintptr // namespaces of its own: CLONE_NEWNET
-
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
@@ -57,7 +55,7 @@ func (p *process) try() error {
 	cmd := exec.Command(p.bin, p.args...)
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: p.clone}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	starts <- func() { started <- cmd.Start() }
 	if err := <-started; err != nil {

@@ -210,7 +210,7 @@ func (w *worker) move(ctx context.Context, edge string, pick uint64) {
 	op := w.op(history.Relocate, m)
 	op.Edge = edge
 	_, _ = w.rec.Call(op, func(op *history.Op) error {
-		e, err := m.api.Relocate(ctx, edge, api.RelocateRequest{})
+		e, err := m.api.Relocate(ctx, edge, api.RelocateRequest{AtOnce: true}) // one change, as the history knows it
 		op.Edges = one(e, err)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/internal/faultnet"
+	"github.com/grafnode/grafnode/internal/hosts"
 )
 
 // proxies join nodes of this host by a proxy for each pair and direction of dialling. Gossip goes straight: it is only a hint,
@@ -98,12 +99,12 @@ func inNamespace(t *testing.T, tags ...string) bool {
 // newHub joins n hosts on a bridge in this process's own namespace, where it has an address, too.
 func newHub(t *testing.T, n int) (*network, []string) {
 	t.Helper()
-	w := joinHosts(t, n, 0)
-	w.in(w.hub, "ip link set lo up")
-	w.in(w.hub, fmt.Sprintf("ip addr add %s/24 dev br0", w.address(253)))
+	w := joinHosts(t, n, hosts.JoinHere)
+	require.NoError(t, w.RunHub("ip link set lo up"))
+	require.NoError(t, w.RunHub("ip addr add "+w.HubAddress()+"/24 dev br0"))
 	var addresses []string
 	for i := range n {
-		addresses = append(addresses, net.JoinHostPort(w.address(i), "17000"))
+		addresses = append(addresses, net.JoinHostPort(w.Address(i), "17000"))
 	}
 	return w, addresses
 }

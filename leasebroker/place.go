@@ -36,6 +36,8 @@ type Candidate struct {
 	Health string // gossip's word, as in api.Node: alive; suspect and unknown count as doubtful, all else as gone
 	Memory uint64 // bytes that it lends
 	Leased uint64 // bytes lent, including what was placed before in the same change
+	// Drained nodes are out of the question.
+	Drained bool
 }
 
 // The points for closeness. Being on the node of one side outweighs being in the zone of both.
@@ -74,6 +76,8 @@ func (r Request) refuse(c *Candidate) string {
 	switch {
 	case doubt(c) > 1:
 		return fmt.Sprintf("is %s", c.Health)
+	case c.Drained:
+		return "is being drained"
 	case r.Zone != "" && c.Zone != r.Zone:
 		return fmt.Sprintf("is in zone %q, required is %q", c.Zone, r.Zone)
 	case slices.Contains(r.Never, c.ID):

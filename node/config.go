@@ -80,8 +80,13 @@ type Config struct {
 	Election  time.Duration
 	// LogStore is how the registry's log is stored: bolt, wal or auto; default auto: as it is, else what is faster.
 	LogStore string
+	// DrainFor is for how long, when it is told to go, the node waits for its rings to be moved to other nodes first. Zero: they stay, for
+	// it to take over again if it is back within their terms.
+	DrainFor time.Duration
 	// Version is shown to people and told the other nodes.
 	Version string
+	// Logs returns what was logged lately, and Settings what the node was told, both for operators who look for what went wrong. Nil: nothing.
+	Logs, Settings func() []byte
 	// Logger gets what operators should know. Nil: slog.Default().
 	Logger *slog.Logger
 }

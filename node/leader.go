@@ -9,6 +9,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -81,6 +82,18 @@ func (l *leaderLine) AdoptLease(ctx context.Context, id lease.ID, r api.AdoptReq
 		return err
 	}
 	return a.AdoptLease(ctx, id, r)
+}
+
+// Drain says that this node is to be emptied, if it is not yet, and returns what is left on it.
+func (l *leaderLine) Drain(ctx context.Context, id locator.NodeID, drained bool) (api.DrainStatus, error) {
+	a, err := l.line()
+	if err != nil {
+		return api.DrainStatus{}, err
+	}
+	if drained {
+		return a.DrainStatus(ctx, id)
+	}
+	return a.DrainNode(ctx, id, api.DrainRequest{Drain: api.DrainUntilStart})
 }
 
 func (l *leaderLine) close() error {

@@ -164,27 +164,6 @@ func (n *Node) addresses() []string {
 	return append(alive, rest...)
 }
 
-// farewell bounds each step of Drain: when all nodes stop at once there is nobody left to take over or to listen.
-const farewell = 2 * time.Second
-
-// Drain says good-bye before Close: leadership goes to another node and gossip is told, so that nobody has to find out. Rings and
-// sessions are left as they are: a node that is back within their terms, as after an upgrade, takes them over again
-// and nothing moves. Every step is tried, for a short while; ctx bounds them all.
-func (n *Node) Drain(ctx context.Context) error {
-	n.draining.Store(true)
-	within := func(step func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, farewell)
-		defer cancel()
-		return step(ctx)
-	}
-	var errs []error
-	if servers, err := n.registry.Servers(); err == nil && len(servers) > 1 && n.registry.IsLeader() {
-		errs = append(errs, within(func(ctx context.Context) error { return n.registry.Transfer(ctx, "") }))
-	}
-	errs = append(errs, within(n.gossip.Leave))
-	return errors.Join(errs...)
-}
-
 // Close stops the node and waits for all that it has started. What it held stays on the disk, and its rings in the hands of
 // those who have them mapped. Idempotent.
 func (n *Node) Close() error {

@@ -167,12 +167,16 @@ func (n *Node) openGossip() (err error) {
 func (n *Node) openAPI() (err error) {
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server.NewCluster(n.metrics, n.dir.id, n.registry, n.gossip, n.ringMetrics)
+	if n.identity.id != nil {
+		server.ShowCertificate(n.metrics, n.identity.id.Expires)
+	}
 	server.NewControl(n.metrics, n.registry, n.registry, n.keeper.Stats, func() server.Port { return server.Port(n.mux.Stats()) })
 	n.api, err = server.New(server.Config{
 		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Group: n.registry, Gossip: n.gossip,
 		Keeper: n.keeper, Blocks: n.blocks, Founding: n.promises, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,
 		Space:       func() (uint64, uint64) { return space(n.cfg.DataDir) },
 		Authorities: n.identity.authorities, Dial: n.identity.dial,
+		Logs: n.cfg.Logs, Settings: n.cfg.Settings,
 	})
 	if err != nil {
 		return err
@@ -219,6 +223,7 @@ func (n *Node) openTasks() error {
 	n.tasks.Go(func() { n.lead(n.life, news) })
 	n.tasks.Go(func() { n.tend(n.life) })
 	n.tasks.Go(func() { n.register(n.life) })
+	n.tasks.Go(func() { n.empty(n.life) })
 	n.tasks.Go(func() { n.serveHTTP(n.mux.HTTP()) })
 	n.tasks.Go(func() { n.serveHTTP(n.split.HTTP()) })
 	return nil

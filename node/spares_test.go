@@ -102,7 +102,7 @@ func TestASpareBecomesTheRing(t *testing.T) {
 	_, err = from.ChangeSpare(t.Context(), api.SpareRequest{Name: "e", Confirm: e.Spare.Generation, Reason: api.ReasonRingLost})
 	require.ErrorIs(t, err, api.ErrConflict)
 
-	_, err = c.api(c.nodes[0].Address(), "").Relocate(t.Context(), "e", api.RelocateRequest{})
+	_, err = c.api(c.nodes[0].Address(), "").Relocate(t.Context(), "e", api.RelocateRequest{AtOnce: true})
 	require.NoError(t, err)
 	_, err = to.AttachConsumer(t.Context(), moved.InSpare())
 	require.True(t, fabric.Lost(err), "%v: any other change does away with the spare", err)
@@ -121,7 +121,7 @@ func TestASpareOnOneHostOutlivesItsNodesRestart(t *testing.T) {
 	c.level()
 	from, to := c.stage(0, "from"), c.stage(0, "to")
 	claim(t, from, to)
-	e, err := c.api(c.nodes[1].Address(), "").Relocate(t.Context(), "e", api.RelocateRequest{Avoid: ids(c, 0)})
+	e, err := c.api(c.nodes[1].Address(), "").Relocate(t.Context(), "e", api.RelocateRequest{Avoid: ids(c, 0), AtOnce: true})
 	require.NoError(t, err)
 	others := ids(c, 1, 2)
 	e, err = from.ChangeSpare(t.Context(), api.SpareRequest{Name: "e", Expect: e.Revision, Arm: true, AvoidNodes: others})

@@ -9,6 +9,7 @@ import (
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
+	"github.com/grafnode/grafnode/node/drain"
 	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/leaselog"
 	"github.com/grafnode/grafnode/registry"
@@ -162,6 +163,25 @@ func (n *Node) self() (membership.Self, error) {
 	return membership.Self{
 		HasState: has, Cluster: n.dir.cluster(), Free: free, Level: state.Level, Needs: n.registry.State().Level(),
 	}, nil
+}
+
+// drainLook is how often it is looked whether a node is to be emptied.
+const drainLook = 200 * time.Millisecond
+
+// empty moves what lies on nodes that are being drained until ctx ends, while this node leads.
+func (n *Node) empty(ctx context.Context) {
+	d := drain.New(n.dir.id, n.registry, n.api, n.log)
+	look := time.NewTicker(drainLook)
+	defer look.Stop()
+	for {
+		for ctx.Err() == nil && d.Step(ctx) {
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
 }
 
 // lead follows leadership until ctx ends: who leads keeps lease time.

@@ -101,3 +101,15 @@ func follow[T any](ctx, settled context.Context, out *edge.Producer[T], settle f
 		}
 	}
 }
+
+// waitAcked waits until all of upto is acknowledged of out.
+func waitAcked[T any](ctx context.Context, out *edge.Producer[T], upto position.Vector) error {
+	acked := out.Acked()
+	for !acked.Max(upto).Equal(acked) {
+		var err error
+		if acked, err = out.WaitAcked(ctx, acked); err != nil {
+			return err
+		}
+	}
+	return nil
+}

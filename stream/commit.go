@@ -84,7 +84,7 @@ func (c *committer[T]) commitOnce(ctx context.Context, items []Item[T], upto pos
 	if after.Equal(done) {
 		return nil
 	}
-	err := c.sink.Commit(ctx, Batch[T]{Epoch: c.epoch, Items: items, Upto: after})
+	err := c.sink.Commit(ctx, Effects[T]{Epoch: c.epoch, Items: items, Upto: after})
 	if err != nil {
 		c.doubt = !errors.Is(err, ErrRejected)
 		return err

@@ -27,8 +27,8 @@ type Source[T any] interface {
 	Read(ctx context.Context, from position.Vector) iter.Seq2[Item[T], error]
 }
 
-// Batch is what a sink does in one step.
-type Batch[T any] struct {
+// Effects are what a sink does in one step.
+type Effects[T any] struct {
 	Epoch fence.Epoch
 	Items []Item[T] // in order; may be empty, when only the positions move
 	// Upto is what is done when the batch is done, in all lanes: what Claim will return from then on. It may lie above the
@@ -47,7 +47,7 @@ type Sink[T any] interface {
 	// higher epoch has claimed the sink: fence.ErrFenced otherwise. An error that wraps ErrRejected says that nothing was done
 	// and that some item of the batch can never be. After any other error the outcome is open: Claim is asked before
 	// anything is committed again. The batch belongs to the caller again once Commit returns. One Commit runs at a time.
-	Commit(ctx context.Context, b Batch[T]) error
+	Commit(ctx context.Context, b Effects[T]) error
 }
 
 // Rejected is an item that a stage could not work on, as it goes to the stage's dead-letter sink.

@@ -24,21 +24,28 @@ type cursor struct {
 	saved position.Vector
 }
 
-// claim fences the store and only then reads where to go on (protocol rule 5). It waits for a registry that has no leader.
+// claim fences the store and only then reads where to go on (protocol rule 5).
 func (c *cursor) claim(ctx context.Context) (position.Vector, error) {
+	b, found, err := fenced(ctx, c.store, c.epoch)
+	switch {
+	case err != nil:
+		return position.Vector{}, fmt.Errorf("cursor: %w", err)
+	case !found: // never saved: from the start
+		return position.Vector{}, nil
+	}
+	c.saved, err = decodeVector(b)
+	return c.saved, err
+}
+
+// fenced fences a store and only then reads it. It waits for a registry that has no leader.
+func fenced(ctx context.Context, store durable.Store, epoch fence.Epoch) (value []byte, found bool, err error) {
 	for try := 1; ; try++ {
-		b, found, err := c.store.Fence(ctx, c.epoch)
-		switch {
-		case err == nil && found:
-			c.saved, err = decodeVector(b)
-			return c.saved, err
-		case err == nil: // never saved: from the start
-			return position.Vector{}, nil
-		case !awayForNow(err):
-			return position.Vector{}, fmt.Errorf("cursor: %w", err)
+		value, found, err = store.Fence(ctx, epoch)
+		if !awayForNow(err) {
+			return value, found, err
 		}
 		if err := sleep(ctx, retryWait(RetryWaitDefault, min(try, 4))); err != nil {
-			return position.Vector{}, err
+			return nil, false, err
 		}
 	}
 }
@@ -48,14 +55,17 @@ func (c *cursor) claim(ctx context.Context) (position.Vector, error) {
 func (c *cursor) follow(
 	ctx, following context.Context, wait func(context.Context, position.Vector) (position.Vector, error),
 ) error {
+	var seen position.Vector // not what is saved, below which a new edge begins
 	for {
-		acked, err := wait(following, c.saved)
+		acked, err := wait(following, seen)
 		if err == nil {
 			pause := c.every
 			if err := c.save(ctx, acked); awayForNow(err) {
 				pause = max(pause, RetryWaitDefault)
 			} else if err != nil {
 				return err
+			} else {
+				seen = acked
 			}
 			err = sleep(following, pause)
 		}
@@ -70,19 +80,25 @@ func (c *cursor) follow(
 
 // leave saves acked for good, waiting for a registry that has no leader.
 func (c *cursor) leave(ctx context.Context, acked position.Vector) error {
+	return insist(ctx, max(c.every, RetryWaitDefault), func() error { return c.save(ctx, acked) })
+}
+
+// insist writes until a store that is away for now, as a registry without a leader is, has come back.
+func insist(ctx context.Context, pause time.Duration, write func() error) error {
 	for {
-		err := c.save(ctx, acked)
+		err := write()
 		if !awayForNow(err) {
 			return err
 		}
-		if err := sleep(ctx, max(c.every, RetryWaitDefault)); err != nil {
+		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
 }
 
 func (c *cursor) save(ctx context.Context, acked position.Vector) error {
-	if acked.Len() == 0 || acked.Equal(c.saved) {
+	acked = acked.Max(c.saved)
+	if acked.Equal(c.saved) {
 		return nil
 	}
 	if err := c.store.Put(ctx, c.epoch, encodeVector(acked)); err != nil {

@@ -43,6 +43,10 @@ func TestMistakesInTheDescription(t *testing.T) {
 			both := stream.Broadcast(stream.From(p, "a", numbers(1)), "b", 2)
 			stream.Map(both[0], "b.0", double)
 		},
+		"windows of 0 items": func(p *stream.Pipeline) { stream.Batch(stream.From(p, "a", numbers(1)), "b", 0) },
+		"option DeadLetter has no use": func(p *stream.Pipeline) {
+			stream.Batch(stream.From(p, "a", numbers(1)), "b", 2, stream.DeadLetter(&streamtest.Sink[stream.Rejected]{}))
+		},
 		"a flow of pipeline q": func(p *stream.Pipeline) {
 			other := stream.From(stream.New(cl, "q"), "a", numbers(1))
 			stream.Merge("m", stream.From(p, "a", numbers(1)), other)

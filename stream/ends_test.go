@@ -28,7 +28,7 @@ import (
 func TestCommitsWithUnknownOutcome(t *testing.T) {
 	w := newWorld(t)
 	n := 0
-	sink := streamtest.Sink[string]{Break: func(stream.Batch[string]) streamtest.Fault {
+	sink := streamtest.Sink[string]{Break: func(stream.Effects[string]) streamtest.Fault {
 		n++
 		return streamtest.Fault(n % 3)
 	}}
@@ -47,7 +47,7 @@ func TestCommitsWithUnknownOutcome(t *testing.T) {
 
 func TestASinkThatStaysBrokenEndsTheRun(t *testing.T) {
 	w := newWorld(t)
-	sink := streamtest.Sink[int]{Break: func(stream.Batch[int]) streamtest.Fault { return streamtest.Lost }}
+	sink := streamtest.Sink[int]{Break: func(stream.Effects[int]) streamtest.Fault { return streamtest.Lost }}
 	p := stream.New(w.client(), "p", w.cursors())
 	stream.To(stream.From(p, "ingest", numbers(5)), "store", &sink, stream.Retry(2, time.Microsecond))
 	err := p.Run(t.Context())
@@ -260,7 +260,7 @@ func TestTheLastAcknowledgementIsLost(t *testing.T) {
 	for _, lost := range []string{"p.ingest", "p.double"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
-			sink := streamtest.Sink[int]{Break: func(b stream.Batch[int]) streamtest.Fault {
+			sink := streamtest.Sink[int]{Break: func(b stream.Effects[int]) streamtest.Fault {
 				if last, _ := b.Upto.At(0); last.IsEndOfLane() {
 					w.cluster.LoseRing(lost)
 				}

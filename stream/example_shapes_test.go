@@ -79,3 +79,35 @@ func ExampleMerge() {
 	// <nil>
 	// [FOUR ONE THREE TWO]
 }
+
+// Lists of two, and one of what is left at the end.
+func ExampleBatch() {
+	var sink streamtest.Sink[[]string]
+	p := example()
+	words := stream.From(p, "ingest", source.Slice[string]{"a", "b", "c", "d", "e"})
+	stream.To(stream.Batch(words, "pairs", 2), "store", &sink)
+
+	fmt.Println(p.Run(context.Background()))
+	fmt.Println(sink.Values())
+	// Output:
+	// <nil>
+	// [[a b] [c d] [e]]
+}
+
+// The mean of every three measurements. The state is kept in checkpoints, as JSON here, so its fields are exported.
+func ExampleWindow() {
+	type sum struct{ N, Total int }
+	add := func(s sum, v int) sum { return sum{s.N + 1, s.Total + v} }
+	mean := func(s sum) int { return s.Total / s.N }
+
+	var sink streamtest.Sink[int]
+	p := example()
+	measured := stream.From(p, "ingest", source.Slice[int]{1, 2, 3, 10, 20, 30, 7})
+	stream.To(stream.Window(measured, "mean", 3, add, mean), "store", &sink)
+
+	fmt.Println(p.Run(context.Background()))
+	fmt.Println(sink.Values())
+	// Output:
+	// <nil>
+	// [2 20 7]
+}

@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-// BranchesMax is how many branches one fan-out may have.
+// BranchesMax is how many branches a fan-out, and how many flows a merge may have: a stage takes all of its edges in one operation.
 const BranchesMax = 64
 
 // Key is what Partition tells items apart by. Of a number, take its bytes: binary.BigEndian.AppendUint64(nil, n).

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -19,9 +20,12 @@ type outcome struct {
 }
 
 // stage plays a scenario in a bubble of its own.
-func stage(t *testing.T, s scenario) (got outcome) {
+func stage(t *testing.T, s scenario, change ...func(*theatre)) (got outcome) {
 	synctest.Test(t, func(*testing.T) {
 		w := newTheatre(s)
+		for _, do := range change {
+			do(w)
+		}
 		w.play()
 		got = w.outcome()
 	})
@@ -84,11 +88,13 @@ func TestEachStageIsTakenOver(t *testing.T) {
 		"chain":     {{"reject", 3, 2, 0}, {"spread", 2, 1, 0}},
 		"broadcast": {{"broadcast", 1, 1, 0}, {"filter", 2, 1, 0}, {"merge", 0, 1, 0}},
 		"partition": {{"partition", 2, 1, 0}, {"spread", 2, 1, 1}, {"merge", 0, 1, 0}, {"merge", 0, 1, 0}},
+		"window":    {{"filter", 1, 1, 0}, {"window", 3, 1, 0}},
+		"batch":     {{"partition", 1, 1, 0}, {"batch", 2, 1, 0}, {"window", 1, 1, 0}, {"merge", 0, 1, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for where := range len(ops) + 2 {
 				for _, what := range []string{"kill", "zombie"} {
-					s := scenario{Inputs: 1500, Lanes: 1, Ops: ops, Batch: 20, Faults: []fault{{5, what, where}}}
+					s := scenario{Inputs: 1500, Lanes: 1, Ops: ops, Batch: 20, Every: 10 * time.Millisecond, Faults: []fault{{5, what, where}}}
 					where, is, want := s.differs(stage(t, s))
 					require.Empty(t, where, "has %v, want %v", is, want)
 				}

@@ -18,7 +18,7 @@ import (
 // Lanes stay apart: those of the first flow keep their numbers, those of the next follow on, and so on. So each lane has one
 // position and keeps its order, whatever the order in which lanes are interleaved, which is that of arrival and differs from
 // run to run. What follows must not depend on it: all operators here work lane by lane. The merged flow ends when all
-// flows have ended; it may have position.LanesMax lanes. It has the codec of the first flow.
+// flows have ended; it may have position.LanesMax lanes, of BranchesMax flows. It has the codec of the first flow.
 func Merge[T any](name string, flows ...Flow[T]) Flow[T] {
 	if len(flows) == 0 {
 		panic("stream: Merge of no flows")
@@ -37,6 +37,9 @@ func Merge[T any](name string, flows ...Flow[T]) Flow[T] {
 		lanes, depth = lanes+in.link.lanes, max(depth, in.link.depth)
 	}
 	m.st = p.add(name, ins, nil)
+	if len(flows) > BranchesMax {
+		p.wrong(name, "%d flows, at most %d", len(flows), BranchesMax)
+	}
 	if lanes > position.LanesMax {
 		p.wrong(name, "%d lanes, at most %d", lanes, position.LanesMax)
 	}

@@ -12,7 +12,7 @@ import (
 
 // Defaults.
 const (
-	CheckpointDefault = 100 * time.Millisecond // how often, at most, a source's cursor is written
+	CheckpointDefault = 100 * time.Millisecond // how often, at most, a checkpoint is written
 	DrainDefault      = 10 * time.Second       // how long a cancelled Run waits for what is under way
 	BatchDefault      = 256                    // items in a sink's batch
 	BatchWaitDefault  = 10 * time.Millisecond  // how long a batch waits for more
@@ -37,11 +37,14 @@ type config struct {
 // is edge.CapacityDefault.
 func Capacity(bytes uint64) Option { return func(c *config) { c.capacity = bytes } }
 
-// Checkpoint sets how often, at most, the cursor of a source is written while it moves. A cursor that is behind costs
-// reading again, never a repeat.
+// Checkpoint sets how often, at most, the cursor of a source is written while it moves, and, about, how often the state of a Batch or
+// Window is. A checkpoint that is behind costs reading again, never a repeat; but what a window has taken is acknowledged no
+// sooner, and holds up what came from the same source by another branch once the edges between are full. The default is
+// CheckpointDefault.
 func Checkpoint(every time.Duration) Option { return func(c *config) { c.checkpoint = every } }
 
-// CheckpointIn keeps the cursors of sources in stores of one's own, by key, instead of in the cluster's registry.
+// CheckpointIn keeps the cursors of sources, and the state of windows, in stores of one's own, by key, instead of in the cluster's
+// registry. The key is the full name of the stage, <pipeline>.<stage>.
 func CheckpointIn(open func(key string) durable.Store) Option {
 	return func(c *config) { c.stores = open }
 }

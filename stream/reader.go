@@ -64,7 +64,7 @@ func (r *reading[T]) run(ctx, stop context.Context) error {
 		if ended, err = r.read(both, stop); err != nil {
 			return err
 		}
-		return r.waitAcked(both)
+		return waitAcked(both, r.out, r.pushed)
 	})
 	if err := g.Wait(); err != nil {
 		return err
@@ -143,22 +143,4 @@ func (r *reading[T]) readOnce(ctx, stop context.Context) error {
 		}
 	}
 	return nil
-}
-
-// waitAcked waits until everything pushed is acknowledged.
-func (r *reading[T]) waitAcked(ctx context.Context) error {
-	var acked position.Vector
-	for {
-		done := true
-		for _, p := range r.pushed.Positions() {
-			done = done && acked.Covers(p)
-		}
-		if done {
-			return nil
-		}
-		var err error
-		if acked, err = r.out.WaitAcked(ctx, acked); err != nil {
-			return err
-		}
-	}
 }

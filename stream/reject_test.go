@@ -29,7 +29,7 @@ func TestRejectsAreDurableBeforeTheirInputIsDone(t *testing.T) {
 		w := newWorld(t)
 		broken := true
 		var sink streamtest.Sink[int]
-		dead := streamtest.Sink[stream.Rejected]{Break: func(stream.Batch[stream.Rejected]) streamtest.Fault {
+		dead := streamtest.Sink[stream.Rejected]{Break: func(stream.Effects[stream.Rejected]) streamtest.Fault {
 			if broken {
 				return streamtest.Lost
 			}

@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"slices"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -44,16 +45,39 @@ func (o op) branch(v int) int { return stream.BranchOf(o.key(v), o.branches()) }
 func (o op) key(v int) string { return string(rune('a' + v%7)) }
 func (o op) branches() int    { return o.K%3 + 1 }
 
+// size is how many items a window or batch of the operator has.
+func (o op) size() int { return 1 + 4*o.K }
+
+// sum is the state of a window: where it begins and ends shows in what comes out.
+type sum struct{ Items, Sum int }
+
+func (s sum) add(v int) sum { return sum{s.Items + 1, 3*s.Sum + v} }
+func (s sum) out() int      { return 100*s.Sum + s.Items }
+
+// gather is what an operator does with as many items of a lane as its windows have, or fewer at the end.
+func (o op) gather(vs []int) []int {
+	if o.Kind == "batch" {
+		slices.Reverse(vs)
+		return vs
+	}
+	var s sum
+	for _, v := range vs {
+		s = s.add(v)
+	}
+	return []int{s.out()}
+}
+
 // scenario is a random pipeline and what befalls it.
 type scenario struct {
 	Inputs int
 	Lanes  int // of the source; item v is in lane v % Lanes
 	Ops    []op
 	Batch  int
+	Every  time.Duration // checkpoints
 	Faults []fault
 }
 
-// fault happens when the sinks have committed that often.
+// fault happens when the sinks have committed that often or, if it is one of a checkpoint, when so many have been asked for.
 type fault struct {
 	After int
 	What  string
@@ -70,6 +94,7 @@ func drawScenario(t *rapid.T) scenario {
 	s := scenario{
 		Inputs: rapid.IntRange(0, 400).Draw(t, "inputs"), Lanes: rapid.SampledFrom([]int{1, 1, 3}).Draw(t, "lanes"),
 		Batch: rapid.IntRange(1, 40).Draw(t, "batch"),
+		Every: rapid.SampledFrom([]time.Duration{0, time.Millisecond, stream.CheckpointDefault}).Draw(t, "every"),
 	}
 	open := []plainFlow{{lanes: make([][]int, s.Lanes)}}
 	for range rapid.IntRange(0, 5).Draw(t, "operators") {
@@ -88,18 +113,19 @@ func drawScenario(t *rapid.T) scenario {
 			After: rapid.IntRange(0, 20).Draw(t, "after"), Where: rapid.IntRange(0, 20).Draw(t, "where"),
 			What: rapid.SampledFrom([]string{
 				"lose ring", "lose one side", "revoke", "kill", "zombie", "commit lost", "commit unanswered",
+				"checkpoint refused", "checkpoint unknown", "checkpoint applied unknown", "checkpoint late",
 			}).Draw(t, "what"),
 		})
 	}
 	return s
 }
 
-var opKinds = []string{"add", "reject", "filter", "spread", "broadcast", "partition", "merge"}
+var opKinds = []string{"add", "reject", "filter", "spread", "broadcast", "partition", "merge", "window", "batch"}
 
 // fits reports whether the pipeline stays small, and within what a position can say.
 func (o op) fits(open []plainFlow) bool {
 	switch o.Kind {
-	case "spread":
+	case "spread", "batch":
 		return open[o.From%len(open)].depth < 2
 	case "broadcast", "partition":
 		return len(open) < 4
@@ -146,6 +172,17 @@ func (o op) flow(open []plainFlow) (after []plainFlow, dead [][]int) {
 			}))
 		}
 		return rest, nil
+	case "window", "batch":
+		out := plainFlow{make([][]int, len(in[0].lanes)), in[0].depth}
+		for lane, vs := range in[0].lanes {
+			for chunk := range slices.Chunk(slices.Clone(vs), o.size()) {
+				out.lanes[lane] = append(out.lanes[lane], o.gather(chunk)...)
+			}
+		}
+		if o.Kind == "batch" {
+			out.depth++
+		}
+		return append(rest, out), nil
 	}
 	dead = make([][]int, len(in[0].lanes))
 	for lane, vs := range in[0].lanes {

@@ -43,7 +43,7 @@ func TestASlowBranchHoldsAllBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		open := make(chan struct{})
-		slow := streamtest.Sink[string]{Break: func(stream.Batch[string]) streamtest.Fault {
+		slow := streamtest.Sink[string]{Break: func(stream.Effects[string]) streamtest.Fault {
 			<-open
 			return streamtest.None
 		}}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/durable"
 	"github.com/grafnode/grafnode/durable/durabletest"
 	"github.com/grafnode/grafnode/edge"
@@ -22,6 +25,7 @@ type theatre struct {
 	s        scenario
 	cluster  *edgetest.Cluster
 	registry durabletest.Registry
+	stores   func(key string) durable.Store
 	sinks    []*streamtest.Sink[int]
 	dead     []streamtest.Sink[stream.Rejected]
 	stages   []string
@@ -45,8 +49,10 @@ func newTheatre(s scenario) *theatre {
 	}
 	want, _ := s.reference()
 	for range want {
-		w.sinks = append(w.sinks, &streamtest.Sink[int]{Break: func(stream.Batch[int]) streamtest.Fault { return w.onCommit() }})
+		w.sinks = append(w.sinks, &streamtest.Sink[int]{Break: func(stream.Effects[int]) streamtest.Fault { return w.onCommit() }})
 	}
+	w.registry.Break = w.onCheckpoint
+	w.stores = func(key string) durable.Store { return durable.NewRegister(&w.registry, key) }
 	p := w.pipeline(w.cluster.Client("nobody"))
 	w.stages, w.edges = p.Stages(), p.Edges()
 	return w
@@ -60,17 +66,30 @@ func (w *theatre) onCommit() (f streamtest.Fault) {
 		if fault.After != w.commits {
 			continue
 		}
-		switch fault.What {
-		case "commit lost":
+		switch {
+		case fault.What == "commit lost":
 			f = streamtest.Lost
-		case "commit unanswered":
+		case fault.What == "commit unanswered":
 			f = streamtest.Unanswered
-		default:
+		case !strings.HasPrefix(fault.What, "checkpoint"):
 			w.cue <- fault
 		}
 	}
 	w.commits++
 	return f
+}
+
+// onCheckpoint says what goes wrong with a checkpoint.
+func (w *theatre) onCheckpoint(n int, _ api.CheckpointRequest) durabletest.Fault {
+	for _, fault := range w.s.Faults {
+		if fault.After == n {
+			return map[string]durabletest.Fault{
+				"checkpoint refused": durabletest.Refused, "checkpoint unknown": durabletest.Unknown,
+				"checkpoint applied unknown": durabletest.AppliedUnknown, "checkpoint late": durabletest.Late,
+			}[fault.What]
+		}
+	}
+	return durabletest.None
 }
 
 // laned is the integers from 1 to n, v in lane v % lanes.
@@ -91,8 +110,8 @@ func (l laned) Read(ctx context.Context, from position.Vector) iter.Seq2[stream.
 }
 
 func (w *theatre) pipeline(cl edge.Cluster) *stream.Pipeline {
-	p := stream.New(cl, "p", stream.Capacity(fabric.CapacityMin), stream.Drain(time.Millisecond),
-		stream.CheckpointIn(func(key string) durable.Store { return durable.NewRegister(&w.registry, key) }))
+	p := stream.New(cl, "p", stream.Capacity(fabric.CapacityMin), stream.Drain(time.Millisecond), stream.Checkpoint(w.s.Every),
+		stream.CheckpointIn(w.stores))
 	open := []stream.Flow[int]{stream.From(p, "ingest", laned{w.s.Inputs, w.s.Lanes}, stream.Lanes(w.s.Lanes))}
 	for i, o := range w.s.Ops {
 		in, rest := take(o, open)
@@ -115,6 +134,13 @@ func (w *theatre) operator(o op, name string, in []stream.Flow[int], dead *strea
 		return stream.Partition(in[0], name, o.branches(), o.key)
 	case "merge":
 		return []stream.Flow[int]{stream.Merge(name, in...)}
+	case "window":
+		return []stream.Flow[int]{stream.Window(in[0], name, o.size(), sum.add, sum.out)}
+	case "batch":
+		lists := stream.Batch(in[0], name, o.size())
+		return []stream.Flow[int]{stream.FlatMap(lists, name+"-apart", func(_ context.Context, list []int) iter.Seq2[int, error] {
+			return each(o.gather(slices.Clone(list)))
+		}, workers)}
 	case "filter":
 		keep := func(v int) bool { out, _ := o.apply(v); return len(out) > 0 }
 		return []stream.Flow[int]{stream.Filter(in[0], name, keep, workers)}
@@ -144,9 +170,9 @@ func each[T any](vs []T) iter.Seq2[T, error] {
 	}
 }
 
-// play runs until the source has ended.
+// play runs until the source has ended, or for ever seems to have come.
 func (w *theatre) play() {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // of a bubble: a sound pipeline takes seconds
 	defer cancel()
 	var all sync.WaitGroup
 	for _, name := range w.stages {
@@ -155,6 +181,7 @@ func (w *theatre) play() {
 				if err := w.run(ctx, name, n); err == nil && name == "ingest" {
 					cancel()
 				}
+				time.Sleep(time.Millisecond)
 			}
 		})
 	}

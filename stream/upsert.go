@@ -34,7 +34,7 @@ func (u *upsert[T]) Claim(ctx context.Context, epoch fence.Epoch) (position.Vect
 }
 
 // Commit implements Sink.
-func (u *upsert[T]) Commit(ctx context.Context, b Batch[T]) error {
+func (u *upsert[T]) Commit(ctx context.Context, b Effects[T]) error {
 	if len(b.Items) > 0 {
 		if err := u.put(ctx, b.Items); err != nil {
 			return fmt.Errorf("upsert: %w", err)

@@ -51,6 +51,7 @@ var needs = map[string]right{
 	"GET /v1/sessions":             read,
 	"GET /v1/sessions/{id}":        read,
 	"GET /v1/nodes":                read,
+	"GET /v1/nodes/{id}/drain":     read,
 	"GET /v1/checkpoints/{key...}": read,
 	"GET /v1/blocks/{lease}":       read,
 	watchRoute:                     watch,
@@ -68,8 +69,10 @@ var needs = map[string]right{
 	"POST /v1/edges/{name}/relocate":  operate,
 	"POST /v1/leases/{id}/revoke":     operate,
 	"DELETE /v1/nodes/{id}":           operate,
+	"POST /v1/nodes/{id}/drain":       operate,
 	"DELETE /v1/operator/raft/{id}":   operate,
 	"POST /v1/operator/raft/transfer": operate,
+	"GET /v1/operator/debug/{what}":   operate,
 	"GET /v1/operator/snapshot":       operate,
 	"PUT /v1/operator/snapshot":       operate,
 

@@ -1,22 +1,16 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
-	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/registry/state"
 )
 
-const (
-	// capacityDefault is the ring of an edge whose creator did not say, in bytes.
-	capacityDefault = 1 << 20
-	// relocateTries bounds how often a planned move is tried against stages that change the edge meanwhile.
-	relocateTries = 5
-)
+// capacityDefault is the ring of an edge whose creator did not say, in bytes.
+const capacityDefault = 1 << 20
 
 // change gives edges new rings for a stage: one command for all of them (protocol rules 1 to 4). What the state says is
 // checked when the command is applied; here only what the state cannot know is done, the choice of places.
@@ -122,46 +116,4 @@ func checkChange(r api.ChangeRequest, session state.Session) error {
 		}
 	}
 	return nil
-}
-
-// relocate is an operator's planned move: nobody's role changes. An edge that changes meanwhile is read again, a few times.
-func (s *Server) relocate(w http.ResponseWriter, r *http.Request) error {
-	var want api.RelocateRequest
-	if r.ContentLength != 0 {
-		if err := decode(r, &want); err != nil {
-			return err
-		}
-	}
-	var err error
-	for range relocateTries {
-		var moved api.Edge
-		if moved, err = s.relocateOnce(r.Context(), r, want.Avoid); err == nil {
-			return answer(w, moved)
-		}
-		if !errors.Is(err, api.ErrConflict) {
-			return err
-		}
-	}
-	return err
-}
-
-func (s *Server) relocateOnce(ctx context.Context, r *http.Request, avoid []locator.NodeID) (api.Edge, error) {
-	current := s.c.Registry.State()
-	record, err := edgeOf(current, r)
-	if err != nil {
-		return api.Edge{}, err
-	}
-	places := s.newPlaces(current)
-	places.release(record.Name)
-	placed, err := places.edge(api.EdgeChange{Name: record.Name, Expect: record.Revision, AvoidNodes: avoid}, state.Session{})
-	if err != nil {
-		return api.Edge{}, err
-	}
-	result, err := s.c.Registry.Apply(ctx, state.ChangeEdges{
-		Reason: api.ReasonRequested, TTL: s.c.RingTTL, Edges: []state.EdgeChange{placed},
-	})
-	if err != nil {
-		return api.Edge{}, err
-	}
-	return result.Edges[0].API(s.c.Registry.State()), nil
 }

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/grafnode/grafnode/leasebroker"
@@ -31,6 +33,13 @@ func NewControl(reg prometheus.Registerer, r Registry, g Group, keeper func() le
 	c := &Control{registry: r, group: g, keeper: keeper, port: port}
 	reg.MustRegister(c)
 	return c
+}
+
+// ShowCertificate registers with reg when the node's certificate ends.
+func ShowCertificate(reg prometheus.Registerer, expires func() time.Time) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "grafnode", Name: "certificate_expiry_timestamp_seconds", Help: "When the node's certificate ends.",
+	}, func() float64 { return float64(expires().Unix()) }))
 }
 
 var (

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -114,6 +115,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	NewChanges(reg)
 	NewCluster(reg, "n1", f.registry, f.server.c.Gossip, func() []Ring { return []Ring{{"e", 1, 2}, {"e", 3, 4}} })
 	NewControl(reg, f.registry, f.group, func() leasebroker.Stats { return leasebroker.Stats{Timed: 3} }, func() Port { return Port{Open: 2} })
+	ShowCertificate(reg, time.Now)
 	f.ask(t, "POST", "/v1/changes", createParse)
 	status, _, body := f.ask(t, "GET", "/metrics", "")
 	require.Equal(t, 200, status, body)

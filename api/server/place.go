@@ -24,7 +24,7 @@ type places struct {
 func (s *Server) newPlaces(current *state.State) *places {
 	p, members := &places{state: current}, s.c.Gossip.Members()
 	for n := range current.Nodes() {
-		c := leasebroker.Candidate{ID: n.ID, Zone: n.Zone, Memory: n.Memory, Leased: current.Leased(n.ID)}
+		c := leasebroker.Candidate{ID: n.ID, Zone: n.Zone, Memory: n.Memory, Leased: current.Leased(n.ID), Drained: n.Drain != api.DrainNot}
 		if i := slices.IndexFunc(members, func(m membership.Member) bool { return m.ID == n.ID }); i >= 0 {
 			c.Health = string(members[i].Health)
 		}
@@ -65,10 +65,9 @@ func (p *places) edge(e api.EdgeChange, actor state.Session) (state.EdgeChange, 
 	default:
 		e.Capacity = capacityDefault
 	}
-	r := leasebroker.Request{
-		Bytes: e.Capacity, Avoid: append(lostLately(p.state.Past(e.Name), time.Now()), e.AvoidNodes...),
-		Producer: p.side(record.Producer, e.TakeProducer, actor), Consumer: p.side(record.Consumer, e.TakeConsumer, actor),
-	}
+	r := p.moving(record, e.AvoidNodes)
+	r.Bytes = e.Capacity
+	r.Producer, r.Consumer = p.side(record.Producer, e.TakeProducer, actor), p.side(record.Consumer, e.TakeConsumer, actor)
 	node, err := p.place(r)
 	if err != nil {
 		return state.EdgeChange{}, fmt.Errorf("edge %s: %w", e.Name, err)

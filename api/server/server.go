@@ -84,6 +84,8 @@ type Config struct {
 	Space   func() (free, size uint64)
 	Metrics *prometheus.Registry // shown at /metrics; New adds the HTTP series to it
 	Logger  *slog.Logger         // default slog.Default()
+	// Logs returns what the node said lately, and Settings what it was told; neither holds a secret. Nil: nothing is shown.
+	Logs, Settings func() []byte
 	// Authorities returns the certificates, in PEM, by which nodes can be known; nil: the nodes speak without TLS.
 	Authorities func() []byte
 	// Dial makes the connections to the leader, with TLS if nodes speak it; default a net.Dialer with 2 s.

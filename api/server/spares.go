@@ -32,7 +32,7 @@ func (s *Server) spare(w http.ResponseWriter, r *http.Request) error {
 		return s.answerSpare(w, record)
 	}
 	command := state.ChangeSpare{Op: want.OpID, Session: session.ID, Edge: want.Name, Expect: want.Expect, Confirm: want.Confirm,
-		Arm: want.Arm, TTL: s.c.RingTTL, Reason: want.Reason, Detail: want.Detail}
+		Arm: want.Arm, Planned: want.Planned, TTL: s.c.RingTTL, Reason: want.Reason, Detail: want.Detail}
 	if err := current.Admits(command); err != nil {
 		// Not as not available just now: it is not asked again and again until the last node has been upgraded.
 		return api.Errorf(api.KindUnsupported, "spare of edge %s: %v", want.Name, err)
@@ -80,6 +80,9 @@ func (p *places) spare(want api.SpareRequest) (locator.NodeID, error) {
 	if !ok {
 		return "", api.Errorf(api.KindNotFound, "no edge %s", want.Name)
 	}
+	if want.Planned {
+		return p.planned(record, want.AvoidNodes)
+	}
 	now := record.API(p.state)
 	switch {
 	case now.Spare == nil:
@@ -118,6 +121,8 @@ func checkSpare(r api.SpareRequest, session state.Session) error {
 		return api.Errorf(api.KindInvalid, "op_id is empty: without one, an unknown outcome could not be resolved")
 	case reasonLabel(r.Reason) == other:
 		return api.Errorf(api.KindInvalid, "reason %q is none of the known ones", r.Reason)
+	case r.Planned && (r.Confirm != 0 || !r.Arm):
+		return api.Errorf(api.KindInvalid, "a planned move is armed, and by itself")
 	case r.Confirm == 0 && !r.Arm:
 		return api.Errorf(api.KindInvalid, "nothing is asked for: give confirm, arm or both")
 	}

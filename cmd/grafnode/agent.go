@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"runtime"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/grafnode/grafnode/cmd/grafnode/config"
+	"github.com/grafnode/grafnode/internal/tail"
 	"github.com/grafnode/grafnode/internal/version"
 	"github.com/grafnode/grafnode/node"
 )
@@ -20,6 +23,9 @@ import (
 // allocated as there is, and a registry that is a few megabytes and answers thousands of requests a second would be
 // collected all the time. It made a fifth of a node's work under load.
 const heapFloor = 64 << 20
+
+// logsKept is how much of its own log a node keeps for operators, bytes.
+const logsKept = 1 << 20
 
 // drainFor bounds an orderly departure; systemd's own patience is 90 s.
 const drainFor = 15 * time.Second
@@ -85,6 +91,7 @@ func (f *agentFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Socket, "socket", "", "Unix socket for stages (default: grafnode.sock in the data directory)")
 	flags.DurationVar(&c.Heartbeat, "raft-heartbeat", node.HeartbeatDefault, "followers wait this long for a word of the leader")
 	flags.DurationVar(&c.Election, "raft-election", 0, "candidates wait this long for votes (default: the heartbeat)")
+	flags.DurationVar(&c.DrainFor, "drain-on-stop", 0, "when told to stop, first have the rings here moved to other nodes, for at most this long")
 	flags.StringVar(&c.LogStore, "log-store", "auto", "how the registry's log is stored: bolt, wal or auto (as it is, else what is faster)")
 	flags.BoolVar(&f.dev, "dev", false, "a cluster of this one node, in a temporary directory that goes when it stops")
 	flags.BoolVar(&f.logJSON, "json", false, "log in JSON")
@@ -125,9 +132,11 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	}
 	logLevel := new(slog.LevelVar)
 	logLevel.Set(f.level)
-	log := f.logger(cmd, logLevel)
+	recent := &tail.Tail{Max: logsKept}
+	log := f.logger(io.MultiWriter(cmd.ErrOrStderr(), recent), logLevel)
 	f.config.Logger, f.config.Version = log, version.Release
 	settings := f.config
+	settings.Logs, settings.Settings = recent.Bytes, func() []byte { return f.shown(cmd.Flags()) }
 	for _, name := range config.Strangers(cmd.Flags(), os.Environ()) {
 		log.Debug("no setting of the agent", "variable", name)
 	}
@@ -148,11 +157,11 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 		return f.blame(joinClose(err, n))
 	}
 	defer onHangup(cmd.Context(), func() { f.reload(cmd.Flags(), logLevel, n) })()
-	return serve(cmd.Context(), n, log)
+	return serve(cmd.Context(), n, settings.DrainFor, log)
 }
 
-// serve waits for the end: a signal, which drains the node, or a failure that the node does not survive.
-func serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
+// serve waits for the end: a signal, which drains the node, and may take more time for that, or a failure that the node does not survive.
+func serve(ctx context.Context, n *node.Node, more time.Duration, log *slog.Logger) error {
 	tell(log, n.Notify())
 	select {
 	case err := <-n.Fatal():
@@ -162,7 +171,7 @@ func serve(ctx context.Context, n *node.Node, log *slog.Logger) error {
 	}
 	log.Info("stopping")
 	tell(log, node.Notify("STOPPING=1"))
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor+more)
 	defer cancel()
 	if err := n.Drain(drain); err != nil {
 		log.Warn("left without a good-bye", "error", err) // as after a crash: the others will notice
@@ -201,10 +210,19 @@ func develop(c *node.Config) (cleanup func(), err error) {
 	}, nil
 }
 
-func (f *agentFlags) logger(cmd *cobra.Command, least slog.Leveler) *slog.Logger {
+// shown returns the settings as "grafnode config show" prints them.
+func (f *agentFlags) shown(flags *pflag.FlagSet) []byte {
+	var b bytes.Buffer
+	if err := config.Show(&b, flags, f.origins); err != nil {
+		return []byte(err.Error())
+	}
+	return b.Bytes()
+}
+
+func (f *agentFlags) logger(to io.Writer, least slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: least}
 	if f.logJSON {
-		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), options))
+		return slog.New(slog.NewJSONHandler(to, options))
 	}
-	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options))
+	return slog.New(slog.NewTextHandler(to, options))
 }

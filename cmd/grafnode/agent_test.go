@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/internal/identity/identitytest"
 	"github.com/grafnode/grafnode/internal/testport"
 	"github.com/grafnode/grafnode/lease"
 )
@@ -35,21 +38,37 @@ type agents struct {
 	cmds []*exec.Cmd
 	bind []string
 	logs []*bytes.Buffer
+	tls  func() *tls.Config // what they are asked with
 }
 
 func newAgents(t *testing.T, n int) *agents {
 	t.Helper()
+	return newAgentsOf(t, n, nil, func(int) []string { return nil })
+}
+
+// newSecureAgents starts agents that have certificates of a house.
+func newSecureAgents(t *testing.T, n int, house *identitytest.House) *agents {
+	t.Helper()
+	return newAgentsOf(t, n, house.Open("test", identity.Server).Client, func(i int) []string {
+		files := house.Member("node-"+strconv.Itoa(i), identity.Server)
+		return []string{"--tls-ca", files.CA, "--tls-cert", files.Cert, "--tls-key", files.Key}
+	})
+}
+
+// newAgentsOf starts agents that are told something besides.
+func newAgentsOf(t *testing.T, n int, with func() *tls.Config, more func(i int) []string) *agents {
+	t.Helper()
 	root, err := os.MkdirTemp("", "gn") // not t.TempDir: its paths are too long for a socket
 	require.NoError(t, err)
-	a := &agents{t: t, cmds: make([]*exec.Cmd, n), logs: make([]*bytes.Buffer, n)}
+	a := &agents{t: t, tls: with, cmds: make([]*exec.Cmd, n), logs: make([]*bytes.Buffer, n)}
 	join := ""
 	for range n {
 		a.bind = append(a.bind, fmt.Sprintf("127.0.0.1:%d", testport.Pair(t)))
 		join += "," + a.bind[len(a.bind)-1]
 	}
 	for i, bind := range a.bind {
-		a.args = append(a.args, []string{"agent", "--data-dir", filepath.Join(root, strconv.Itoa(i)), "--bind", bind, "--join", join[1:],
-			"--bootstrap-expect", strconv.Itoa(n), "--zone", "z" + strconv.Itoa(i), "--memory", "64MiB", "--raft-heartbeat", "500ms"})
+		a.args = append(a.args, append([]string{"agent", "--data-dir", filepath.Join(root, strconv.Itoa(i)), "--bind", bind, "--join", join[1:],
+			"--bootstrap-expect", strconv.Itoa(n), "--zone", "z" + strconv.Itoa(i), "--memory", "64MiB", "--raft-heartbeat", "500ms"}, more(i)...))
 		a.logs[i] = &bytes.Buffer{}
 		a.start(i)
 	}
@@ -92,7 +111,7 @@ func (a *agents) kill(i int, sig os.Signal) int {
 
 func (a *agents) api(i int, session lease.SessionID) *client.API {
 	a.t.Helper()
-	c, err := client.NewAPI(a.bind[i], client.APIConfig{Credentials: func() (lease.SessionID, string) { return session, "secret" }})
+	c, err := client.NewAPI(a.bind[i], client.APIConfig{Credentials: func() (lease.SessionID, string) { return session, "secret" }, TLS: a.tls})
 	require.NoError(a.t, err)
 	a.t.Cleanup(func() { _ = c.Close() })
 	return c

@@ -154,16 +154,18 @@ func newEdgeHistory() *cobra.Command {
 func newEdgeRelocate() *cobra.Command {
 	r := &remote{}
 	var avoid []string
+	atOnce := false
 	cmd := r.flags(&cobra.Command{
 		Use:   "relocate NAME",
 		Short: "Move an edge's ring to another place",
-		Long: `Asks for a planned move. Both stages follow by themselves: items wait for milliseconds, none is lost or
-repeated. Without --avoid the broker may choose the same node again.`,
+		Long: `Moves an edge. Both stages attach the next ring before they leave the present one: items wait for a millisecond or two, none is lost
+or repeated. Without --avoid the broker may choose the same node again. With --at-once the record is changed first and the stages follow,
+as they do by themselves if they have not moved in two seconds.`,
 		Example: `  grafnode edge relocate access-log.parse
   grafnode edge relocate access-log.parse --avoid 3f1c0a52-...   # a node's ID, see: grafnode members`,
 		Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var req api.RelocateRequest
+			req := api.RelocateRequest{AtOnce: atOnce}
 			for _, id := range avoid {
 				req.Avoid = append(req.Avoid, locator.NodeID(id))
 			}
@@ -176,6 +178,7 @@ repeated. Without --avoid the broker may choose the same node again.`,
 			})
 		},
 	})
+	cmd.Flags().BoolVar(&atOnce, "at-once", false, "leave the present ring first")
 	cmd.Flags().StringSliceVar(&avoid, "avoid", nil, "nodes to keep away from, by ID")
 	return cmd
 }

@@ -33,7 +33,7 @@ removed only here, or when another takes their address.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	raft.AddCommand(newListPeers(), newRemovePeer(), newTransferLeader(), newRecover())
-	operator.AddCommand(newHealth(), raft, newSnapshot())
+	operator.AddCommand(newHealth(), raft, newSnapshot(), newDebug())
 	return operator
 }
 

@@ -38,7 +38,7 @@ func (c *Cluster) changeSpare(r api.SpareRequest) (api.Edge, error) {
 	switch {
 	case c.sessions[r.Session] == nil:
 		return rec, api.Errorf(api.KindSession, "session %s has ended", r.Session)
-	case rec.Producer.Session != r.Session:
+	case rec.Producer.Session != r.Session && (!r.Planned || rec.Consumer.Session != r.Session):
 		return rec, api.Errorf(api.KindFenced, "session %s does not produce edge %s", r.Session, r.Name)
 	}
 	rec.Reason = r.Reason
@@ -63,11 +63,20 @@ func (c *Cluster) arm(rec api.Edge, r api.SpareRequest) (api.Edge, error) {
 	if rec.Revision != r.Expect || !c.mayArm(rec) {
 		return rec, api.Errorf(api.KindConflict, "edge %s is at revision %d, not %d, or a role is free", r.Name, rec.Revision, r.Expect)
 	}
-	node := c.place(r.Name, append(r.AvoidNodes, rec.Locator.Node)...)
+	avoid := r.AvoidNodes
+	if !r.Planned {
+		avoid = append(avoid, rec.Locator.Node)
+	}
+	node := c.place(r.Name, avoid...)
 	if node == "" {
 		return rec, api.Errorf(api.KindNoRoom, "no node for a spare of edge %s", r.Name)
 	}
-	return c.armOn(c.endSpare(rec), node)
+	rec, err := c.armOn(c.endSpare(rec), node)
+	if err != nil || !r.Planned {
+		return rec, err
+	}
+	rec.Spare.Planned = true // of a record that nobody has seen yet
+	return c.put(rec), nil
 }
 
 func (c *Cluster) armOn(rec api.Edge, node locator.NodeID) (api.Edge, error) {

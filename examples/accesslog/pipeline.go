@@ -96,7 +96,7 @@ type told[T any] struct {
 }
 
 // Commit implements stream.Sink.
-func (t told[T]) Commit(ctx context.Context, b stream.Batch[T]) error {
+func (t told[T]) Commit(ctx context.Context, b stream.Effects[T]) error {
 	err := t.Sink.Commit(ctx, b)
 	if n := len(b.Items); err == nil && n > 0 && t.who != nil {
 		t.who(n, b.Items[n-1].Pos.Offset)

@@ -17,6 +17,7 @@ func bounds() map[string]explore.Bounds {
 			"stage":        {Inputs: 1, Stage: true, Faults: 1},
 			"spare":        {Inputs: 1, Faults: 1, Spares: 1},
 			"spare, apart": {Inputs: 1, Spares: 1, Apart: true, Alarms: true},
+			"planned":      {Inputs: 1, Faults: 1, Only: explore.Losses, Spares: 1, Plans: true},
 		}
 	}
 	return map[string]explore.Bounds{
@@ -25,6 +26,8 @@ func bounds() map[string]explore.Bounds {
 		"spare, two losses": {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1},
 		"two spares":        {Inputs: 1, Faults: 1, Spares: 2},
 		"spare, apart":      {Inputs: 1, Spares: 1, Apart: true, Alarms: true},
+		"planned":           {Inputs: 1, Faults: 1, Spares: 1, Plans: true},
+		"planned, apart":    {Inputs: 1, Spares: 1, Plans: true, Apart: true, Alarms: true},
 	}
 }
 

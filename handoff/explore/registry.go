@@ -51,6 +51,18 @@ func (w *World) arm(edge int) (armed bool, err error) {
 	return true, w.granted(edge, gen)
 }
 
+// plan grants a spare that the producer is to move to, in place of the one that there is, whose lease ends.
+func (w *World) plan(edge int) error {
+	rec := &w.recs[edge]
+	if rec.Spare != (handoff.Spare{}) {
+		a := &w.arenas[w.arenaOf(edge, rec.Spare.Generation)]
+		a.prodCut, a.consCut = true, true
+	}
+	_, err := w.arm(edge)
+	rec.Spare.Planned = true
+	return err
+}
+
 // confirm is rule 15.
 func (w *World) confirm(edge int, gen, epoch fence.Epoch, arm bool) (applied bool, err error) {
 	rec := &w.recs[edge]

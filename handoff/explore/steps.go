@@ -38,6 +38,11 @@ func (w *World) steps() (all []step) {
 			w.outSteps(who, i, p, add)
 		}
 	}
+	for e := range w.recs {
+		if w.b.Plans && w.spares < w.b.Spares {
+			all = append(all, step{name: fmt.Sprintf("a move of edge %d is planned", e), who: -1, fault: true, do: func(w *World) error { return w.plan(e) }}) // nothing waits for it
+		}
+	}
 	return append(all, w.faultSteps()...)
 }
 

@@ -19,6 +19,7 @@ type Bounds struct {
 	Faults int  // lost or cut rings, damaged records, takeovers, relocations by a third party, ends of a spare's lease
 	Only   Kind // faults of this kind only; zero: of all
 	Spares int  // how often a spare may be armed; none: no edge has one
+	Plans  bool // a spare may be armed as a planned move, by anyone
 	Alarms bool // the consumer too may believe that its ring is lost, as the producer may
 	Apart  bool // opening a ring, meeting in it, and hearing what became of a question are steps of their own: many more states
 	States int  // give up beyond so many

@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"durable":             {"api", "internal/..."},
 	"durable/...":         {"durable", "api"},
 	"client":              {"api", "edge", "fabric", "fabric/shm", "fabric/tcp", "internal/..."},
-	"stream":              {"edge", "handoff", "durable", "api", "fabric"},
+	"stream":              {"edge", "handoff", "durable", "api", "fabric", "internal/planted"},
 	"stream/...":          {"stream", "edge", "handoff", "durable", "api", "fabric"},
 
 	"transport":             {"api", "internal/..."},
@@ -55,10 +55,11 @@ var allowed = map[string][]string{
 	"api/server":            {"api", "fabric", "registry", "registry/state", "leasebroker", "membership", "internal/..."},
 	"registry/simulate":     {"api", "registry", "registry/state", "leasebroker", "membership", "node/group", "node/leaselog", "internal/..."},
 	"node/group":            {"registry", "membership"},
+	"node/drain":            {"api", "registry", "registry/state"},
 	"node/leaselog":         {"api", "registry/state", "leasebroker"},
 	"node/host":             {"api", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "internal/..."},
 	"node/blocks":           {"api", "durable", "internal/..."},
-	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/blocks", "node/group", "node/leaselog", "fabric", "fabric/tcp", "internal/..."},
+	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/blocks", "node/drain", "node/group", "node/leaselog", "fabric", "fabric/tcp", "internal/..."},
 
 	"examples/...":      {"stream", "stream/...", "edge", "client", "durable", "handoff", "api", "fabric", "examples/..."},
 	"demo":              {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric", "internal/..."},

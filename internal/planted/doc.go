@@ -4,8 +4,8 @@
 // reads GRAFNODE_PLANT once, at start, and turns on the one switch that it names; empty or unset: none. A name that is none of
 // Names ends the process. Such a binary is good for tests only, and says so on its standard error.
 //
-// Each switch stands at one place of the production code, in an if of its own, where the rule is that it breaks. Callers: registry
-// and leasebroker, where the bugs are, and their simulation, where reads are modelled.
+// Each switch stands at one place of the production code, in an if of its own, where the rule is that it breaks. Callers: registry,
+// leasebroker and stream, where the bugs are, and the simulation of the first two, where reads are modelled.
 package planted
 
 // Env is the environment variable that chooses.
@@ -20,6 +20,11 @@ const Env = "GRAFNODE_PLANT"
 //   - reused-generation: the floor of generations is forgotten, which a restore or recovery has raised
 //   - lost-tombstone: a deleted edge leaves no tombstone
 //   - reused-spare: the generation of a spare that was given up is granted again
+//   - forgotten-drain: a node that starts again forgets that its operator has drained it
+//   - fastest-branch: an input that is broadcast counts as done once one branch has it
+//   - early-checkpoint: a stage with state acknowledges what its checkpoint holds before that is durable
+//   - timed-window: a window ends where a checkpoint happens to be made
 var Names = []string{
 	"stale-read", "missed-event", "deposed-expiry", "early-ack", "reused-generation", "lost-tombstone", "reused-spare",
+	"forgotten-drain", "fastest-branch", "early-checkpoint", "timed-window",
 }

@@ -11,4 +11,8 @@ const (
 	ReusedGeneration = false
 	LostTombstone    = false
 	ReusedSpare      = false
+	ForgottenDrain   = false
+	FastestBranch    = false
+	EarlyCheckpoint  = false
+	TimedWindow      = false
 )

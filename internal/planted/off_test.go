@@ -5,7 +5,8 @@ package planted
 import "testing"
 
 // Only a constant can be assigned to a constant: this does not compile if a switch of the default build could ever be on.
-const anyOn = StaleRead || MissedEvent || DeposedExpiry || EarlyAck || ReusedGeneration || LostTombstone || ReusedSpare
+const anyOn = StaleRead || MissedEvent || DeposedExpiry || EarlyAck || ReusedGeneration || LostTombstone || ReusedSpare || ForgottenDrain ||
+	FastestBranch || EarlyCheckpoint || TimedWindow
 
 func TestTheDefaultBuildHasNoBugs(t *testing.T) {
 	if anyOn {

@@ -20,6 +20,10 @@ var (
 	ReusedGeneration = chosen == "reused-generation"
 	LostTombstone    = chosen == "lost-tombstone"
 	ReusedSpare      = chosen == "reused-spare"
+	ForgottenDrain   = chosen == "forgotten-drain"
+	FastestBranch    = chosen == "fastest-branch"
+	EarlyCheckpoint  = chosen == "early-checkpoint"
+	TimedWindow      = chosen == "timed-window"
 )
 
 func choose(name string) string {

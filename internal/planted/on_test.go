@@ -14,7 +14,8 @@ func TestOneSwitchIsChosen(t *testing.T) {
 	switches := map[string]bool{
 		"stale-read": StaleRead, "missed-event": MissedEvent, "deposed-expiry": DeposedExpiry, "early-ack": EarlyAck,
 		"reused-generation": ReusedGeneration, "lost-tombstone": LostTombstone,
-		"reused-spare": ReusedSpare,
+		"reused-spare": ReusedSpare, "forgotten-drain": ForgottenDrain,
+		"fastest-branch": FastestBranch, "early-checkpoint": EarlyCheckpoint, "timed-window": TimedWindow,
 	}
 	require.Len(t, switches, len(Names))
 	for _, name := range Names {

@@ -160,7 +160,7 @@ func digest(e api.Event) string {
 		return fmt.Sprint(d.Revision, d.Generation, d.Locator.Node, d.Locator.Arena, d.Producer, d.Consumer, d.Codec, d.Capacity, d.Reason)
 	case e.Node != nil:
 		d := e.Node
-		return fmt.Sprint(d.Name, d.Zone, d.Address, d.Incarnation, d.Memory, d.Version)
+		return fmt.Sprint(d.Name, d.Zone, d.Address, d.Incarnation, d.Memory, d.Version, d.Drain)
 	case e.Lease != nil:
 		d := e.Lease
 		return fmt.Sprint(d.Kind, d.Node, d.Incarnation, d.Bytes, d.TTL, d.Edge, d.Session, d.Name, d.Generation)

@@ -31,6 +31,7 @@ type judge struct {
 	ops     map[string]opTruth // by op ID: changes that were applied
 	refused map[string]bool    // those of which somebody was told that they never will be
 	regions map[string]holder  // block regions, by name
+	drains  map[locator.NodeID]api.Drain
 	terms   leaseTruths
 	watches *watchcheck.Reference
 }
@@ -71,7 +72,7 @@ const versionsMax = 4096
 func newJudge(w *World) *judge {
 	return &judge{
 		w: w, state: state.New(), edges: map[string]*edgeTruth{}, ops: map[string]opTruth{}, refused: map[string]bool{},
-		regions: map[string]holder{}, terms: newLeaseTruths(w), watches: watchcheck.NewReference(),
+		regions: map[string]holder{}, drains: map[locator.NodeID]api.Drain{}, terms: newLeaseTruths(w), watches: watchcheck.NewReference(),
 	}
 }
 
@@ -143,6 +144,7 @@ func (j *judge) changed(e *entry) {
 			}
 		}
 	}
+	j.drained(e)
 	for _, c := range r.Changes {
 		if c.Kind == api.RecordEdge {
 			j.rings(e, c.Key)

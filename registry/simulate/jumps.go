@@ -135,6 +135,10 @@ func (j *judge) jumped(at uint64, s *state.State) {
 	j.lost, j.anew = at, s.Revision()
 	clear(j.ops)
 	clear(j.refused)
+	clear(j.drains)
+	for n := range s.Nodes() {
+		j.drains[n.ID] = n.Drain
+	}
 	for name, t := range j.edges {
 		r, _ := s.Edge(name)
 		t.versions, t.since = append(t.versions[:0], version{at, r.Revision, r.Generation}), at

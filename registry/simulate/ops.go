@@ -57,6 +57,9 @@ func (s *stage) next() {
 		o = s.opDelete(edge)
 	case dice < 89:
 		o = s.opMove(edge)
+		if s.w.chance(300) {
+			o = s.opDrain()
+		}
 	case dice < 95:
 		o = s.opLease()
 	default:
@@ -218,6 +221,9 @@ func (s *stage) opDelete(edge string) *op {
 func (s *stage) opMove(edge string) *op {
 	if s.known[edge] == 0 {
 		return nil
+	}
+	if s.w.chance(500) {
+		return s.opPlan(edge)
 	}
 	c := state.ChangeEdges{Reason: api.ReasonRequested, TTL: ttlMax, Edges: []state.EdgeChange{{Name: edge, Expect: s.known[edge]}}}
 	return &op{what: "move", edge: edge, serve: func(n *node, reply func(answer)) {

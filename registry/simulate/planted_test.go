@@ -27,6 +27,7 @@ var caught = map[string]string{
 	"reused-generation": `generation \d+ granted`,
 	"missed-event":      `^seed \d+, step \d+, at [^ ]+: (reliable|bookmarkable|atomic):`,
 	"reused-spare":      `generation \d+ granted to |generation \d+ was given up`,
+	"forgotten-drain":   `is placed on node`,
 	"lost-tombstone":    `generation \d+ granted`,
 }
 

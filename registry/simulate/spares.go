@@ -60,10 +60,63 @@ func (n *node) spare(c state.ChangeSpare, reply func(answer)) {
 	n.write(c, reply)
 }
 
+// opPlan is a planned move: an operator's, or a side's own.
+func (s *stage) opPlan(edge string) *op {
+	r, ok := s.node.state.Edge(edge)
+	if !ok {
+		return nil
+	}
+	c := state.ChangeSpare{Edge: edge, Expect: r.Revision, Arm: true, Planned: true, TTL: s.w.between(ttlMin, ttlMax), Reason: api.ReasonRequested}
+	if !s.over() && s.w.chance(300) {
+		c.Session = s.session()
+	}
+	return &op{what: "plan", edge: edge, session: c.Session, serve: func(n *node, reply func(answer)) {
+		n.forward("forwarded plan", func(l *node, reply func(answer)) { l.spare(c, reply) }, reply)
+	}}
+}
+
+// opDrain is an operator's, or a node's own before it goes: nothing is to be placed there any more, or something again.
+func (s *stage) opDrain() *op {
+	drain := []api.Drain{api.DrainNot, api.DrainNot, api.DrainUntilEnabled, api.DrainUntilStart}[s.w.rng.IntN(4)]
+	c := state.DrainNode{Node: s.w.anyNode().id, Drain: drain}
+	if s.node.state.Admits(c) != nil {
+		return nil
+	}
+	return s.write("drain", "", "", c)
+}
+
+// drained judges what an entry did to nodes that are being drained: nothing is placed there, and an operator's word stands until he
+// takes it back, whatever the node does.
+func (j *judge) drained(e *entry) {
+	for _, c := range e.result.Changes {
+		if c.Kind != api.RecordLease {
+			continue
+		}
+		l, is := e.to.Lease(lease.ID(c.Key))
+		if had, was := e.from.Lease(l.ID); is && (!was || had.Node != l.Node) && j.drains[l.Node] != api.DrainNot {
+			j.object("lease %s is placed on node %s, which is to be drained %s", l.ID, l.Node, j.drains[l.Node])
+		}
+	}
+	switch c := e.command.(type) {
+	case state.DrainNode:
+		if c.Drain != api.DrainUntilStart || j.drains[c.Node] == api.DrainNot {
+			j.drains[c.Node] = c.Drain
+		}
+		j.w.Stats.Drains++
+	case state.RegisterNode:
+		if j.drains[c.Node] == api.DrainUntilStart {
+			delete(j.drains, c.Node)
+		}
+	case state.RemoveNode:
+		delete(j.drains, c.Node)
+	}
+}
+
 // changedSpare judges a producer's word: it has its effect once, and is carried out for the producer that there is.
 func (j *judge) changedSpare(e *entry, c state.ChangeSpare, fresh bool) {
 	was, before := j.ops[c.Op]
 	switch {
+	case c.Op == "": // nobody asks for it again
 	case fresh && j.refused[c.Op]:
 		j.object("operation %s was applied at revision %d, after it was said to be refused", c.Op, e.result.Revision)
 	case fresh && before:
@@ -75,11 +128,16 @@ func (j *judge) changedSpare(e *entry, c state.ChangeSpare, fresh bool) {
 		j.w.Stats.Repeats++
 		return
 	}
-	j.ops[c.Op] = opTruth{index: e.index, revision: e.result.Revision}
+	if c.Op != "" {
+		j.ops[c.Op] = opTruth{index: e.index, revision: e.result.Revision}
+	}
+	if c.Planned {
+		j.w.Stats.Plans++
+	}
 	old, _ := e.from.Edge(c.Edge)
 	is, _ := e.to.Edge(c.Edge)
 	t := j.edge(c.Edge)
-	if old.Producer.Session != c.Session {
+	if planner := c.Planned && (c.Session == "" || c.Session == old.Consumer.Session); old.Producer.Session != c.Session && !planner {
 		j.object("edge %s: the spare is changed by %s, the producer is %s", c.Edge, c.Session, old.Producer.Session)
 	}
 	if old.Producer != is.Producer || old.Consumer != is.Consumer {

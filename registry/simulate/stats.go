@@ -14,6 +14,7 @@ type Stats struct {
 	Changes, Repeats, Unknown, Resolved      int // changes of edges
 	SettledRefused, SettledCarried           int // of those that were sent again and refused, by reading
 	SparesArmed, SparesConfirmed, SparesLost int
+	Plans, Drains                            int // planned moves that were armed; words about drains
 	Overtaken                                int // changes that were applied and whose second try was refused: another had come in between
 	Reads, StaleReads                        int
 	Watches, Events, Resumes, Resyncs, Gaps  int

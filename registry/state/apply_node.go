@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/planted"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -24,6 +25,9 @@ func (c RegisterNode) apply(d *draft, _ Entry) (Result, error) {
 		ID: c.Node, Name: c.Name, Zone: c.Zone, Address: c.Address, Incarnation: was.Incarnation + 1, Memory: c.Memory,
 		Version: c.Version,
 	}
+	if was.Drain == api.DrainUntilEnabled && !planted.ForgottenDrain { // the other ends with the start
+		n.Drain = was.Drain
+	}
 	d.putNode(n)
 	return Result{Node: n}, nil
 }
@@ -37,6 +41,26 @@ func (c RegisterNode) check() error {
 	}
 	return errors.Join(checkText("name", c.Name, textMax), checkText("zone", c.Zone, textMax),
 		checkText("version", c.Version, textMax))
+}
+
+func (c DrainNode) apply(d *draft, _ Entry) (Result, error) {
+	switch c.Drain {
+	case api.DrainNot, api.DrainUntilEnabled, api.DrainUntilStart:
+	default:
+		return Result{}, fmt.Errorf("drain %q of node %s: %w", c.Drain, c.Node, api.ErrInvalid)
+	}
+	n, ok := d.Node(c.Node)
+	if !ok {
+		return Result{}, fmt.Errorf("node %q: %w", c.Node, api.ErrNotFound)
+	}
+	if c.Drain == api.DrainUntilStart && n.Drain == api.DrainUntilEnabled {
+		return Result{Node: n}, nil // a node that goes does not undo what its operator has said
+	}
+	if n.Drain != c.Drain {
+		n.Drain = c.Drain
+		d.putNode(n)
+	}
+	return Result{Node: n}, nil
 }
 
 func (c RemoveNode) apply(d *draft, e Entry) (Result, error) {

@@ -34,8 +34,11 @@ func (c ChangeSpare) apply(d *draft, e Entry) (Result, error) {
 
 // check looks at what does not depend on the state.
 func (c ChangeSpare) check() error {
-	if c.Confirm == 0 && !c.Arm {
+	switch {
+	case c.Confirm == 0 && !c.Arm:
 		return fmt.Errorf("neither confirmed nor armed: %w", api.ErrInvalid)
+	case c.Planned && (c.Confirm != 0 || !c.Arm):
+		return fmt.Errorf("a planned move is armed, and by itself: %w", api.ErrInvalid)
 	}
 	if err := api.CheckEdgeName(c.Edge); err != nil {
 		return fmt.Errorf("%w: %w", err, api.ErrInvalid)
@@ -58,15 +61,19 @@ func (c ChangeSpare) check() error {
 // places reports whether c has a place for another spare. Beside a confirmation it need not.
 func (c ChangeSpare) places() bool { return c.Arm && (c.Lease != "" || c.Confirm == 0) }
 
-// admit returns the record, if the session is its producer.
+// admit returns the record, if the session is its producer. A planned move the consumer may ask for too, and the cluster itself.
 func (c ChangeSpare) admit(d *draft) (Record, error) {
-	if _, err := d.liveSession(c.Session); err != nil {
-		return Record{}, err
+	own := c.Planned && c.Session == ""
+	if !own {
+		if _, err := d.liveSession(c.Session); err != nil {
+			return Record{}, err
+		}
 	}
 	r, ok := d.Edge(c.Edge)
 	switch {
 	case !ok:
 		return Record{}, fmt.Errorf("no such edge: %w", api.ErrNotFound)
+	case own, c.Planned && r.Consumer.Session == c.Session:
 	case r.Producer.Session != c.Session:
 		return Record{}, fmt.Errorf("session %s is not the producer, which is %q under epoch %d: %w",
 			c.Session, r.Producer.Session, r.Producer.Epoch, fence.ErrFenced)
@@ -99,6 +106,8 @@ func (c ChangeSpare) mayArm(d *draft, r Record) error {
 	switch _, lives := d.Lease(r.Lease); {
 	case c.Expect != r.Revision:
 		return fmt.Errorf("revision %d, expected %d: %w", r.Revision, c.Expect, api.ErrConflict)
+	case r.Producer.Free():
+		return fmt.Errorf("the edge has no producer: %w", api.ErrConflict)
 	case r.Consumer.Free():
 		return fmt.Errorf("the edge has no consumer: %w", api.ErrConflict)
 	case !lives:
@@ -124,6 +133,7 @@ func (c ChangeSpare) put(d *draft, was, r Record, e Entry) (Result, error) {
 			d.addLease(l)
 			next.Generation, next.Lease, next.Node = l.Epoch, l.ID, l.Node
 			next.Producer, next.Consumer = r.Producer.Epoch, r.Consumer.Epoch
+			next.Planned = c.Planned
 			result.Leases = []Lease{l}
 		case c.Confirm == 0:
 			return Result{}, fmt.Errorf("spare of edge %s: %w", c.Edge, err)
@@ -138,7 +148,7 @@ func (c ChangeSpare) put(d *draft, was, r Record, e Entry) (Result, error) {
 
 // lease returns the lease of r's next spare.
 func (c ChangeSpare) lease(d *draft, r Record, e Entry) (Lease, error) {
-	if c.Node == r.Node {
+	if c.Node == r.Node && !c.Planned {
 		return Lease{}, fmt.Errorf("node %s has the ring: %w", c.Node, api.ErrInvalid)
 	}
 	if _, ok := d.Lease(c.Lease); ok {

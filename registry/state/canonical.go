@@ -241,9 +241,19 @@ func appendSigned(b []byte, n int64) []byte {
 
 // flag is a field that is true or false.
 func (c *canonical) flag(name string, v *bool) {
-	if !c.name(name) {
-		return
+	if c.name(name) {
+		c.truth(v)
 	}
+}
+
+// mark is a flag that is left out when it is false.
+func (c *canonical) mark(name string, v *bool) {
+	if c.present(name, *v) {
+		c.truth(v)
+	}
+}
+
+func (c *canonical) truth(v *bool) {
 	if !c.reading {
 		c.b = append(c.b, mpFalse)
 		if *v {

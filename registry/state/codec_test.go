@@ -15,7 +15,7 @@ import (
 	"github.com/grafnode/grafnode/registry/state"
 )
 
-var update = flag.Bool("update", false, "write testdata/level3.snapshot anew; only while level 3 is unreleased")
+var update = flag.Bool("update", false, "write testdata/level4.snapshot anew; only while level 4 is unreleased")
 
 // furnished returns a state with something of everything in it.
 func furnished(t require.TestingT) *state.State {
@@ -122,12 +122,8 @@ func spared(t require.TestingT) *state.State {
 
 // The third golden snapshot is what level 3 writes.
 func TestGoldenSnapshotOfLevel3Restores(t *testing.T) {
-	path := filepath.Join("testdata", "level3.snapshot")
 	want := spared(t)
-	if *update {
-		require.NoError(t, os.WriteFile(path, bytesOf(t, want), 0o644))
-	}
-	golden, err := os.ReadFile(path)
+	golden, err := os.ReadFile(filepath.Join("testdata", "level3.snapshot"))
 	require.NoError(t, err)
 	require.Equal(t, golden, bytesOf(t, want))
 	s, err := state.Read(bytes.NewReader(golden))
@@ -139,6 +135,38 @@ func TestGoldenSnapshotOfLevel3Restores(t *testing.T) {
 	lost, _ := s.Edge("q.lost")
 	require.Nil(t, lost.API(s).Spare)
 	require.Greater(t, lost.Spare.Generation, lost.Generation, "it does not come again")
+}
+
+// drained returns a state with something of everything that level 4 has brought: a planned move, and nodes that are being drained.
+func drained(t require.TestingT) *state.State {
+	first := spared(t)
+	s := &script{t: t, state: first, index: first.Index(), term: 2}
+	s.must(state.Upgrade{Level: 4})
+	s.must(state.ChangeSpare{Edge: "q.armed", Expect: s.edge("q.armed").Revision, Arm: true, Planned: true, Lease: "plan", Node: "n1",
+		TTL: lease.TTLDefault, Reason: api.ReasonRequested})
+	s.must(state.DrainNode{Node: "n1", Drain: api.DrainUntilEnabled})
+	s.must(state.DrainNode{Node: "n2", Drain: api.DrainUntilStart})
+	return s.state
+}
+
+// The fourth golden snapshot is what level 4 writes.
+func TestGoldenSnapshotOfLevel4Restores(t *testing.T) {
+	path := filepath.Join("testdata", "level4.snapshot")
+	want := drained(t)
+	if *update {
+		require.NoError(t, os.WriteFile(path, bytesOf(t, want), 0o644))
+	}
+	golden, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, want))
+	s, err := state.Read(bytes.NewReader(golden))
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, s))
+	require.EqualValues(t, 4, s.Level())
+	armed, _ := s.Edge("q.armed")
+	require.True(t, armed.API(s).Spare.Planned)
+	n, _ := s.Node("n2")
+	require.Equal(t, api.DrainUntilStart, n.API(s).Drain)
 }
 
 func TestEveryDamageOfASnapshotIsNoticed(t *testing.T) {
@@ -158,8 +186,9 @@ func TestEveryDamageOfASnapshotIsNoticed(t *testing.T) {
 func TestEveryCommandSurvivesTheLog(t *testing.T) {
 	all := append(state.Commands(), change("s1", "op", producer("e", 3, "l1"), consumer("f", 0, "l2")),
 		state.OpenSession{Session: "s", Token: [32]byte{1, 31: 9}},
-		state.PutCheckpoint{Key: "k", Value: []byte{0, 255}, Write: true})
-	require.Len(t, state.Commands(), 18)
+		state.PutCheckpoint{Key: "k", Value: []byte{0, 255}, Write: true},
+		state.DrainNode{Node: "n", Drain: api.DrainUntilStart}, state.ChangeSpare{Edge: "e", Arm: true, Planned: true})
+	require.Len(t, state.Commands(), 19)
 	for _, c := range all {
 		b, err := state.Encode(c, -7)
 		require.NoError(t, err)

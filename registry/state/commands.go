@@ -42,6 +42,12 @@ type RemoveNode struct {
 	Detail string // for the history of the edges whose ring was there
 }
 
+// DrainNode says whether anything new is placed on a node, which keeps what it has. From level 4 on.
+type DrainNode struct {
+	Node  locator.NodeID
+	Drain api.Drain
+}
+
 // OpenSession makes a session of a process on a registered node.
 type OpenSession struct {
 	Session     lease.SessionID // random, chosen by the proposer
@@ -110,6 +116,9 @@ type ChangeSpare struct {
 	TTL     time.Duration
 	Reason  api.Reason
 	Detail  string
+	// Planned, from level 4 on, arms a spare that the producer moves to as soon as both sides are there. Whoever has a role may ask for
+	// that, or nobody: without a Session it is the cluster's own word. The ring's node will do too.
+	Planned bool `codec:",omitempty"`
 }
 
 // DeleteEdge removes a record and releases its lease. A tombstone keeps its generations from being granted again.

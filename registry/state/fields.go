@@ -116,7 +116,11 @@ func (p *Past) fields(c *canonical) {
 }
 
 func (s *Spare) fields(c *canonical) {
-	c.value(6, 0)
+	n := 7
+	if !c.reading {
+		n = 6 + set(s.Planned)
+	}
+	c.value(n, 1)
 	whole(c, "Consumer", &s.Consumer)
 	whole(c, "Generation", &s.Generation)
 	word(c, "Lease", &s.Lease)
@@ -124,6 +128,7 @@ func (s *Spare) fields(c *canonical) {
 	if c.name("Op") {
 		c.nested(&s.Op)
 	}
+	c.mark("Planned", &s.Planned)
 	whole(c, "Producer", &s.Producer)
 }
 
@@ -227,7 +232,11 @@ func (x *EdgeChange) fields(c *canonical) {
 }
 
 func (x *ChangeSpare) fields(c *canonical) {
-	c.value(11, 0)
+	n := 12
+	if !c.reading {
+		n = 11 + set(x.Planned)
+	}
+	c.value(n, 1)
 	c.flag("Arm", &x.Arm)
 	whole(c, "Confirm", &x.Confirm)
 	prose(c, "Detail", &x.Detail)
@@ -236,6 +245,7 @@ func (x *ChangeSpare) fields(c *canonical) {
 	word(c, "Lease", &x.Lease)
 	word(c, "Node", &x.Node)
 	prose(c, "Op", &x.Op)
+	c.mark("Planned", &x.Planned)
 	word(c, "Reason", &x.Reason)
 	word(c, "Session", &x.Session)
 	signed(c, "TTL", &x.TTL)

@@ -24,6 +24,7 @@ const (
 	kindUpgrade       kind = 16 // level 2
 	kindRemoveNode    kind = 17
 	kindChangeSpare   kind = 18 // level 3
+	kindDrainNode     kind = 19 // level 4
 
 	kindSnapshotHead  kind = 128
 	kindSnapshotTail  kind = 129
@@ -54,13 +55,14 @@ func (PutCheckpoint) kind() kind { return kindPutCheckpoint }
 func (Upgrade) kind() kind       { return kindUpgrade }
 func (RemoveNode) kind() kind    { return kindRemoveNode }
 func (ChangeSpare) kind() kind   { return kindChangeSpare }
+func (DrainNode) kind() kind     { return kindDrainNode }
 
 // Commands returns an empty command of each kind, for callers who have to decide something for every one.
 func Commands() []Command {
 	return []Command{
 		Nothing{}, InitCluster{}, RegisterNode{}, OpenSession{}, AdoptSession{}, EndSession{}, ChangeEdges{}, DeleteEdge{},
 		GrantLease{}, ReleaseLease{}, RevokeLease{}, AdoptLease{}, Allowance{}, Expire{}, PutCheckpoint{},
-		Upgrade{}, RemoveNode{}, ChangeSpare{},
+		Upgrade{}, RemoveNode{}, ChangeSpare{}, DrainNode{},
 	}
 }
 

@@ -12,11 +12,12 @@ import (
 //	2  Upgrade, RemoveNode; op IDs of DeleteEdge; a region that is asked for twice under one ID changes hands once; a base of
 //	   revisions in snapshots
 //	3  ChangeSpare, and with it the spares of records and of their histories
+//	4  DrainNode, and with it what nodes say of it; spares that are planned moves
 //
 // A cluster is at one level, which stands in its state. Commands, fields and rules of a higher one are not used until every voter knows
 // it and the leader has proposed Upgrade: a node that does not know them would have to stop. At level 1 the state's snapshots
 // are those of version 0.1.0, byte for byte.
-const Level = 3
+const Level = 4
 
 // Upgrade raises the level of the cluster. Raising it to what it is already, or less, does nothing.
 type Upgrade struct {
@@ -61,7 +62,12 @@ func (s *State) Admits(c Command) error {
 // needs returns the level that knows all of c.
 func needs(c Command) uint64 {
 	switch c := c.(type) {
+	case DrainNode:
+		return 4
 	case ChangeSpare:
+		if c.Planned {
+			return 4
+		}
 		return 3
 	case RemoveNode:
 		return 2

@@ -94,7 +94,7 @@ func (g *generator) marks() (leases []state.Mark[lease.ID], sessions []state.Mar
 
 func (g *generator) command() state.Command {
 	incarnation := rapid.Uint64Range(0, 3).Draw(g.t, "incarnation")
-	switch rapid.IntRange(0, 25).Draw(g.t, "kind") {
+	switch rapid.IntRange(0, 27).Draw(g.t, "kind") {
 	case 0:
 		return state.RegisterNode{Node: g.node(), Address: "127.0.0.1:1", Memory: pick(g, "memory", uint64(0), 500, 1000)}
 	case 1, 2:
@@ -135,6 +135,8 @@ func (g *generator) command() state.Command {
 		return state.Upgrade{Level: rapid.Uint64Range(0, state.Level+1).Draw(g.t, "level")}
 	case 16, 17, 18, 19:
 		return g.spare()
+	case 20, 21:
+		return state.DrainNode{Node: g.node(), Drain: pick(g, "drain", api.DrainNot, api.DrainNot, api.DrainUntilEnabled, api.DrainUntilStart, "x")}
 	default:
 		return g.change()
 	}
@@ -143,7 +145,7 @@ func (g *generator) command() state.Command {
 // beginning returns a state at some level, mostly with an edge that both sides use.
 func beginning(t *rapid.T) *script {
 	s := newScript(t)
-	s.must(state.Upgrade{Level: rapid.SampledFrom([]uint64{3, 3, 3, 2, 1}).Draw(t, "level")})
+	s.must(state.Upgrade{Level: rapid.SampledFrom([]uint64{4, 4, 4, 3, 2, 1}).Draw(t, "level")})
 	if rapid.Bool().Draw(t, "bare") {
 		return s
 	}
@@ -173,6 +175,9 @@ func (g *generator) spare() state.Command {
 	switch now := r.API(g.state); {
 	case c.Confirm != 0 && now.Spare.Locator.Node == "n1", c.Confirm == 0 && r.Node == "n1":
 		c.Node = "n2"
+	}
+	if c.Confirm == 0 && g.state.Level() >= 4 && rapid.Bool().Draw(g.t, "planned") {
+		c.Planned, c.Session = true, pick(g, "by", "", r.Producer.Session, r.Consumer.Session)
 	}
 	switch pick(g, "odd", "", "", "", "", "", "session", "lease", "none", "node", "expect") {
 	case "session":
@@ -213,6 +218,12 @@ func (a *auditor) step(before, after *state.State, c state.Command, r state.Resu
 			is, _ := after.Edge(ec.Name)
 			require.Equal(a.t, ec.Expect, was.Revision, "all or nothing")
 			require.Equal(a.t, after.Revision(), is.Revision, "all or nothing")
+		}
+	}
+	for l := range after.Leases() {
+		if _, had := before.Lease(l.ID); !had {
+			n, _ := before.Node(l.Node)
+			require.Equal(a.t, api.DrainNot, n.Drain, "%#v places a lease on a node that is being drained", c)
 		}
 	}
 	leased := map[locator.NodeID]uint64{}

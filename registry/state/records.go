@@ -21,6 +21,7 @@ type Node struct {
 	Incarnation uint64 // counts RegisterNode
 	Memory      uint64 // bytes that it lends
 	Version     string
+	Drain       api.Drain `codec:",omitempty"` // why nothing new is placed here, from level 4 on
 }
 
 // Session is one run of one stage process.
@@ -95,6 +96,8 @@ type Spare struct {
 	Producer   fence.Epoch    // epochs of the roles that it was granted to
 	Consumer   fence.Epoch
 	Op         Op // the last ChangeSpare, as Record.Op is the last ChangeEdges
+	// Planned, from level 4 on: the producer is to move to the spare that is armed.
+	Planned bool `codec:",omitempty"`
 }
 
 // Op is the last ChangeEdges that was applied to a record: asked for again, it gives the first answer.
@@ -152,7 +155,7 @@ func (r Record) spareAPI(s *State) *api.Spare {
 	is := r.Spare
 	return &api.Spare{
 		Generation: is.Generation, Locator: s.ring(is.Node, is.Lease, is.Generation, r.Capacity),
-		Producer: is.Producer, Consumer: is.Consumer,
+		Producer: is.Producer, Consumer: is.Consumer, Planned: is.Planned,
 	}
 }
 
@@ -224,7 +227,7 @@ func (l Lease) Grant(s *State) lease.Grant {
 func (n Node) API(s *State) api.Node {
 	return api.Node{
 		ID: n.ID, Name: n.Name, Zone: n.Zone, Address: n.Address, Incarnation: n.Incarnation, Memory: n.Memory,
-		Leased: s.Leased(n.ID), Version: n.Version,
+		Leased: s.Leased(n.ID), Version: n.Version, Drain: n.Drain,
 	}
 }
 

@@ -88,13 +88,15 @@ func (s *State) verifySpare(r Record) error {
 	switch {
 	case r.Spare == nil:
 		return nil
+	case is.Planned && (s.Level() < 4 || is.Lease == ""):
+		return fmt.Errorf("a planned move to %q at level %d", is.Lease, s.Level())
 	case s.Level() < 3 || is.Generation.IsZero() || is.Generation >= numberMax:
 		return fmt.Errorf("spare of generation %d at level %d", is.Generation, s.Level())
 	case is.Lease == "" && (is.Node != "" || is.Producer != 0 || is.Consumer != 0):
 		return fmt.Errorf("no spare, on node %s for epochs %d and %d", is.Node, is.Producer, is.Consumer)
 	case is.Lease == "":
 		return nil
-	case !active || is.Node == r.Node || is.Generation <= r.Generation:
+	case !active || is.Node == r.Node && !is.Planned || is.Generation <= r.Generation:
 		return fmt.Errorf("spare %d on node %s beside ring %d on node %s; its lease is active: %t", is.Generation, is.Node, r.Generation, r.Node, active)
 	case is.Producer != r.Producer.Epoch || is.Consumer != r.Consumer.Epoch:
 		return fmt.Errorf("spare of epochs %d and %d, the roles are at %d and %d", is.Producer, is.Consumer, r.Producer.Epoch, r.Consumer.Epoch)

@@ -79,7 +79,7 @@ func (s *Sink[T]) Claim(ctx context.Context, epoch fence.Epoch) (position.Vector
 }
 
 // Commit implements stream.Sink.
-func (s *Sink[T]) Commit(ctx context.Context, b stream.Batch[T]) error {
+func (s *Sink[T]) Commit(ctx context.Context, b stream.Effects[T]) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b.Epoch != s.epoch {

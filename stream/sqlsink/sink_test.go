@@ -62,8 +62,8 @@ func newSink(t testing.TB, db *sql.DB) *sqlsink.Sink[int] {
 func at(n int) position.Position { return position.Position{Offset: uint64(n)} }
 
 // batch is items from..to-1.
-func batch(epoch fence.Epoch, from, to int) stream.Batch[int] {
-	b := stream.Batch[int]{Epoch: epoch, Upto: position.VectorOf(at(to - 1))}
+func batch(epoch fence.Epoch, from, to int) stream.Effects[int] {
+	b := stream.Effects[int]{Epoch: epoch, Upto: position.VectorOf(at(to - 1))}
 	for n := from; n < to; n++ {
 		b.Items = append(b.Items, stream.Item[int]{Pos: at(n), Value: n})
 	}
@@ -101,7 +101,7 @@ func TestCommitAndClaim(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, v.Len())
 	require.NoError(t, s.Commit(t.Context(), batch(1, 1, 2000))) // more than fit one statement
-	require.NoError(t, s.Commit(t.Context(), stream.Batch[int]{Epoch: 1, Upto: position.VectorOf(position.EndOfLane(0), position.EndOfLane(3))}))
+	require.NoError(t, s.Commit(t.Context(), stream.Effects[int]{Epoch: 1, Upto: position.VectorOf(position.EndOfLane(0), position.EndOfLane(3))}))
 	require.Equal(t, sequence(1999), numbers(t, db))
 	require.FileExists(t, path)
 

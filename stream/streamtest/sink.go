@@ -27,7 +27,7 @@ const (
 // Sink is a stream.Sink in memory. The zero Sink is empty. All methods are safe for concurrent use.
 type Sink[T any] struct {
 	// Break, if set, is asked before each Commit, and says what goes wrong with it.
-	Break func(stream.Batch[T]) Fault
+	Break func(stream.Effects[T]) Fault
 	// Reject, if set, says why an item can never be committed; empty: it can.
 	Reject func(stream.Item[T]) string
 
@@ -51,7 +51,7 @@ func (s *Sink[T]) Claim(_ context.Context, epoch fence.Epoch) (position.Vector, 
 }
 
 // Commit implements stream.Sink.
-func (s *Sink[T]) Commit(_ context.Context, b stream.Batch[T]) error {
+func (s *Sink[T]) Commit(_ context.Context, b stream.Effects[T]) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.guard.Admit(b.Epoch); err != nil {

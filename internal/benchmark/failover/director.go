@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/grafnode/grafnode/fabric"
@@ -11,6 +12,7 @@ import (
 	"github.com/grafnode/grafnode/internal/benchmark/failover/plan"
 	"github.com/grafnode/grafnode/internal/lab"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
 )
 
 // director does the rounds: it waits until all is well, makes a fault, and notes what follows. All that it knows it has been told. It
@@ -18,7 +20,9 @@ import (
 type director struct {
 	s    *system
 	peer *peer // nil: there is none
+	log  io.Writer
 
+	ids    map[string]locator.NodeID
 	ready  map[string]bool // nodes
 	leader string
 	dying  map[string]bool // processes that are to end
@@ -51,10 +55,10 @@ type placed struct {
 const patience = 60 * time.Second
 
 // stored is told when the ledger has something that was pushed after the fault.
-const stored what = "stored"
+const stored happening = "stored"
 
-func newDirector(s *system) *director {
-	return &director{s: s, ready: map[string]bool{}, dying: map[string]bool{}}
+func newDirector(s *system, log io.Writer) *director {
+	return &director{s: s, log: log, ids: map[string]locator.NodeID{}, ready: map[string]bool{}, dying: map[string]bool{}}
 }
 
 // await takes news until ok returns true.
@@ -77,9 +81,9 @@ func (d *director) await(ctx context.Context, what string, limit time.Duration, 
 }
 
 // pass takes news for a while.
-func (d *director) pass(ctx context.Context, for_ time.Duration) error {
-	over := time.Now().Add(for_)
-	err := d.await(ctx, "", for_, func() bool { return !time.Now().Before(over) })
+func (d *director) pass(ctx context.Context, while time.Duration) error {
+	over := time.Now().Add(while)
+	err := d.await(ctx, "", while, func() bool { return !time.Now().Before(over) })
 	if isLate(err) {
 		return nil
 	}
@@ -216,9 +220,29 @@ func (d *director) calm(ctx context.Context, pause time.Duration) error {
 	}
 }
 
+// quietFor is how long commits are watched before a fault, for what their gaps are without one.
+const quietFor = 100 * time.Millisecond
+
+// quiet waits until all is calm and returns the longest gap of a while in which it stayed so.
+func (d *director) quiet(ctx context.Context, pause time.Duration) (gap time.Duration, err error) {
+	for {
+		if err := d.calm(ctx, pause); err != nil {
+			return 0, err
+		}
+		d.sink.Watch(now())
+		if err := d.pass(ctx, quietFor); err != nil {
+			return 0, err
+		}
+		gap, _ = d.sink.Watched(now())
+		if d.whole() && d.arranged() {
+			return gap, nil
+		}
+	}
+}
+
 // sample does one fault and returns what followed.
 func (d *director) sample(ctx context.Context, pause time.Duration) (m plan.Sample, err error) {
-	if err := d.calm(ctx, pause); err != nil {
+	if m.Quiet, err = d.quiet(ctx, pause); err != nil {
 		return m, err
 	}
 	before, place := d.edge.Generation, d.place()

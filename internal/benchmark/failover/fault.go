@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/benchmark/failover/plan"
 	"github.com/grafnode/grafnode/internal/boottime"
@@ -52,7 +53,8 @@ func (d *director) arrange(ctx context.Context) (moved bool, err error) {
 	silent := d.s.nodes[silentHost].Name
 	if d.round.Kind == plan.HostSilent && d.edge.node != silent {
 		was := d.edge.Generation
-		return true, d.ask(ctx, "the ring comes to "+silent, func() bool { return d.edge.Generation > was }, d.relocate(silent))
+		away := []string{d.s.nodes[producerHost].Name, d.s.nodes[consumerHost].Name}
+		return true, d.ask(ctx, "the ring comes to "+silent, func() bool { return d.edge.Generation > was }, d.relocate(away...))
 	}
 	to := d.edge.node
 	if d.round.Kind != plan.LeaderToo {
@@ -61,7 +63,7 @@ func (d *director) arrange(ctx context.Context) (moved bool, err error) {
 	return true, d.ask(ctx, to+" leads", func() bool { return d.leader == to }, func(ctx context.Context) error {
 		id, err := d.id(ctx, to)
 		if err == nil {
-			_, err = d.s.observer.API(d.leader).TransferLeadership(ctx, api.TransferRequest{To: id})
+			_, err = d.operator().TransferLeadership(ctx, api.TransferRequest{To: id})
 		}
 		return err
 	})
@@ -84,27 +86,33 @@ func (d *director) ask(ctx context.Context, what string, happened func() bool, a
 	}
 }
 
-// relocate asks for a planned move of the ring, to a node if it is named.
-func (d *director) relocate(to string) func(context.Context) error {
+// relocate asks for a planned move of the ring away from nodes.
+func (d *director) relocate(away ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		var avoid []locator.NodeID
-		for _, n := range d.s.nodes {
-			if to == "" || n.Name == to {
-				continue
-			}
-			id, err := d.id(ctx, n.Name)
-			if err != nil {
+		avoid := make([]locator.NodeID, len(away))
+		for i, name := range away {
+			var err error
+			if avoid[i], err = d.id(ctx, name); err != nil {
 				return err
 			}
-			avoid = append(avoid, id)
 		}
-		_, err := d.s.observer.API(d.leader).Relocate(ctx, d.edge.Name, api.RelocateRequest{Avoid: avoid})
+		_, err := d.operator().Relocate(ctx, d.edge.Name, api.RelocateRequest{Avoid: avoid})
 		return err
 	}
 }
 
+// operator is the node that is asked for such things; it passes them on to the leader.
+func (d *director) operator() *client.API { return d.s.observer.API(d.s.nodes[0].Name) }
+
+// id returns the ID of a node, which it keeps for ever.
 func (d *director) id(ctx context.Context, node string) (locator.NodeID, error) {
+	if id, ok := d.ids[node]; ok {
+		return id, nil
+	}
 	s, err := d.s.observer.API(node).Status(ctx)
+	if err == nil {
+		d.ids[node] = s.Node
+	}
 	return s.Node, err
 }
 
@@ -143,7 +151,7 @@ func (d *director) strike(ctx context.Context) (fault lease.Instant, mend func()
 		reached = d.sink.Watch(now()) // while the command ran, items still came through
 		mend = func() error { return d.s.net.Heal(silentHost) }
 	case plan.Planned:
-		err = d.relocate("")(ctx)
+		err = d.relocate(d.edge.node)(ctx)
 	}
 	d.announce(reached)
 	return fault, mend, err

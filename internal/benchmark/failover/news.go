@@ -12,32 +12,32 @@ import (
 	"github.com/grafnode/grafnode/lease"
 )
 
-// what is something that happens.
-type what string
+// happening is something that happens.
+type happening string
 
 // Told by stages.
 const (
-	waiting   what = "waiting"    // it waits for its role
-	claimed   what = "claimed"    // it has it
-	bound     what = "bound"      // it has bound a ring
-	firstItem what = "first-item" // the first new item went through a ring
-	rewired   what = "rewired"    // how it came there: Phases
-	armed     what = "armed"      // the spare of Generation can be moved to; of zero: none can
-	ended     what = "ended"      // Items were pushed, all of them are acknowledged
+	waiting   happening = "waiting"    // it waits for its role
+	claimed   happening = "claimed"    // it has it
+	bound     happening = "bound"      // it has bound a ring
+	firstItem happening = "first-item" // the first new item went through a ring
+	rewired   happening = "rewired"    // how it came there: Phases
+	armed     happening = "armed"      // the spare of Generation can be moved to; of zero: none can
+	ended     happening = "ended"      // Items were pushed, all of them are acknowledged
 )
 
 // Told by nodes and processes.
 const (
-	ready   what = "ready"   // the node serves
-	leading what = "leading" // the node leads; empty: none
-	changed what = "changed" // the edge has another record
-	exited  what = "exited"  // the process has gone: Cause
+	ready   happening = "ready"   // the node serves
+	leading happening = "leading" // the node leads; empty: none
+	changed happening = "changed" // the edge has another record
+	exited  happening = "exited"  // the process has gone: Cause
 )
 
 // news is one happening. Stages write theirs as lines of JSON to their pipe.
 type news struct {
 	At         lease.Instant            `json:"at"`
-	What       what                     `json:"what"`
+	What       happening                `json:"what"`
 	Name       string                   `json:"-"` // of the process or node that tells
 	Role       fabric.Role              `json:"role,omitempty"`
 	Generation fence.Epoch              `json:"generation,omitempty"`

@@ -23,7 +23,7 @@ import (
 const JetStream = "jetstream"
 
 // Told by the peer's publisher.
-const cluster what = "cluster" // Leader leads the stream, and Items replicas beside it are up to date
+const cluster happening = "cluster" // Leader leads the stream, and Items replicas beside it are up to date
 
 // peer is NATS JetStream: three servers, a stream of three replicas on disk, a publisher with acknowledgements and a durable consumer. Its
 // faults are the death of the server that leads the stream.

@@ -48,24 +48,25 @@ func (r *Report) OK() bool {
 }
 
 // Definitions says what the figures mean.
-const Definitions = `first new item: from the fault until the consumer takes, from a ring of a later generation, the first item that it had not taken
-before (edge.Events.FirstItem). stored: until something that was pushed after the fault is committed at the sink. sink gap: the longest
-time between two commits, from the last one before the fault to 50 ms after the first new item; items are pushed, at a rate, once a
-millisecond. Times are of one clock, CLOCK_BOOTTIME, read by the processes that they are of. A p99 of fewer than a hundred is the
-worst. missed: no new item within 10 s. false: the ring moved though nothing had happened. lost, doubled: of the round's items.`
+const Definitions = `first new: from the fault until the consumer takes, from a ring of a later generation, the first item that it had not taken before
+(edge.Events.FirstItem). stored: until something that was pushed after the fault is committed at the sink. sink gap: the longest time
+between two commits, from the last one before the fault to 50 ms after the first new item; at a rate, items are pushed once a
+millisecond. quiet: the same of 100 ms before the fault. Times are of one clock, CLOCK_BOOTTIME, read by the processes that they are
+of. A p99 of fewer than a hundred is the worst. missed: no new item within 10 s. false: the ring moved though nothing had happened.
+lost, doubled: of the round's items.`
 
 // Text writes the report for people.
 func (r *Report) Text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CASE (ms)\tFAULTS\tFIRST NEW p50\tp99\tWORST\tTARGET\tSTORED p50\tp99\tSINK GAP p50\tp99\tWORST\tFALSE\tMISSED\tITEMS\tLOST\tDOUBLED")
+	fmt.Fprintln(t, "CASE (ms)\tFAULTS\tFIRST NEW p50\tp99\tWORST\tTARGET\tSTORED p50\tp99\tSINK GAP p50\tp99\tWORST\tQUIET p50\tp99\tFALSE\tMISSED\tITEMS\tLOST\tDOUBLED")
 	rows := r.Rows
 	if r.Peer != nil {
 		rows = append(slices.Clone(rows), r.Peer.row())
 	}
 	for _, row := range rows {
-		f, s, g := row.First, row.Stored, row.Gap
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", row.Case(), row.Runs,
-			show(f.P50), show(f.P99), show(f.Worst), row.target(), row.stored(s.P50), row.stored(s.P99), show(g.P50), show(g.P99), show(g.Worst),
+		f, s, g, q := row.First, row.Stored, row.Gap, row.Quiet
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", row.Case(), row.Runs,
+			show(f.P50), show(f.P99), show(f.Worst), row.target(), row.stored(s.P50), row.stored(s.P99), show(g.P50), show(g.P99), show(g.Worst), row.quiet(q.P50), row.quiet(q.P99),
 			row.Alarms, row.Missed, row.Pushed, row.Account.Lost, row.Account.Doubled)
 	}
 	if err := t.Flush(); err != nil {
@@ -126,6 +127,14 @@ func (w Row) target() string {
 // stored shows a time that means nothing while the old ring still works.
 func (w Row) stored(d time.Duration) string {
 	if w.Pause {
+		return ""
+	}
+	return show(d)
+}
+
+// quiet shows a time that was not measured of a peer.
+func (w Row) quiet(d time.Duration) string {
+	if d == 0 {
 		return ""
 	}
 	return show(d)

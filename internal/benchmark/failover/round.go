@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fence"
@@ -30,21 +31,45 @@ func (d *director) do(ctx context.Context, r plan.Round, number int) (o outcome,
 	if err := d.await(ctx, "all nodes serve", patience, d.serving); err != nil {
 		return o, err
 	}
+	if err := d.ask(ctx, "the cluster is healthy", d.serving, d.known); err != nil {
+		return o, err
+	}
 	if err := d.begin(r, number); err != nil {
 		return o, err
 	}
 	var samples []plan.Sample
 	for i, pause := range r.Pauses {
+		began := time.Now()
 		m, err := d.sample(ctx, pause)
 		if err != nil {
 			return o, fmt.Errorf("%s, fault %d: %w", r.Case(), i+1, err)
 		}
+		fmt.Fprintf(d.log, "%s\t%d\tfirst new %s ms\tgap %s ms\t%s\twhole again after %s ms\n", r.Case(), i+1, show(m.First), show(m.Gap), m.Place,
+			show(time.Since(began)-pause-quietFor-m.First-settle))
 		samples = append(samples, m)
 	}
 	if err := d.finish(ctx); err != nil {
 		return o, fmt.Errorf("%s, at the end: %w", r.Case(), err)
 	}
 	return outcome{plan.Sum(samples), d.pushed, d.sink.Account(d.pushed), d.alarms}, nil
+}
+
+// known fails unless the cluster is healthy and uses all that its nodes know: a producer that is refused a spare asks again half a
+// minute later.
+func (d *director) known(ctx context.Context) error {
+	h, err := d.operator().Health(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !h.Healthy || len(h.Servers) < nodeCount:
+		return fmt.Errorf("the cluster is not healthy: %v", h.Problems)
+	}
+	for _, s := range h.Servers {
+		if s.Level != h.Level {
+			return fmt.Errorf("level %d is in use, %s knows %d", h.Level, s.Name, s.Level)
+		}
+	}
+	return nil
 }
 
 // begin starts the stages.

@@ -118,9 +118,11 @@ func Run(ctx context.Context, c Config) (r Report, err error) {
 			r.LeftOut = fmt.Sprintf("%s is left out: %s", plan.HostSilent, s.alone)
 			fmt.Fprintln(c.Log, r.LeftOut)
 		}
-		kinds = fits
+		if kinds = fits; len(kinds) == 0 {
+			return r, errors.New(r.LeftOut)
+		}
 	}
-	d, peers := newDirector(s), 0
+	d, peers := newDirector(s, c.Log), 0
 	if p != nil {
 		peers = c.PeerRuns
 		if err := p.open(d); err != nil {

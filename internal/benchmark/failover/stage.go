@@ -89,7 +89,7 @@ func Main(ctx context.Context, args []string) error {
 	}
 }
 
-func (s *stage) happened(w what, gen fence.Epoch) {
+func (s *stage) happened(w happening, gen fence.Epoch) {
 	s.tell(news{At: boottime.Now(), What: w, Role: s.Role, Generation: gen})
 }
 

@@ -42,6 +42,8 @@ type Failures struct {
 	SinkGapMS      float64            `json:"sink_gap_ms"` // p50 of the longest time between commits around a fault
 	SinkGapP99MS   float64            `json:"sink_gap_p99_ms"`
 	SinkGapWorstMS float64            `json:"sink_gap_worst_ms"`
+	QuietGapMS     float64            `json:"quiet_gap_ms,omitempty"` // the same before the fault
+	QuietGapP99MS  float64            `json:"quiet_gap_p99_ms,omitempty"`
 	StoredMS       float64            `json:"stored_ms"` // p50 of the time until something that was pushed after the fault is committed
 	StoredP99MS    float64            `json:"stored_p99_ms"`
 	Lost           uint64             `json:"lost"`

@@ -30,7 +30,7 @@ func (r Round) Case() string {
 	return string(r.Kind)
 }
 
-// Pauses last from pauseMin to twice that: a ring is to have been in use for a while when it is lost (a ring that is lost
+// Pauses last from pauseMin to half as long again: a ring is to have been in use for a while when it is lost (a ring that is lost
 // within a second is not replaced at once), and faults are not to keep step with anything.
 const pauseMin = 1050 * time.Millisecond
 
@@ -47,7 +47,7 @@ func Make(kinds []Trait, runs, full int, rate float64, peers int, seed uint64) (
 			}
 			r := Round{Trait: t, Rate: load.rate, Pauses: make([]time.Duration, load.n)}
 			for i := range r.Pauses {
-				r.Pauses[i] = pauseMin + time.Duration(rnd.Int64N(int64(pauseMin)))
+				r.Pauses[i] = pauseMin + time.Duration(rnd.Int64N(int64(pauseMin/2)))
 			}
 			rounds = append(rounds, r)
 		}

@@ -13,7 +13,9 @@ type Sample struct {
 	// Stored is from the fault until an item was committed at the sink that was pushed after the fault.
 	Stored time.Duration
 	// Gap is the longest time between commits, of those that a time between began, ended or lay in what was watched.
-	Gap    time.Duration
+	Gap time.Duration
+	// Quiet is the same of a while before the fault.
+	Quiet  time.Duration
 	Place  string // where the ring lay
 	Phases []Phase
 }
@@ -40,30 +42,30 @@ func SpreadOf(times []time.Duration) Spread {
 
 // Summary is what is said of a round, or of several of one kind.
 type Summary struct {
-	Runs, Missed       int
-	First, Stored, Gap Spread
-	Phases             []Phase        // medians, in the order of time
-	Places             map[string]int // how many faults hit a ring there
-	Samples            []Sample
+	Runs, Missed              int
+	First, Stored, Gap, Quiet Spread
+	Phases                    []Phase        // medians, in the order of time
+	Places                    map[string]int // how many faults hit a ring there
+	Samples                   []Sample
 }
 
 // Sum sums samples up.
 func Sum(samples []Sample) Summary {
 	s := Summary{Runs: len(samples), Places: map[string]int{}, Samples: samples}
-	var first, stored, gap []time.Duration
+	var first, stored, gap, quiet []time.Duration
 	phases := map[string][]time.Duration{}
 	for _, m := range samples {
 		if m.Missed {
 			s.Missed++
 			continue
 		}
-		first, stored, gap = append(first, m.First), append(stored, m.Stored), append(gap, m.Gap)
+		first, stored, gap, quiet = append(first, m.First), append(stored, m.Stored), append(gap, m.Gap), append(quiet, m.Quiet)
 		s.Places[m.Place]++
 		for _, p := range m.Phases {
 			phases[p.Name] = append(phases[p.Name], p.At)
 		}
 	}
-	s.First, s.Stored, s.Gap = SpreadOf(first), SpreadOf(stored), SpreadOf(gap)
+	s.First, s.Stored, s.Gap, s.Quiet = SpreadOf(first), SpreadOf(stored), SpreadOf(gap), SpreadOf(quiet)
 	for name, times := range phases {
 		s.Phases = append(s.Phases, Phase{Name: name, At: SpreadOf(times).P50})
 	}

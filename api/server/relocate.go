@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/leasebroker"
+	"github.com/grafnode/grafnode/locator"
+	"github.com/grafnode/grafnode/registry/state"
+)
+
+const (
+	// relocateTries bounds how often a planned move is tried against stages that change the edge meanwhile.
+	relocateTries = 5
+	// plannedWait is how long the two sides have to move to a ring that was made for that. It takes milliseconds, unless one of them
+	// hangs or is of a version that knows no planned moves: then the edge is moved without them.
+	plannedWait = 2 * time.Second
+	// plannedLook is how often it is looked whether they have.
+	plannedLook = time.Millisecond
+)
+
+// relocate is an operator's planned move: nobody's role changes.
+func (s *Server) relocate(w http.ResponseWriter, r *http.Request) error {
+	var want api.RelocateRequest
+	if r.ContentLength != 0 {
+		if err := decode(r, &want); err != nil {
+			return err
+		}
+	}
+	record, err := edgeOf(s.c.Registry.State(), r)
+	if err != nil {
+		return err
+	}
+	moved, err := s.Relocate(r.Context(), record.Name, want)
+	if err != nil {
+		return err
+	}
+	return answer(w, moved)
+}
+
+// Relocate moves an edge to another ring and returns its record there. Only the leader can. An edge that changes meanwhile is read
+// again, a few times.
+func (s *Server) Relocate(ctx context.Context, name string, want api.RelocateRequest) (moved api.Edge, err error) {
+	for range relocateTries {
+		if !want.AtOnce {
+			if moved, err = s.plan(ctx, name, want.Avoid); err == nil || ctx.Err() != nil {
+				return moved, err
+			}
+			if errors.Is(err, api.ErrConflict) {
+				continue
+			}
+		}
+		if moved, err = s.moveNow(ctx, name, want.Avoid); err == nil || !errors.Is(err, api.ErrConflict) {
+			return moved, err
+		}
+	}
+	return moved, err
+}
+
+// errUnplanned says that a move cannot be planned, or has not come about.
+var errUnplanned = api.Errorf(api.KindUnavailable, "the edge's sides have not moved to a ring that was made for that")
+
+// plan arms a ring to which the edge's sides are to move, and waits until they have. A conflict says to look again.
+func (s *Server) plan(ctx context.Context, name string, avoid []locator.NodeID) (api.Edge, error) {
+	current := s.c.Registry.State()
+	record, ok := current.Edge(name)
+	if !ok {
+		return api.Edge{}, api.Errorf(api.KindNotFound, "no edge %s", name)
+	}
+	if _, lives := current.Lease(record.Lease); !lives || record.Producer.Free() || record.Consumer.Free() {
+		return api.Edge{}, errUnplanned // nobody uses it
+	}
+	node, err := s.newPlaces(current).planned(record, avoid)
+	if err != nil {
+		return api.Edge{}, err
+	}
+	command := state.ChangeSpare{
+		Edge: name, Expect: record.Revision, Arm: true, Planned: true, Lease: lease.NewID(), Node: node, TTL: s.c.RingTTL, Reason: api.ReasonRequested,
+	}
+	if err := current.Admits(command); err != nil {
+		return api.Edge{}, err
+	}
+	result, err := s.c.Registry.Apply(ctx, command)
+	if err != nil {
+		return api.Edge{}, err
+	}
+	return s.planCarried(ctx, result.Edges[0])
+}
+
+// planCarried waits until an edge is where it was planned to go.
+func (s *Server) planCarried(ctx context.Context, planned state.Record) (api.Edge, error) {
+	to := planned.Spare.Generation
+	late := time.NewTimer(plannedWait)
+	defer late.Stop()
+	look := time.NewTicker(plannedLook)
+	defer look.Stop()
+	for {
+		current := s.c.Registry.State()
+		switch now, ok := current.Edge(planned.Name); {
+		case !ok:
+			return api.Edge{}, api.Errorf(api.KindNotFound, "edge %s was deleted", planned.Name)
+		case now.Generation >= to:
+			return now.API(current), nil
+		case now.Spare == nil || now.Spare.Generation != to || now.Spare.Lease == "":
+			return api.Edge{}, api.Errorf(api.KindConflict, "edge %s: the ring that was made for the move is no more", planned.Name)
+		}
+		select {
+		case <-ctx.Done():
+			return api.Edge{}, context.Cause(ctx)
+		case <-late.C:
+			return api.Edge{}, errUnplanned
+		case <-look.C:
+		}
+	}
+}
+
+// planned chooses the node for a planned move. The spare that there is makes room; the ring stays until the move is over.
+func (p *places) planned(record state.Record, avoid []locator.NodeID) (locator.NodeID, error) {
+	if record.Spare != nil {
+		p.giveBack(record.Spare.Lease)
+	}
+	return p.place(p.moving(record, avoid))
+}
+
+// moving is what an edge's next ring needs when no role changes.
+func (p *places) moving(record state.Record, avoid []locator.NodeID) leasebroker.Request {
+	return leasebroker.Request{
+		Bytes: record.Capacity, Avoid: append(lostLately(p.state.Past(record.Name), time.Now()), avoid...),
+		Producer: p.side(record.Producer, false, state.Session{}), Consumer: p.side(record.Consumer, false, state.Session{}),
+	}
+}
+
+// moveNow gives an edge another ring by rule 4: its sides leave theirs, and then come to the next.
+func (s *Server) moveNow(ctx context.Context, name string, avoid []locator.NodeID) (api.Edge, error) {
+	current := s.c.Registry.State()
+	record, ok := current.Edge(name)
+	if !ok {
+		return api.Edge{}, api.Errorf(api.KindNotFound, "no edge %s", name)
+	}
+	places := s.newPlaces(current)
+	places.release(name)
+	placed, err := places.edge(api.EdgeChange{Name: name, Expect: record.Revision, AvoidNodes: avoid}, state.Session{})
+	if err != nil {
+		return api.Edge{}, err
+	}
+	result, err := s.c.Registry.Apply(ctx, state.ChangeEdges{
+		Reason: api.ReasonRequested, TTL: s.c.RingTTL, Edges: []state.EdgeChange{placed},
+	})
+	if err != nil {
+		return api.Edge{}, err
+	}
+	return result.Edges[0].API(s.c.Registry.State()), nil
+}
