@@ -23,6 +23,8 @@ type Report struct {
 	Machine string
 	Hosts   string
 	Loads   [2]string // load averages, at the beginning and at the end
+	began   time.Time
+	Took    time.Duration
 }
 
 // Row is a round and what came of it.
@@ -32,13 +34,16 @@ type Row struct {
 }
 
 func newReport(c Config, s *system) Report {
-	r := Report{Seed: c.Seed, Machine: machine(), Hosts: "a network namespace for each node and its stages, joined by a bridge"}
+	r := Report{began: time.Now(), Seed: c.Seed, Machine: machine(), Hosts: "a network namespace for each node and its stages, joined by a bridge"}
 	if s.net == nil {
 		r.Hosts = "all on one host, by loopback: " + s.alone
 	}
 	r.Loads[0] = load()
 	return r
 }
+
+// end notes how it stands at the end.
+func (r *Report) end() { r.Loads[1], r.Took = load(), time.Since(r.began) }
 
 // OK reports whether nothing was lost, doubled or missed.
 func (r *Report) OK() bool {
@@ -81,8 +86,8 @@ func (r *Report) Text(w io.Writer) error {
 	if r.LeftOut != "" {
 		fmt.Fprintln(w, r.LeftOut)
 	}
-	_, err := fmt.Fprintf(w, "seed %d; grafnode %s, %s; %s; %s; load %s at the beginning, %s at the end\n", r.Seed, version.Release,
-		runtime.Version(), r.Machine, r.Hosts, r.Loads[0], r.Loads[1])
+	_, err := fmt.Fprintf(w, "seed %d; grafnode %s, %s; %s; %s; load %s at the beginning, %s at the end; %v\n", r.Seed, version.Release,
+		runtime.Version(), r.Machine, r.Hosts, r.Loads[0], r.Loads[1], r.Took.Round(time.Second))
 	return err
 }
 

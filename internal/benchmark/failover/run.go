@@ -131,7 +131,7 @@ func Run(ctx context.Context, c Config) (r Report, err error) {
 		r.Peer = p
 	}
 	err = r.measure(ctx, c, d, plan.Make(kinds, c.Runs, c.Full, c.Rate, peers, c.Seed))
-	r.Loads[1] = load()
+	r.end()
 	if err == nil && !r.OK() {
 		err = ErrDamage
 	}
