@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/durable"
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/edge/edgetest"
 	"github.com/grafnode/grafnode/stream"
@@ -46,6 +47,13 @@ func TestMistakesInTheDescription(t *testing.T) {
 		"windows of 0 items": func(p *stream.Pipeline) { stream.Batch(stream.From(p, "a", numbers(1)), "b", 0) },
 		"option DeadLetter has no use": func(p *stream.Pipeline) {
 			stream.Batch(stream.From(p, "a", numbers(1)), "b", 2, stream.DeadLetter(&streamtest.Sink[stream.Rejected]{}))
+		},
+		"DeadLetter has no use beside LogOutputs": func(p *stream.Pipeline) {
+			stream.Map(stream.From(p, "a", numbers(1)), "b", double,
+				stream.DeadLetter(&streamtest.Sink[stream.Rejected]{}), stream.LogOutputs(durable.NewRegister(nil, "x")))
+		},
+		"LogOutputs: no store": func(p *stream.Pipeline) {
+			stream.Map(stream.From(p, "a", numbers(1)), "b", double, stream.LogOutputs(nil))
 		},
 		"a flow of pipeline q": func(p *stream.Pipeline) {
 			other := stream.From(stream.New(cl, "q"), "a", numbers(1))

@@ -9,8 +9,9 @@
 //
 // What that rests on, for the writer of a stage: functions are deterministic, so that an item that is worked on again gives the
 // same outputs, or is rejected again; a Source can read again what was not acknowledged; a Sink writes effects and positions in
-// one atomic step. If a function's verdict on an item changes, as that of one that calls out may, then after a failure the item
-// may be both in the sink and in the dead letters, or in neither: Retry is for failures that end. A Sink without transactions is
+// one atomic step. One that is not, as it calls out or looks at a clock, is given LogOutputs. If a function's verdict on an item
+// changes without, then after a failure the item may be both in the sink and in the dead letters, or in neither: Retry is for
+// failures that end. A Sink without transactions is
 // made by Upsert, and its effects may happen again, with the same outcome. Effects that a function has beside its outputs are
 // outside the guarantee. A stage's function is replaced by another at a drained barrier only.
 //
@@ -27,7 +28,8 @@
 //
 // Acknowledgements. An input is acknowledged upstream once all of its outputs, in all branches that they went to, are
 // acknowledged, and its reject is durable. So the slowest branch holds back the source's cursor.
-// Batch and Window acknowledge what a checkpoint holds, once that is durable and the outputs before it are acknowledged.
+// Batch and Window acknowledge what a checkpoint holds, once that is durable and the outputs before it are acknowledged; a stage
+// with LogOutputs what its log holds, but for the end of a lane, which waits for what is downstream.
 //
 // Progress. What makes no output is passed by a mark, which travels behind the next item, or alone a millisecond later, to every
 // branch; so is the end of a lane, for good. Items that a Partition sends elsewhere need no mark, as nothing waits for them here. A
@@ -35,7 +37,7 @@
 //
 // Takeover. All of a stage's edges go to its standby in one operation. Stages without state go on after what was
 // acknowledged, make the same outputs again, and downstream drops those that it has. Batch and Window fence their checkpoint under
-// the stage's epoch, only then read it, and go on after what it holds, with that state.
+// the stage's epoch, only then read it, and go on after what it holds, with that state. A log is fenced and read in the same way, and sent again.
 //
 // Bounds. A stage keeps what its outputs' windows hold, Capacity each, and waits while one of them is full: a full branch stops
 // its stage, and so the other branches, and not memory. No stage waits for one input before it reads another, so flows that fork

@@ -111,3 +111,22 @@ func ExampleWindow() {
 	// <nil>
 	// [2 20 7]
 }
+
+// A stage that asks somebody: the answer that was given first is the one that counts, whatever fails.
+func ExampleLogOutputs() {
+	price := func(_ context.Context, fruit string) (string, error) {
+		return fmt.Sprintf("%s at %d", fruit, len(fruit)), nil // it would ask a server
+	}
+	answers := durable.NewRegister(&durabletest.Registry{}, "example.price")
+
+	var sink streamtest.Sink[string]
+	p := example()
+	fruit := stream.From(p, "ingest", source.Slice[string]{"apple", "fig"})
+	stream.To(stream.Map(fruit, "price", price, stream.LogOutputs(answers)), "store", &sink)
+
+	fmt.Println(p.Run(context.Background()))
+	fmt.Println(sink.Values())
+	// Output:
+	// <nil>
+	// [apple at 5 fig at 3]
+}

@@ -33,6 +33,7 @@ type operation[A, B any] struct {
 	in      *edge.Consumer[A]
 	outs    branches[B]
 	letters *deadLetters
+	log     *outputLog // nil: the stage is deterministic
 	owed    *owed
 	lanes   laneEnds
 }
@@ -62,7 +63,13 @@ func (o *operator[A, B]) run(ctx, stop context.Context, before <-chan struct{}) 
 	if err != nil {
 		return err
 	}
-	in, err := edge.Consume[A](ctx, o.p.cl, from.name, append(opts, edge.UseCodec(o.inCodec), edge.Marks())...)
+	opts = append(opts, edge.UseCodec(o.inCodec), edge.Marks())
+	var log *outputLog
+	if o.st.conf.log != nil {
+		log = newOutputLog(o.st.conf.log)
+		opts = append(opts, edge.ResumeFrom(log.claim))
+	}
+	in, err := edge.Consume[A](ctx, o.p.cl, from.name, opts...)
 	if err != nil {
 		return err
 	}
@@ -72,7 +79,7 @@ func (o *operator[A, B]) run(ctx, stop context.Context, before <-chan struct{}) 
 		return err
 	}
 	o.p.conf.events.started(o.p.fullName(o.st.name), in.Epoch())
-	r := &operation[A, B]{operator: o, in: in, outs: outs, letters: letters, lanes: newLaneEnds(from.lanes)}
+	r := &operation[A, B]{operator: o, in: in, outs: outs, letters: letters, log: log, lanes: newLaneEnds(from.lanes)}
 	if err := r.run(ctx, stop); err != nil {
 		return err
 	}
@@ -87,17 +94,13 @@ func (r *operation[A, B]) run(ctx, stop context.Context) error {
 	defer settle()
 	r.owed = newOwed(len(r.outs), r.in.Ack, settle)
 	r.owed.rejects = r.letters.committed() // from an earlier life
-	g.Go(func() error {
-		if r.letters != nil {
-			defer r.letters.close()
-		}
-		next := func(stop context.Context) (result[A, B], bool, error) { return r.next(ctx, stop) }
-		if err := inOrder(ctx, stop, r.st.conf.workers, next, r.work, r.emit); err != nil {
-			return err
-		}
-		r.owed.close()
-		return r.outs.flush()
-	})
+	if r.log == nil {
+		g.Go(func() error { return r.sendAll(ctx, stop) })
+	} else {
+		queue := make(chan result[A, B], BatchDefault)
+		g.Go(func() error { return r.makeAll(ctx, stop, queue) })
+		g.Go(func() error { return r.logAll(ctx, queue) })
+	}
 	g.Go(func() error {
 		return r.letters.run(ctx, func() error { return r.owed.settleRejects(r.letters.committed()) })
 	})
@@ -113,6 +116,39 @@ func (r *operation[A, B]) run(ctx, stop context.Context) error {
 		return errStopped
 	}
 	return nil
+}
+
+// sendAll works on what comes in, and sends what comes of it.
+func (r *operation[A, B]) sendAll(ctx, stop context.Context) error {
+	if r.letters != nil {
+		defer r.letters.close()
+	}
+	if err := r.inOrder(ctx, stop, r.emit); err != nil {
+		return err
+	}
+	r.owed.close()
+	return r.outs.flush()
+}
+
+// makeAll works on what comes in, and gives what comes of it to logAll.
+func (r *operation[A, B]) makeAll(ctx, stop context.Context, queue chan<- result[A, B]) error {
+	defer close(queue)
+	return r.inOrder(ctx, stop, func(ctx context.Context, in result[A, B]) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx) // the function may have failed for no other reason
+		}
+		select {
+		case queue <- in:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+}
+
+func (r *operation[A, B]) inOrder(ctx, stop context.Context, emit func(context.Context, result[A, B]) error) error {
+	next := func(stop context.Context) (result[A, B], bool, error) { return r.next(ctx, stop) }
+	return inOrder(ctx, stop, r.st.conf.workers, next, r.work, emit)
 }
 
 // next pops the next input. An input that cannot be decoded is one with an error.

@@ -103,6 +103,7 @@ type settings struct {
 	batch      int
 	batchWait  time.Duration
 	deadLetter Sink[Rejected]
+	log        durable.Store
 	codec      any
 	lanes      int
 	used       map[string]bool
@@ -140,6 +141,18 @@ func DeadLetter(sink Sink[Rejected]) StageOption {
 	return set("DeadLetter", func(s *settings) { s.deadLetter = sink })
 }
 
+// LogOutputs is for a stage whose function is not deterministic: one that calls out, or looks at a clock. Its outputs are durable in
+// store, with the positions of their inputs, before they are sent; whoever takes the stage over sends those, and does not
+// make them again. store belongs to this stage alone; it is fenced under the stage's epoch.
+//
+// An input is acknowledged when its outputs are logged. The log holds them until they are acknowledged downstream, and
+// all of it is written each time, with what has gathered meanwhile: so it is for stages that are slow themselves. When it is full the
+// stage waits. It holds BytesMax, if store has such a method, else durable.RegisterBytesMax; outputs of one input that are
+// larger end the run. DeadLetter has no use beside it: a function makes an output of its verdict, and another stage rejects it.
+func LogOutputs(store durable.Store) StageOption {
+	return set("LogOutputs", func(s *settings) { s.log = store })
+}
+
 // UseCodec sets the codec of the edge that a stage produces.
 func UseCodec[T any](c edge.Codec[T]) StageOption {
 	return set("UseCodec", func(s *settings) { s.codec = c })
@@ -175,6 +188,10 @@ func (s settings) validate(allowed ...string) error {
 		return fmt.Errorf("BatchOf(%d, %v): at least 1 item, and no negative time", s.batch, s.batchWait)
 	case s.lanes < 1 || s.lanes > position.LanesMax:
 		return fmt.Errorf("Lanes(%d): from 1 to %d", s.lanes, position.LanesMax)
+	case s.used["LogOutputs"] && s.log == nil:
+		return fmt.Errorf("LogOutputs: no store")
+	case s.used["LogOutputs"] && s.used["DeadLetter"]:
+		return fmt.Errorf("DeadLetter has no use beside LogOutputs")
 	case s.used["DeadLetter"] && s.deadLetter == nil:
 		return fmt.Errorf("DeadLetter: no sink")
 	}

@@ -175,7 +175,7 @@ func operate[A, B any](
 	in Flow[A], name string, children bool, codec edge.Codec[B], opts []StageOption, f transform[A, B],
 ) Flow[B] {
 	p := in.p
-	st := p.add(name, []*link{in.link}, opts, "Workers", "Retry", "DeadLetter", "UseCodec")
+	st := p.add(name, []*link{in.link}, opts, "Workers", "Retry", "DeadLetter", "LogOutputs", "UseCodec")
 	depth := in.link.depth
 	if children {
 		depth++

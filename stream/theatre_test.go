@@ -26,6 +26,7 @@ type theatre struct {
 	cluster  *edgetest.Cluster
 	registry durabletest.Registry
 	stores   func(key string) durable.Store
+	build    func(stream.Flow[int]) []stream.Flow[int] // what is between source and sinks
 	sinks    []*streamtest.Sink[int]
 	dead     []streamtest.Sink[stream.Rejected]
 	stages   []string
@@ -53,8 +54,7 @@ func newTheatre(s scenario) *theatre {
 	}
 	w.registry.Break = w.onCheckpoint
 	w.stores = func(key string) durable.Store { return durable.NewRegister(&w.registry, key) }
-	p := w.pipeline(w.cluster.Client("nobody"))
-	w.stages, w.edges = p.Stages(), p.Edges()
+	w.build = w.operators
 	return w
 }
 
@@ -112,16 +112,21 @@ func (l laned) Read(ctx context.Context, from position.Vector) iter.Seq2[stream.
 func (w *theatre) pipeline(cl edge.Cluster) *stream.Pipeline {
 	p := stream.New(cl, "p", stream.Capacity(fabric.CapacityMin), stream.Drain(time.Millisecond), stream.Checkpoint(w.s.Every),
 		stream.CheckpointIn(w.stores))
-	open := []stream.Flow[int]{stream.From(p, "ingest", laned{w.s.Inputs, w.s.Lanes}, stream.Lanes(w.s.Lanes))}
-	for i, o := range w.s.Ops {
-		in, rest := take(o, open)
-		open = append(rest, w.operator(o, fmt.Sprintf("op%d", i), in, &w.dead[i])...)
-	}
-	for i, flow := range open {
+	for i, flow := range w.build(stream.From(p, "ingest", laned{w.s.Inputs, w.s.Lanes}, stream.Lanes(w.s.Lanes))) {
 		stream.To(flow, fmt.Sprintf("store%d", i), w.sinks[i],
 			stream.BatchOf(w.s.Batch, time.Millisecond), stream.Retry(50, time.Microsecond))
 	}
 	return p
+}
+
+// operators describes the scenario's.
+func (w *theatre) operators(from stream.Flow[int]) []stream.Flow[int] {
+	open := []stream.Flow[int]{from}
+	for i, o := range w.s.Ops {
+		in, rest := take(o, open)
+		open = append(rest, w.operator(o, fmt.Sprintf("op%d", i), in, &w.dead[i])...)
+	}
+	return open
 }
 
 // operator describes what an op does with the flows that it takes.
@@ -174,6 +179,8 @@ func each[T any](vs []T) iter.Seq2[T, error] {
 func (w *theatre) play() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // of a bubble: a sound pipeline takes seconds
 	defer cancel()
+	p := w.pipeline(w.cluster.Client("nobody"))
+	w.stages, w.edges = p.Stages(), p.Edges()
 	var all sync.WaitGroup
 	for _, name := range w.stages {
 		all.Go(func() {

@@ -155,10 +155,10 @@ func (h *held[T]) Read(ctx context.Context, from position.Vector) iter.Seq2[stre
 // from anybody are found out.
 func TestWindowsRestOnFencing(t *testing.T) {
 	found := 0
-	for after := range 10 {
+	for after := range 4 {
 		s := scenario{
-			Inputs: 10_000, Lanes: 1, Ops: []op{{"window", 2, 1, 0}}, Batch: 5, Every: time.Millisecond,
-			Faults: []fault{{100 + 10*after, "kill", 1}, {After: -1}},
+			Inputs: 8000, Lanes: 1, Ops: []op{{"window", 2, 1, 0}}, Batch: 5, Every: time.Millisecond,
+			Faults: []fault{{100 + 15*after, "kill", 1}, {After: -1}},
 		}
 		play := func(lax bool) (where string, is, want []int) {
 			return s.differs(stage(t, s, func(w *theatre) {

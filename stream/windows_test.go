@@ -74,3 +74,20 @@ func FuzzDecodeList(f *testing.F) {
 		require.Equal(t, l, again)
 	})
 }
+
+func FuzzDecodeLogged(f *testing.F) {
+	at := position.Position{Lane: 2, Offset: 7}
+	f.Add(logged{}.append(nil))
+	f.Add(logged{upto: position.VectorOf(at), outs: []loggedOutput{{at, []byte("output")}, {at.End(), nil}}}.append(nil))
+	f.Add([]byte{loggedVersion, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := decodeLogged(b)
+		if err != nil {
+			require.ErrorIs(t, err, api.ErrCorrupt)
+			return
+		}
+		again, err := decodeLogged(l.append(nil))
+		require.NoError(t, err)
+		require.Equal(t, l, again)
+	})
+}
