@@ -20,16 +20,26 @@ type Client struct {
 	mu      sync.Mutex
 	session lease.SessionID
 	sides   map[*side]struct{} // attached
+	killed  chan struct{}      // closed when it is dead
 	dead    bool
 	away    bool // from the registry
+	stopped ear  // it runs no further
+	home    locator.NodeID
 }
 
 var _ edge.Cluster = (*Client)(nil)
 
-// Client adds a process.
+// Client adds a process. Processes take turns on the nodes' hosts.
 func (c *Cluster) Client(name string) *Client {
-	return &Client{c: c, name: name, sides: map[*side]struct{}{}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := &Client{c: c, name: name, sides: map[*side]struct{}{}, killed: make(chan struct{}), home: nodeID(len(c.clients) % c.nodes)}
+	c.clients = append(c.clients, p)
+	return p
 }
+
+// Killed is closed when the process is killed.
+func (p *Client) Killed() <-chan struct{} { return p.killed }
 
 // SetReachable says whether this process reaches the registry. Its rings do not need it.
 func (p *Client) SetReachable(on bool) {
@@ -58,7 +68,10 @@ func (p *Client) Kill() {
 	p.EndSession()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dead = true
+	if !p.dead {
+		p.dead = true
+		close(p.killed)
+	}
 	for s := range p.sides {
 		s.sever()
 	}
@@ -99,7 +112,10 @@ func (p *Client) lose(a locator.ArenaID) {
 }
 
 // Session implements edge.Cluster.
-func (p *Client) Session(context.Context) (edge.Session, error) {
+func (p *Client) Session(ctx context.Context) (edge.Session, error) {
+	if err := p.Running(ctx); err != nil {
+		return edge.Session{}, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead {
@@ -117,15 +133,14 @@ func (p *Client) Session(context.Context) (edge.Session, error) {
 }
 
 // Edge implements edge.Cluster.
-func (p *Client) Edge(_ context.Context, name string) (api.Edge, error) {
-	if err := p.reachable(); err != nil {
-		return api.Edge{}, err
-	}
-	rec, ok := p.c.Edge(name)
-	if !ok {
-		return api.Edge{}, api.Errorf(api.KindNotFound, "no edge %s", name)
-	}
-	return rec, nil
+func (p *Client) Edge(ctx context.Context, name string) (api.Edge, error) {
+	return carry(ctx, p, false, func() (api.Edge, error) {
+		rec, ok := p.c.Edge(name)
+		if !ok {
+			return api.Edge{}, api.Errorf(api.KindNotFound, "no edge %s", name)
+		}
+		return rec, nil
+	})
 }
 
 // Follow implements edge.Cluster.
@@ -138,14 +153,17 @@ func (p *Client) Follow(ctx context.Context, name string) <-chan api.Edge {
 			p.c.mu.Lock()
 			rec, changed := p.c.edges[name], p.c.changed
 			p.c.mu.Unlock()
-			send := out
-			if rec.Revision <= sent || p.reachable() != nil {
+			send, opened := out, p.stopped.opened()
+			if rec.Revision <= sent || p.reachable() != nil || opened != nil {
 				send = nil
+			} else if pause(ctx, p.c.lag()) != nil {
+				return
 			}
 			select {
 			case send <- rec:
 				sent = rec.Revision
 			case <-changed:
+			case <-opened:
 			case <-ctx.Done():
 				return
 			}
@@ -155,24 +173,24 @@ func (p *Client) Follow(ctx context.Context, name string) <-chan api.Edge {
 }
 
 // Change implements edge.Cluster.
-func (p *Client) Change(_ context.Context, r api.ChangeRequest) ([]api.Edge, error) {
-	if err := p.reachable(); err != nil {
-		return nil, err
-	}
-	return p.c.change(r)
+func (p *Client) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, error) {
+	return carry(ctx, p, true, func() ([]api.Edge, error) { return p.c.change(r) })
 }
 
 // ChangeSpare implements edge.Cluster.
-func (p *Client) ChangeSpare(_ context.Context, r api.SpareRequest) (api.Edge, error) {
-	if err := p.reachable(); err != nil {
-		return api.Edge{}, err
-	}
-	return p.c.changeSpare(r)
+func (p *Client) ChangeSpare(ctx context.Context, r api.SpareRequest) (api.Edge, error) {
+	return carry(ctx, p, true, func() (api.Edge, error) { return p.c.changeSpare(r) })
+}
+
+// Ask carries a request to the registry, and its answer back, by the way that changes of records go: for what keeps something else there.
+func (p *Client) Ask(ctx context.Context, do func() error) error {
+	_, err := carry(ctx, p, true, func() (struct{}, error) { return struct{}{}, do() })
+	return err
 }
 
 // AttachProducer implements edge.Cluster.
-func (p *Client) AttachProducer(_ context.Context, e api.Edge) (fabric.Producer, error) {
-	r, err := p.ring(e)
+func (p *Client) AttachProducer(ctx context.Context, e api.Edge) (fabric.Producer, error) {
+	r, err := p.ring(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -180,12 +198,15 @@ func (p *Client) AttachProducer(_ context.Context, e api.Edge) (fabric.Producer,
 	if err != nil {
 		return nil, err
 	}
-	return &producer{inner, p.attach(r)}, nil
+	p.c.mu.Lock()
+	local := p.c.local
+	p.c.mu.Unlock()
+	return &producer{Producer: inner, side: p.attach(r, fabric.RoleProducer), local: local}, nil
 }
 
 // AttachConsumer implements edge.Cluster.
-func (p *Client) AttachConsumer(_ context.Context, e api.Edge) (fabric.Consumer, error) {
-	r, err := p.ring(e)
+func (p *Client) AttachConsumer(ctx context.Context, e api.Edge) (fabric.Consumer, error) {
+	r, err := p.ring(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -193,26 +214,24 @@ func (p *Client) AttachConsumer(_ context.Context, e api.Edge) (fabric.Consumer,
 	if err != nil {
 		return nil, err
 	}
-	return &consumer{inner, p.attach(r)}, nil
+	return &consumer{Consumer: inner, side: p.attach(r, fabric.RoleConsumer)}, nil
 }
 
-func (p *Client) ring(e api.Edge) (*ring, error) {
+func (p *Client) ring(ctx context.Context, e api.Edge) (*ring, error) {
+	if err := p.Running(ctx); err != nil {
+		return nil, err
+	}
 	p.c.mu.Lock()
 	defer p.c.mu.Unlock()
 	r := p.c.rings[e.Locator.Arena]
-	if r == nil {
+	if r == nil || r.cut.Load() || p.c.down[r.node] {
 		return nil, fabric.ErrDisconnected
 	}
-	select {
-	case <-r.lost:
-		return nil, fabric.ErrDisconnected
-	default:
-		return r, nil
-	}
+	return r, nil
 }
 
-func (p *Client) attach(r *ring) *side {
-	s := &side{ring: r, broken: make(chan struct{})}
+func (p *Client) attach(r *ring, role fabric.Role) *side {
+	s := &side{ring: r, holder: p, role: role, broken: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sides[s] = struct{}{}

@@ -1,8 +1,11 @@
 package edgetest
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
@@ -22,16 +25,35 @@ type Cluster struct {
 	sessions map[lease.SessionID]chan struct{} // open ones; closed when the session ends
 	changed  chan struct{}                     // closed and replaced at each revision
 	nodes    int                               // arenas take turns on this many nodes
+	down     map[locator.NodeID]bool           // of these
 	away     bool                              // nobody reaches the registry
+	local    bool                              // producers write the memory of the rings that they attach to
+	pace     pace                              // of rings that are made from now on
+	clients  []*Client
+	network  network
+	judge    judge
 	arena    func(fabric.Config) (fabric.Arena, error)
 }
 
 // ring is an arena and what has happened to the way to it.
 type ring struct {
-	arena fabric.Arena
-	lost  chan struct{} // closed: nobody reaches it any more
-	cut   atomic.Bool   // lost is closed
+	arena   fabric.Arena
+	node    locator.NodeID
+	judge   *judge
+	pace    pace
+	lost    chan struct{} // closed: nobody reaches it any more
+	cut     atomic.Bool   // lost is closed
+	damaged atomic.Bool   // the next record that is read
 }
+
+// pace is how many records a consumer takes before it waits, and for how long. The zero pace is none.
+type pace struct {
+	records int
+	every   time.Duration
+}
+
+// nodesDefault is how many nodes a cluster has unless told otherwise.
+const nodesDefault = 3
 
 // New returns an empty cluster of three nodes, with rings in Go memory.
 func New() *Cluster {
@@ -41,9 +63,10 @@ func New() *Cluster {
 // NewOn is New with rings made by arena.
 func NewOn(arena func(fabric.Config) (fabric.Arena, error)) *Cluster {
 	return &Cluster{
-		arena: arena,
+		arena: arena, down: map[locator.NodeID]bool{},
+		judge: newJudge(),
 		edges: map[string]api.Edge{}, top: map[string]fence.Epoch{}, rings: map[locator.ArenaID]*ring{},
-		sessions: map[lease.SessionID]chan struct{}{}, changed: make(chan struct{}), nodes: 3,
+		sessions: map[lease.SessionID]chan struct{}{}, changed: make(chan struct{}), nodes: nodesDefault,
 	}
 }
 
@@ -83,11 +106,40 @@ func (c *Cluster) Seal(name string) {
 	c.seal(c.edges[name].Locator)
 }
 
+// names returns the edges there are.
+func (c *Cluster) names() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.edges))
+}
+
+func (c *Cluster) nodeCount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes
+}
+
 // SetNodes changes on how many nodes arenas are made from now on; with one there are no spares.
 func (c *Cluster) SetNodes(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.nodes = n
+}
+
+// SetLocal says whether producers that attach from now on write into the ring's memory, as on its host, or have each record
+// carried there, as from another. They do the latter until told.
+func (c *Cluster) SetLocal(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.local = on
+}
+
+// SetPace makes time pass: in rings that are made from now on a consumer takes so many records, and then none for a while. Zero
+// records are no limit, as at the start.
+func (c *Cluster) SetPace(records int, every time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pace = pace{records, every}
 }
 
 // SetReachable says whether anybody reaches the registry. Rings do not need it.
@@ -124,6 +176,7 @@ func (r *ring) lose() {
 func (c *Cluster) put(rec api.Edge) api.Edge {
 	c.revision++
 	rec.Revision = c.revision
+	c.judge.changed(c.edges[rec.Name], rec)
 	c.edges[rec.Name] = rec
 	c.tell()
 	return rec

@@ -1,12 +1,8 @@
 package edgetest
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
-	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
 
@@ -100,32 +96,4 @@ func (c *Cluster) seal(at locator.Locator) {
 	if r := c.rings[at.Arena]; r != nil {
 		r.arena.Seal(fabric.ErrSealed)
 	}
-}
-
-// place returns a node for an edge's next arena, or none.
-func (c *Cluster) place(name string, avoid ...locator.NodeID) locator.NodeID {
-	for i := range c.nodes {
-		if n := locator.NodeID(fmt.Sprintf("n%d", (int(c.top[name])+1+i)%c.nodes)); !slices.Contains(avoid, n) {
-			return n
-		}
-	}
-	return ""
-}
-
-// grant makes an arena under the edge's next generation.
-func (c *Cluster) grant(rec api.Edge, node locator.NodeID) (locator.Locator, error) {
-	if node == "" {
-		node = "n0" // the only one, though it is to be avoided
-	}
-	c.top[rec.Name]++
-	gen := c.top[rec.Name]
-	id := lease.NewID().Arena()
-	arena, err := c.arena(fabric.Config{Arena: id, Edge: rec.Name, Generation: gen, Capacity: int(rec.Capacity)})
-	if err != nil {
-		return locator.Locator{}, fmt.Errorf("%w: %w", api.ErrInvalid, err)
-	}
-	c.rings[id] = &ring{arena: arena, lost: make(chan struct{})}
-	return locator.Locator{
-		Kind: locator.Queue, Node: node, Zone: "z", Address: "127.0.0.1:1", Arena: id, Generation: gen, Bytes: rec.Capacity,
-	}, nil
 }
