@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -98,21 +99,22 @@ func (p *Pipeline) runStages(ctx context.Context, stages []*stage) error {
 			giveUp(errDrained)
 		}
 	})()
-	done := map[*stage]chan struct{}{}
+	done, ended := map[*stage]chan struct{}{}, map[*stage]*atomic.Bool{}
 	for _, st := range stages {
-		done[st] = make(chan struct{})
+		done[st], ended[st] = make(chan struct{}), &atomic.Bool{}
 	}
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var first error
 	for _, st := range stages {
 		before := afterAll(&all, st, done)
-		stop, release := stopAfter(ctx, hard, before)
+		stop, release := stopAfter(&all, ctx, hard, before, func() bool { return st.dry(ended) })
 		all.Go(func() {
 			defer close(done[st])
 			defer release()
 			err := p.runStage(hard, stop, before, st)
-			if err == nil {
+			if err == nil || errors.Is(err, errStopped) && st.dry(ended) {
+				ended[st].Store(true)
 				return
 			}
 			mu.Lock()
@@ -127,6 +129,17 @@ func (p *Pipeline) runStages(ctx context.Context, stages []*stage) error {
 	}
 	all.Wait()
 	return first
+}
+
+// dry reports whether all stages that feed st ran here and have ended: then all that it could be sent has had its effect. That this
+// process did not have the role is no reason to wait for it then: whoever has it may be waiting for a role that this process keeps.
+func (st *stage) dry(ended map[*stage]*atomic.Bool) bool {
+	for _, in := range st.ins {
+		if up, here := ended[in.from]; !here || !up.Load() {
+			return false
+		}
+	}
+	return len(st.ins) > 0
 }
 
 // afterAll returns what is closed when all stages before st that run here are done: nil if there are none.
@@ -150,23 +163,31 @@ func afterAll(all *sync.WaitGroup, st *stage, done map[*stage]chan struct{}) <-c
 	return last
 }
 
-// stopAfter returns a context that ends with errStopped once both ctx and the stages before have ended, or else with hard.
-// Nothing runs before a stage that is first in this process: before is nil then.
-func stopAfter(ctx, hard context.Context, before <-chan struct{}) (stop context.Context, release func()) {
+// stopAfter returns a context that ends with errStopped once both ctx and the stages before have ended, or these if dry says that it is
+// enough, or else with hard. Nothing runs before a stage that is first in this process: before is nil then.
+func stopAfter(
+	all *sync.WaitGroup, ctx, hard context.Context, before <-chan struct{}, dry func() bool,
+) (stop context.Context, release func()) {
 	stop, cancel := context.WithCancelCause(hard)
-	forget := context.AfterFunc(ctx, func() {
+	all.Go(func() {
 		if before != nil {
 			select {
 			case <-before:
 			case <-stop.Done():
+				return
+			}
+			if dry() {
+				cancel(errStopped)
+				return
 			}
 		}
-		cancel(errStopped)
+		select {
+		case <-ctx.Done():
+			cancel(errStopped)
+		case <-stop.Done():
+		}
 	})
-	return stop, func() {
-		forget()
-		cancel(nil)
-	}
+	return stop, func() { cancel(nil) }
 }
 
 // runStage runs instance after instance of a stage until one ends for good: nil if the stage has ended, errStopped if it was
