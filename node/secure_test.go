@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -63,15 +62,9 @@ func TestASecureCluster(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	stage := func(i int) *client.Client {
-		cl, err := client.Dial(ctx, client.Config{Socket: c.nodes[i].Socket(), Stage: "s", TTL: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = cl.Close() })
-		return cl
-	}
-	in, err := edge.Consume[string](ctx, stage(0), "e")
+	in, err := edge.Consume[string](ctx, c.stage(0, "in"), "e")
 	require.NoError(t, err)
-	out, err := edge.Produce[string](ctx, stage(1), "e") // at least one of the two is on another node than the ring
+	out, err := edge.Produce[string](ctx, c.stage(1, "out"), "e") // at least one of the two is on another node than the ring
 	require.NoError(t, err)
 	for n := range uint64(100) {
 		require.NoError(t, out.Push(ctx, position.Position{Offset: n + 1}, "hello"))

@@ -2,6 +2,7 @@
 package identitytest
 
 import (
+	"crypto/tls"
 	"path/filepath"
 	"testing"
 	"time"
@@ -48,4 +49,17 @@ func (h *House) Open(name string, role identity.Role) *identity.Identity {
 	id, err := identity.Open(h.Member(name, role))
 	require.NoError(h.t, err)
 	return id
+}
+
+// Ended makes a certificate that has ended, and returns what its owner dials with.
+func (h *House) Ended(name string, role identity.Role) *tls.Config {
+	h.t.Helper()
+	pair, err := h.ca.Issue(name, role, -time.Second)
+	require.NoError(h.t, err)
+	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	require.NoError(h.t, err)
+	with, err := identity.Anonymous(h.ca.Cert)
+	require.NoError(h.t, err)
+	with.Certificates = []tls.Certificate{cert}
+	return with
 }
