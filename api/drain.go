@@ -28,12 +28,13 @@ type DrainStatus struct {
 	Drain  Drain          `json:"drain"`
 	Rings  int            `json:"rings"`
 	Spares int            `json:"spares"`
-	Edges  []DrainEdge    `json:"edges,omitempty"` // of those, at most DrainEdgesMax
-	Stay   int            `json:"stay"`            // leases of memory and storage outside edges, which are not moved
+	Edges  []DrainEdge    `json:"edges,omitempty"`  // of those, at most DrainNamesMax
+	Stay   int            `json:"stay"`             // leases of memory and storage outside edges, which are not moved
+	Leases []Lease        `json:"leases,omitempty"` // of those, at most DrainNamesMax
 }
 
-// DrainEdgesMax bounds the edges that a DrainStatus names.
-const DrainEdgesMax = 100
+// DrainNamesMax bounds the edges, and the leases, that a DrainStatus names.
+const DrainNamesMax = 100
 
 // DrainEdge is an edge that has a ring or a spare on a node.
 type DrainEdge struct {

@@ -99,6 +99,7 @@ func TestANodeIsDrained(t *testing.T) {
 		require.Equal(t, api.DrainUntilEnabled, left.Drain)
 		if kept.Locator.Node == id {
 			require.Equal(t, 1, left.Stay)
+			require.Equal(t, "kept", left.Leases[0].Name)
 		}
 		eventually(t, func() error {
 			s, err := c.api(c.nodes[i].Address(), "").Status(t.Context())

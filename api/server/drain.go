@@ -66,14 +66,16 @@ func (s *Server) answerDrain(w http.ResponseWriter, id locator.NodeID) error {
 	for l := range current.LeasesOn(id) {
 		switch record, _ := current.Edge(l.Edge); {
 		case l.Edge == "":
-			status.Stay++
+			if status.Stay++; len(status.Leases) < api.DrainNamesMax {
+				status.Leases = append(status.Leases, l.API())
+			}
 			continue
 		case record.Lease == l.ID:
 			status.Rings++
 		default:
 			status.Spares++
 		}
-		if len(status.Edges) < api.DrainEdgesMax {
+		if len(status.Edges) < api.DrainNamesMax {
 			record, _ := current.Edge(l.Edge)
 			status.Edges = append(status.Edges, api.DrainEdge{Name: l.Edge, Generation: l.Epoch, Spare: record.Lease != l.ID})
 		}

@@ -254,6 +254,7 @@ func TestVerbsAskAnAgent(t *testing.T) {
 	held, err := a.api(0, "").Edge(t.Context(), "e", api.Default)
 	require.NoError(t, err)
 	ring := string(held.Locator.Arena)
+	testDrain(t, string(held.Locator.Node), ask)
 	require.Contains(t, ask("lease", "get", ring), "edge e")
 	require.Contains(t, ask("lease", "revoke", ring, "--detail", "a test"), "revoked")
 	require.Contains(t, ask("edge", "history", "e"), "a test")
@@ -292,6 +293,27 @@ func TestVerbsAskAnAgent(t *testing.T) {
 	require.Equal(t, exitOK, <-done)
 	require.Contains(t, ask("edge", "delete", "e"), "deleted e")
 	require.Empty(t, strings.TrimSpace(strings.Replace(ask("lease", "list"), "LEASE  KIND  NODE  BYTES  TERM  FOR  EPOCH  GRANTED", "", 1)))
+}
+
+// testDrain drains the only node, which edge e is on.
+func testDrain(t *testing.T, id string, ask func(...string) string) {
+	require.Contains(t, ask("node", "show", id[:8]), "ring e, generation 2")
+	fails := func(want string, args ...string) {
+		t.Helper()
+		eventually(t, func(ctx context.Context) error { // once the level allows it
+			var out, errs bytes.Buffer
+			if code := run(ctx, append([]string{"node", "drain", id[:8]}, args...), &out, &errs); code != exitFailed || !strings.Contains(errs.String(), want) {
+				return fmt.Errorf("exit status %d: %s", code, errs.String())
+			}
+			return nil
+		})
+	}
+	fails("no other node has room for 1 of its rings: e")
+	require.NotContains(t, ask("node", "list"), "until-enabled")
+	fails("still has 1 rings, 0 spares, 0 leases outside edges after 300ms, and is being drained: e", "--force", "--deadline", "300ms")
+	require.Contains(t, ask("node", "list"), "until-enabled")
+	require.Contains(t, ask("node", "drain", id, "--force", "--detach"), "1 rings")
+	require.NotContains(t, ask("node", "drain", id, "--cancel"), "until-enabled")
 }
 
 // Two of three are gone for good: the third goes on alone under another name, and what it grants is above all before.

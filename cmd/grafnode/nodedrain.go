@@ -57,6 +57,14 @@ func nodeDetail(w io.Writer, n api.Node, left api.DrainStatus) {
 		}
 		fmt.Fprintf(w, "\t%s %s, generation %d\n", what, e.Name, e.Generation)
 	}
+	staying(w, left)
+}
+
+// staying lists the leases that no drain moves.
+func staying(w io.Writer, s api.DrainStatus) {
+	for _, l := range s.Leases {
+		fmt.Fprintf(w, "\t%s %s %s, %s, of session %s\n", l.Kind, l.ID, dash(l.Name), size(l.Bytes), dash(l.Session))
+	}
 }
 
 func holds(s api.DrainStatus) string {
@@ -122,6 +130,7 @@ func (r *drainFlags) drain(ctx context.Context, cmd *cobra.Command, a *client.AP
 	}
 	return r.show(cmd, left, "", func(w io.Writer) {
 		fmt.Fprintf(w, "%s (%s)\tdrain %s\t%s\n", n.ID, dash(n.Name), dash(left.Drain), holds(left))
+		staying(w, left)
 	})
 }
 
