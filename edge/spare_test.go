@@ -182,6 +182,7 @@ func TestSpareLost(t *testing.T) {
 	losses := map[string]func(*spared){
 		"spare":                func(s *spared) { s.c.LoseSpare("e") },
 		"lost to the producer": func(s *spared) { s.up.LoseSpare("e") },
+		"lost to the consumer": func(s *spared) { s.down.LoseSpare("e") },
 		"its lease":            func(s *spared) { s.c.EndSpare("e") },
 	}
 	for name, lose := range losses {
@@ -350,4 +351,29 @@ func TestWithoutSpare(t *testing.T) {
 		rec, _ := c.Edge("e")
 		require.Nil(t, rec.Spare)
 	})
+}
+
+// Who has lost the spare alone need not say so: its node ends it, and the other does not go there in vain.
+func TestASpareThatOneSideHasLostIsNotMovedTo(t *testing.T) {
+	for name, lose := range map[string]func(*spared){
+		"the consumer": func(s *spared) { s.down.LoseSpare("e") },
+		"the producer": func(s *spared) { s.up.LoseSpare("e") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			withSpare(t, func(t *testing.T, s *spared) {
+				pop(t, s.in, 2, 3)
+				lost := s.rec().Spare.Generation
+				lose(s)
+				synctest.Wait()
+				require.Zero(t, s.p.Stats().Spare)
+				require.Zero(t, s.in.Stats().Spare)
+				began := time.Now()
+				s.c.LoseRing("e")
+				s.flows(3, 10)
+				require.Less(t, time.Since(began), 100*time.Millisecond, "nobody waited for the other")
+				require.Zero(t, s.moved.Load())
+				require.Greater(t, s.rec().Generation, lost)
+			})
+		})
+	}
 }

@@ -54,7 +54,7 @@ func (s rings) ring(current *state.State, l state.Lease) (host.Ring, bool) {
 	}
 	return host.Ring{
 		Lease: l.ID, Edge: record.Name, Generation: l.Epoch, Capacity: record.Capacity, Incarnation: l.Incarnation,
-		Producer: record.Producer, Consumer: record.Consumer,
+		Producer: record.Producer, Consumer: record.Consumer, Spare: record.Lease != l.ID,
 	}, true
 }
 

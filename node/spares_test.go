@@ -2,7 +2,9 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -146,4 +148,38 @@ func TestASpareOnOneHostOutlivesItsNodesRestart(t *testing.T) {
 	require.Equal(t, e.Spare.Generation, moved.Generation)
 	require.Equal(t, e.Spare.Locator.Arena, moved.Locator.Arena)
 	tell(t, out, in, "and is the ring")
+}
+
+// A side that has left a spare never comes back to it, so it is of no use to the other, who is told at once. A ring is another matter: what
+// lies in it may still be read, and somebody may be about to take the side over.
+func TestASpareThatOneSideHasLeftEnds(t *testing.T) {
+	c := newCluster(t, 3)
+	c.ready()
+	c.level()
+	from, to := c.stage(0, "from"), c.stage(1, "to")
+	e := claim(t, from, to)
+	ring, ringIn := attach(t, from, to, e)
+	for range 2 { // the producer's side, and then the consumer's
+		var err error
+		e, err = from.ChangeSpare(t.Context(), api.SpareRequest{Name: "e", Expect: e.Revision, Arm: true})
+		require.NoError(t, err)
+		out, in := attach(t, from, to, e.InSpare())
+		left, stays := io.Closer(in), func() error { _, _, err := out.Stable(); return err }
+		if e.Spare.Generation%2 == 0 {
+			left, stays = out, func() error { _, err := in.Active(); return err }
+		}
+		require.NoError(t, stays())
+		require.NoError(t, left.Close())
+		eventually(t, func() error {
+			if err := stays(); !errors.Is(err, fabric.ErrSealed) {
+				return fmt.Errorf("not told: %w", err)
+			}
+			return nil
+		})
+	}
+	tell(t, ring, ringIn, "as before")
+	require.NoError(t, ringIn.Close())
+	_, err := ring.Claim(1)
+	require.NoError(t, err)
+	ring.Abort()
 }

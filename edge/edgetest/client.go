@@ -94,10 +94,13 @@ func (p *Client) LoseRing(name string) {
 	p.lose(rec.Locator.Arena)
 }
 
-// LoseSpare breaks this process's way to an edge's spare, and nobody else's.
+// LoseSpare breaks this process's way to an edge's spare, and nobody else's: the spare's node ends it, since it is of no use any more.
 func (p *Client) LoseSpare(name string) {
 	if rec, _ := p.c.Edge(name); rec.Spare != nil {
 		p.lose(rec.Spare.Locator.Arena)
+		p.c.mu.Lock()
+		defer p.c.mu.Unlock()
+		p.c.seal(rec.Spare.Locator)
 	}
 }
 

@@ -16,6 +16,7 @@ func bounds() map[string]explore.Bounds {
 			"edge":         {Inputs: 2, Faults: 1},
 			"stage":        {Inputs: 1, Stage: true, Faults: 1},
 			"spare":        {Inputs: 1, Faults: 1, Spares: 1},
+			"spare, told":  {Inputs: 1, Faults: 1, Spares: 1, Only: explore.Losses, Tells: true},
 			"spare, apart": {Inputs: 1, Spares: 1, Apart: true, Alarms: true},
 			"planned":      {Inputs: 1, Faults: 1, Only: explore.Losses, Spares: 1, Plans: true},
 		}
@@ -24,6 +25,7 @@ func bounds() map[string]explore.Bounds {
 		"edge, two faults":  {Inputs: 2, Faults: 2},
 		"stage, two inputs": {Inputs: 2, Stage: true, Faults: 1},
 		"spare, two losses": {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1},
+		"spare, told":       {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1, Tells: true},
 		"two spares":        {Inputs: 1, Faults: 1, Spares: 2},
 		"spare, apart":      {Inputs: 1, Spares: 1, Apart: true, Alarms: true},
 		"planned":           {Inputs: 1, Faults: 1, Spares: 1, Plans: true},

@@ -43,7 +43,28 @@ func (w *World) steps() (all []step) {
 			all = append(all, step{name: fmt.Sprintf("a move of edge %d is planned", e), who: -1, fault: true, do: func(w *World) error { return w.plan(e) }}) // nothing waits for it
 		}
 	}
-	return append(all, w.faultSteps()...)
+	return append(append(all, w.nodeSteps()...), w.faultSteps()...)
+}
+
+// nodeSteps: the node of a spare that one side has left ends it for the other. It may die instead, so that nothing relies on it.
+func (w *World) nodeSteps() (all []step) {
+	if !w.b.Tells {
+		return nil
+	}
+	for e, rec := range w.recs {
+		if rec.Spare == (handoff.Spare{}) {
+			continue
+		}
+		i := w.arenaOf(e, rec.Spare.Generation)
+		if a := &w.arenas[i]; a.prodCut == a.consCut {
+			continue
+		}
+		all = append(all, step{name: fmt.Sprintf("the node of edge %d's spare ends it", e), who: -1, do: func(w *World) error {
+			w.arenas[i].prodCut, w.arenas[i].consCut = true, true
+			return nil
+		}})
+	}
+	return all
 }
 
 // takeStore is rule 5, in two steps: fence, then read. A middle stage has no store.

@@ -20,6 +20,7 @@ type Bounds struct {
 	Only   Kind // faults of this kind only; zero: of all
 	Spares int  // how often a spare may be armed; none: no edge has one
 	Plans  bool // a spare may be armed as a planned move, by anyone
+	Tells  bool // a spare's node says if one side has left it
 	Alarms bool // the consumer too may believe that its ring is lost, as the producer may
 	Apart  bool // opening a ring, meeting in it, and hearing what became of a question are steps of their own: many more states
 	States int  // give up beyond so many

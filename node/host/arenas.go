@@ -74,9 +74,14 @@ func (h *Host) endLocked(a *arena, reason error) {
 	h.dropLocked(a)
 }
 
-// releaseLocked notes that nobody has that side attached any more.
+// releaseLocked notes that nobody has that side attached any more. A side is attached once in its life, so that a spare which one side has
+// left is of no use to the other: it ends, which tells the other at once, and not when it has moved there in vain.
 func (h *Host) releaseLocked(a *arena, role fabric.Role) {
 	delete(a.sides, role)
+	if r, status := h.config.State.Ring(a.ring.Arena()); status == lease.Active && r.Spare && h.ctx.Err() == nil {
+		h.endLocked(a, fmt.Errorf("its %s has left the spare: %w", role, fabric.ErrSealed))
+		return
+	}
 	h.dropLocked(a)
 }
 

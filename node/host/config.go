@@ -90,6 +90,7 @@ type Ring struct {
 	Incarnation uint64 // of the node when it was granted or adopted
 	Producer    api.Side
 	Consumer    api.Side
+	Spare       bool // not the edge's ring, as far as this node knows
 }
 
 // Arena returns the name of the ring's arena.
