@@ -18,6 +18,9 @@ func (c *consumer) room(at uint64, n int) ([]byte, error) {
 	return c.slabs.room(n, c.header)
 }
 
+// idle implements receiver.
+func (c *consumer) idle() error { return nil }
+
 // header looks at how the stretch that comes next begins. It is not checked yet: it says where to put the rest, no more.
 func (c *consumer) header() (uint64, error) {
 	b, err := c.l.in.peek(fabric.HeaderBytes)

@@ -6,8 +6,8 @@
 // say.
 //
 // Records travel as they lie in the ring: a frame is a header and a stretch of the ring's data, many records or a part of a large
-// one. The owner reads them from the socket into the ring's memory and commits them there once they are checked, or sends them
-// from there, and keeps no copy; a remote producer puts them together in that form, and a remote consumer finds them in what was
+// one. The owner reads them from the socket into the ring's memory and commits them there once they are checked, all that have come before it
+// shows them to the ring's reader; or it sends them from there. It keeps no copy; a remote producer puts them together in that form, and a remote consumer finds them in what was
 // read. So the owner's rings must be those of this module: package fabric's contract, and the two calls for stretches beside it.
 //
 // Promises, besides those of package fabric: a damaged, repeated or missing frame is ErrCorrupt, never a wrong record; either end

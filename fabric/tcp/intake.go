@@ -3,6 +3,8 @@ package tcp
 import (
 	"io"
 	"sync/atomic"
+
+	"github.com/grafnode/grafnode/fabric"
 )
 
 // intake reads a connection for a link: what is long straight into its place, what is short many frames at a time. One goroutine.
@@ -11,7 +13,7 @@ import (
 // waiting, and the intake borrows a large one, of which there are so many in a process and no more: who gets none goes on
 // with the small one. It gives it back when less comes.
 type intake struct {
-	from    io.Reader
+	from    io.Reader // maybe an aheadReader
 	small   [intakeBytes]byte
 	large   []byte // borrowed, or nil
 	at, end int    // what has been read and not been taken, in the buffer that is in use
@@ -22,6 +24,8 @@ const (
 	intakeBytes = 4 << 10
 	largeBytes  = 64 << 10
 	longBytes   = 16 << 10
+	// aheadBytes is what a link wants to know before it can say where the rest goes: a frame's header, and a record's.
+	aheadBytes = headerBytes + fabric.HeaderBytes
 	// largeMax is how many large buffers are out at once: 32 MiB.
 	largeMax = 512
 )
@@ -55,7 +59,7 @@ func (in *intake) Read(b []byte) (int, error) {
 func (in *intake) full(b []byte) error {
 	for len(b) > 0 {
 		if in.at == in.end && (len(b) >= longBytes || in.long && len(b) >= intakeBytes) {
-			n, err := in.from.Read(b)
+			n, err := in.ahead(b)
 			if b = b[n:]; err != nil && len(b) > 0 {
 				return err
 			}
@@ -71,6 +75,22 @@ func (in *intake) full(b []byte) error {
 		b = b[n:]
 	}
 	return nil
+}
+
+// aheadReader also reads, in the same call, what comes behind b into more, which is for that.
+type aheadReader interface {
+	read(b, more []byte) (int, error)
+}
+
+// ahead reads into b, and if that is filled the beginning of what comes next into the buffer, which is empty.
+func (in *intake) ahead(b []byte) (int, error) {
+	from, ok := in.from.(aheadReader)
+	if !ok {
+		return in.from.Read(b)
+	}
+	n, err := from.read(b, in.buffer()[:aheadBytes])
+	in.at, in.end = 0, max(0, n-len(b))
+	return n - in.end, err
 }
 
 // peek returns the next n bytes, no more than the small buffer holds, and leaves them there.

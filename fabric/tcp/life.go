@@ -27,8 +27,11 @@ func (l *link) allow() {
 // listener reads the link's connection, and notes that there was life. While data flows it costs nothing besides.
 type listener link
 
-func (r *listener) Read(b []byte) (int, error) {
-	n, err := r.conn.Read(b)
+func (r *listener) Read(b []byte) (int, error) { return r.read(b, nil) }
+
+// read reads into b, and what comes with that into more.
+func (r *listener) read(b, more []byte) (int, error) {
+	n, err := (*link)(r).readConn(b, more)
 	if n > 0 && !r.heard.Load() {
 		r.heard.Store(true)
 	}
@@ -36,6 +39,17 @@ func (r *listener) Read(b []byte) (int, error) {
 		p.heard.Store(true)
 	}
 	return n, err
+}
+
+// readConn reads the connection. Whether one that is more than a socket will make it wait is not known, so it may.
+func (l *link) readConn(b, more []byte) (int, error) {
+	if l.plain != nil {
+		return l.plain.read(b, more)
+	}
+	if err := l.idle(); err != nil {
+		return 0, err
+	}
+	return l.conn.Read(b)
 }
 
 // beatNow shows life. Who holds the lock is writing, which is life enough, for as long as the last allow has let it.

@@ -29,11 +29,12 @@ type link struct {
 	key        pulseKey // of the pulse to join; zero during the handshake
 
 	// Of the goroutine that reads.
-	in   intake
-	to   receiver // where records go; nil: nobody may send any
-	head [headerBytes]byte
-	note []byte // payloads that are not records
-	turn int    // bytes read since others had theirs
+	in    intake
+	plain *plain   // how conn is read, if it is no more than a socket
+	to    receiver // where records go; nil: nobody may send any
+	head  [headerBytes]byte
+	note  []byte // payloads that are not records
+	turn  int    // bytes read since others had theirs
 
 	pulse   atomic.Pointer[pulse] // stored by join
 	heard   atomic.Bool           // set by listener, cleared by the pulse
@@ -59,12 +60,23 @@ type receiver interface {
 	// room returns where the n bytes at cursor at go: they have not been checked, and there may be none if the other end dies. An
 	// error refuses them.
 	room(at uint64, n int) ([]byte, error)
+	// idle says that whoever reads is about to wait for more. An error ends the reading.
+	idle() error
 }
 
 func newLink(conn net.Conn) *link {
 	l := &link{conn: conn, ended: make(chan struct{})}
 	l.in.from = (*listener)(l)
+	l.plain = newPlain(conn, l.idle)
 	return l
+}
+
+// idle says that nothing has come for the moment.
+func (l *link) idle() error {
+	if l.to == nil {
+		return nil
+	}
+	return l.to.idle()
 }
 
 // attach sets what the handshake has settled.

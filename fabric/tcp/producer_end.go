@@ -21,7 +21,8 @@ type writeEnd interface {
 
 // producerEnd writes a ring for a remote producer: records in, notes and credit out.
 //
-// What comes is read into the ring's memory, where it stays, and committed once it is checked. Credit is how far the remote side may
+// What comes is read into the ring's memory, where it stays, and committed once it is checked. The ring's reader sees it when no more has
+// come for the moment, or when it is much: to wake a process for each frame takes longer than the frame. Credit is how far the remote side may
 // write: what the consumer has freed and a ring's length beyond. It only grows, so that no message about it can be misread
 // when another overtakes it, and whatever is within it has room: this end never waits for the ring.
 type producerEnd struct {
@@ -31,7 +32,9 @@ type producerEnd struct {
 	capacity uint64
 
 	turn     sync.Mutex // one goroutine at a time in the ring's calls (except Wait) and in what follows
-	received uint64     // cursor behind what has come
+	received uint64     // cursor behind what has come; stored by the reader alone, like left and shown
+	shown    uint64     // cursor behind what the consumer may see
+	step     uint64     // bytes after which it is to see more, though more is there to be read
 	left     int        // of that, bytes of a record whose rest has not
 	granted  uint64     // cursor that the remote side may write to, as far as it knows
 	short    uint64     // cursor that the remote side waits to write to, or less than granted
@@ -42,7 +45,7 @@ type producerEnd struct {
 
 func newProducerEnd(l *link, arena fabric.Arena, ring writeEnd) *producerEnd {
 	capacity := uint64(arena.Config().Capacity)
-	e := &producerEnd{l: l, ring: ring, usage: arena.Usage, capacity: capacity}
+	e := &producerEnd{l: l, ring: ring, usage: arena.Usage, capacity: capacity, step: min(stretchMax, capacity/8)}
 	e.granted = capacity // which the remote side takes for granted
 	l.to = e
 	return e
@@ -76,8 +79,8 @@ func (e *producerEnd) handle(f frame) error {
 			return err
 		}
 		e.left = left
-		if err := e.ring.Flush(); err != nil {
-			return err
+		if e.received-e.shown < e.step {
+			return nil // until idle
 		}
 	case kindShort:
 		e.short = f.number
@@ -85,6 +88,25 @@ func (e *producerEnd) handle(f frame) error {
 		return e.ring.Activate()
 	default:
 		return fmt.Errorf("%v frame from a producer: %w", f.kind, fabric.ErrCorrupt)
+	}
+	return e.show()
+}
+
+// idle implements receiver: who reads the ring is woken by what has come together, not by each frame.
+func (e *producerEnd) idle() error {
+	if e.shown == e.received-uint64(e.left) {
+		return nil // without the turn, which pump has while it writes
+	}
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	return e.show()
+}
+
+// show lets the consumer see what has come.
+func (e *producerEnd) show() error {
+	e.shown = e.received - uint64(e.left) // also if it fails: once is enough
+	if err := e.ring.Flush(); err != nil {
+		return err
 	}
 	return e.grant()
 }
@@ -132,9 +154,9 @@ func (e *producerEnd) tell() error {
 }
 
 // grant tells the remote side of its credit if it waits for it, or if the credit has grown by an eighth of the ring. The caller
-// has the turn, and all that is committed is flushed.
+// has the turn.
 func (e *producerEnd) grant() error {
-	credit := e.received - uint64(e.left) + e.capacity - uint64(e.usage().Bytes)
+	credit := e.shown + e.capacity - uint64(e.usage().Bytes)
 	if credit < e.granted+e.capacity/8 {
 		if e.short <= e.granted {
 			return e.unprobe()

@@ -64,6 +64,9 @@ func (s *session) run(ctx context.Context) error {
 func (s *session) receive() error {
 	for s.lost.Load() == nil {
 		f, err := s.l.next()
+		if err != nil || f.kind == kindClose {
+			err = errors.Join(err, s.l.idle()) // what has come in full is there
+		}
 		switch {
 		case fabric.Lost(err): // not the connection's word, but next's or the ring's
 			s.lose(err)
