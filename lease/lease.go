@@ -71,6 +71,10 @@ const (
 	TTLDefault = 10 * time.Second
 )
 
+// RingOverhead is what a ring takes of its node's memory beside its capacity, in bytes: pages of 4 KiB with cursors and notes. Where
+// pages are larger it takes more, which only the node itself counts.
+const RingOverhead = 20 << 10
+
 // CheckTTL returns ErrTTL if ttl is out of range.
 func CheckTTL(ttl time.Duration) error {
 	if ttl < TTLMin || ttl > TTLMax {

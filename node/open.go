@@ -204,7 +204,7 @@ func (n *Node) ringMetrics() []server.Ring {
 	}
 	var out []server.Ring
 	for _, r := range s.host.Rings() {
-		out = append(out, server.Ring{Edge: r.Ring.Edge, Used: r.Usage.Bytes, Capacity: int(r.Ring.Capacity)})
+		out = append(out, server.Ring{Edge: r.Ring.Edge, Used: r.Usage.Bytes, Capacity: int(r.Ring.Capacity), Mapped: int(r.Ring.Bytes())})
 	}
 	return out
 }

@@ -18,6 +18,7 @@ type Ring struct {
 	Edge     string
 	Used     int // bytes
 	Capacity int // bytes
+	Mapped   int // bytes, of all that it takes
 }
 
 // Cluster collects, when asked, what this node knows of its registry, its gossip and its rings. Every node counts what it
@@ -226,7 +227,7 @@ func (c *Cluster) collectRings(gauge gauger) {
 	for _, r := range c.rings() {
 		name := c.edges.label(r.Edge)
 		s := sum[name]
-		mapped += r.Capacity
+		mapped += r.Mapped
 		sum[name] = Ring{Used: s.Used + r.Used, Capacity: s.Capacity + r.Capacity}
 	}
 	gauge(descMapped, float64(mapped))

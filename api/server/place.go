@@ -51,7 +51,7 @@ func (p *places) release(edge string) {
 
 func (p *places) giveBack(id lease.ID) {
 	if l, ok := p.state.Lease(id); ok {
-		p.lend(l.Node, -int64(l.Bytes))
+		p.lend(l.Node, -int64(p.state.RingBytes(l.Bytes)))
 	}
 }
 
@@ -66,7 +66,7 @@ func (p *places) edge(e api.EdgeChange, actor state.Session) (state.EdgeChange, 
 		e.Capacity = capacityDefault
 	}
 	r := p.moving(record, e.AvoidNodes)
-	r.Bytes = e.Capacity
+	r.Bytes = p.state.RingBytes(e.Capacity)
 	r.Producer, r.Consumer = p.side(record.Producer, e.TakeProducer, actor), p.side(record.Consumer, e.TakeConsumer, actor)
 	node, err := p.place(r)
 	if err != nil {

@@ -129,7 +129,7 @@ func (p *places) planned(record state.Record, avoid []locator.NodeID) (locator.N
 // moving is what an edge's next ring needs when no role changes.
 func (p *places) moving(record state.Record, avoid []locator.NodeID) leasebroker.Request {
 	return leasebroker.Request{
-		Bytes: record.Capacity, Avoid: append(lostLately(p.state.Past(record.Name), time.Now()), avoid...),
+		Bytes: p.state.RingBytes(record.Capacity), Avoid: append(lostLately(p.state.Past(record.Name), time.Now()), avoid...),
 		Producer: p.side(record.Producer, false, state.Session{}), Consumer: p.side(record.Consumer, false, state.Session{}),
 	}
 }

@@ -93,7 +93,7 @@ func (p *places) spare(want api.SpareRequest) (locator.NodeID, error) {
 		p.giveBack(record.Spare.Lease)
 	}
 	return p.place(leasebroker.Request{
-		Bytes: now.Capacity, Never: append([]locator.NodeID{now.Locator.Node}, want.AvoidNodes...), OtherZone: now.Locator.Zone,
+		Bytes: p.state.RingBytes(now.Capacity), Never: append([]locator.NodeID{now.Locator.Node}, want.AvoidNodes...), OtherZone: now.Locator.Zone,
 		Avoid:    lostLately(p.state.Past(want.Name), time.Now()),
 		Producer: p.side(now.Producer, false, state.Session{}), Consumer: p.side(now.Consumer, false, state.Session{}),
 	})

@@ -20,6 +20,9 @@ func consumerBytes() int {
 	return (ring.ConsumerWordsBytes + page - 1) / page * page
 }
 
+// Footprint is how much memory a ring of that capacity takes, in bytes: all its parts.
+func Footprint(capacity int) int { return nodeBytes() + producerBytes(capacity) + consumerBytes() }
+
 // The words fit their places: these lines do not compile otherwise.
 var (
 	_ [ring.ControlBytes]byte       = [unsafe.Sizeof(ring.Control{})]byte{}

@@ -19,6 +19,9 @@ type Producer struct{ fabric.Producer }
 // Consumer does not exist on this platform.
 type Consumer struct{ fabric.Consumer }
 
+// Footprint is the capacity, on a platform where there are no parts.
+func Footprint(capacity int) int { return capacity }
+
 // New returns fabric.ErrUnsupported.
 func New(fabric.Config) (*Arena, error) { return nil, fabric.ErrUnsupported }
 

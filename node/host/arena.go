@@ -84,6 +84,9 @@ func (r Ring) config(deadline lease.Instant) fabric.Config {
 	}
 }
 
+// Bytes is how much memory the ring takes, its data and what is beside them.
+func (r Ring) Bytes() uint64 { return uint64(shm.Footprint(int(r.Capacity))) }
+
 // newMemory makes a ring that other processes can map or, where there is no such thing, one for data connections only.
 func newMemory(c fabric.Config) (mem fabric.Arena, shared *shm.Arena, err error) {
 	shared, err = shm.New(c)

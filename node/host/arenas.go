@@ -198,11 +198,11 @@ func (h *Host) reserve(a *arena) (deadline lease.Instant, made bool, err error) 
 		return 0, false, api.Errorf(api.KindUnavailable, "%v: the node is going away", a.ring)
 	case a.mem != nil:
 		return 0, true, nil
-	case h.used+a.ring.Capacity > h.config.Memory:
+	case h.used+a.ring.Bytes() > h.config.Memory:
 		return 0, false, api.Errorf(api.KindNoRoom, "%v needs %d bytes; %d of %d are in use or still mapped by sessions that have ended",
-			a.ring, a.ring.Capacity, h.used, h.config.Memory)
+			a.ring, a.ring.Bytes(), h.used, h.config.Memory)
 	}
-	h.used += a.ring.Capacity
+	h.used += a.ring.Bytes()
 	a.reserved = true
 	return a.deadline, false, nil
 }
@@ -210,7 +210,7 @@ func (h *Host) reserve(a *arena) (deadline lease.Instant, made bool, err error) 
 func (h *Host) unreserveLocked(a *arena) {
 	if a.reserved {
 		a.reserved = false
-		h.used -= a.ring.Capacity
+		h.used -= a.ring.Bytes()
 	}
 }
 

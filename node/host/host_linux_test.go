@@ -11,6 +11,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/shm"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -77,6 +78,9 @@ func lossOf(t *testing.T, p fabric.Producer) error {
 	}
 }
 
+// footprint is what each ring takes of a node's memory.
+var footprint = uint64(shm.Footprint(capacity))
+
 func TestTwoStagesShareARing(t *testing.T) {
 	c := newCluster()
 	n := startNode(t, c, socketPath(t), 1)
@@ -86,7 +90,7 @@ func TestTwoStagesShareARing(t *testing.T) {
 	push(t, ring.producer, "hello")
 	require.Equal(t, "hello", pop(t, ring.consumer))
 	used, _ := n.Memory()
-	require.EqualValues(t, capacity, used)
+	require.EqualValues(t, footprint, used)
 	require.Len(t, n.Rings(), 1)
 
 	_, err := a.AttachProducer(t.Context(), e)
@@ -95,7 +99,7 @@ func TestTwoStagesShareARing(t *testing.T) {
 	c.end(e, lease.Revoked)
 	require.ErrorIs(t, lossOf(t, ring.producer), fabric.ErrRevoked)
 	used, _ = n.Memory()
-	require.EqualValues(t, capacity, used, "still mapped by both")
+	require.EqualValues(t, footprint, used, "still mapped by both")
 	ring.producer.Close()
 	ring.consumer.Close()
 	require.Eventually(t, func() bool { used, _ := n.Memory(); return used == 0 }, patience, time.Millisecond)
@@ -146,7 +150,7 @@ func TestSealsCarryTheirReason(t *testing.T) {
 
 func TestMemoryIsNeverOverlent(t *testing.T) {
 	c := newCluster()
-	n := startNode(t, c, socketPath(t), 1, configure(2*capacity))
+	n := startNode(t, c, socketPath(t), 1, configure(2*footprint))
 	a, b := dial(t, n.socket, "a"), dial(t, n.socket, "b")
 	sa, sb := session(t, a).ID, session(t, b).ID
 	one := c.grant("one", 1, 1, sa, sb)
@@ -162,7 +166,7 @@ func TestMemoryIsNeverOverlent(t *testing.T) {
 
 	first.producer.Close()
 	first.consumer.Close()
-	require.Eventually(t, func() bool { used, _ := n.Memory(); return used == capacity }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { used, _ := n.Memory(); return used == footprint }, patience, time.Millisecond)
 	attach(t, a, b, three)
 }
 

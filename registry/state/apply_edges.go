@@ -169,7 +169,7 @@ func (c ChangeEdges) grant(d *draft, ec EdgeChange, actor Session, e Entry) (Rec
 	if _, ok := d.Lease(ec.Lease); ok {
 		return Record{}, Lease{}, fmt.Errorf("lease %s was used before: %w", ec.Lease, api.ErrInvalid)
 	}
-	if err := d.checkRoom(ec.Lease, lease.KindMemory, ec.Node, r.Capacity); err != nil {
+	if err := d.checkRoom(ec.Lease, lease.KindMemory, ec.Node, d.RingBytes(r.Capacity)); err != nil {
 		return Record{}, Lease{}, err
 	}
 	r.Node = n.ID

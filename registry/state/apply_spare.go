@@ -154,7 +154,7 @@ func (c ChangeSpare) lease(d *draft, r Record, e Entry) (Lease, error) {
 	if _, ok := d.Lease(c.Lease); ok {
 		return Lease{}, fmt.Errorf("lease %s was used before: %w", c.Lease, api.ErrInvalid)
 	}
-	if err := d.checkRoom(c.Lease, lease.KindMemory, c.Node, r.Capacity); err != nil {
+	if err := d.checkRoom(c.Lease, lease.KindMemory, c.Node, d.RingBytes(r.Capacity)); err != nil {
 		return Lease{}, err
 	}
 	n, _ := d.Node(c.Node)

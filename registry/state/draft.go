@@ -136,6 +136,7 @@ func (d *draft) loadLease(l *Lease) {
 	d.onNode(string(l.Node), func(c *carried) {
 		c.leases.put(d.edit, id, none{})
 		c.bytes += l.memory()
+		c.rings += l.rings()
 	})
 	if l.Session != "" {
 		d.inSession(string(l.Session), func(h *held) { h.leases.put(d.edit, id, none{}) })
@@ -152,6 +153,7 @@ func (d *draft) removeLease(l Lease) {
 	d.onNode(string(l.Node), func(c *carried) {
 		c.leases.remove(d.edit, id)
 		c.bytes -= l.memory()
+		c.rings -= l.rings()
 	})
 	if l.Session != "" {
 		d.inSession(string(l.Session), func(h *held) { h.leases.remove(d.edit, id) })

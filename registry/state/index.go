@@ -16,6 +16,7 @@ type index struct {
 // carried is what a node bears.
 type carried struct {
 	bytes    uint64 // of memory lent
+	rings    uint64 // that it is lent to
 	leases   tree[text, none]
 	sessions tree[text, none]
 }

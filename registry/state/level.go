@@ -12,7 +12,7 @@ import (
 //	2  Upgrade, RemoveNode; op IDs of DeleteEdge; a region that is asked for twice under one ID changes hands once; a base of
 //	   revisions in snapshots
 //	3  ChangeSpare, and with it the spares of records and of their histories
-//	4  DrainNode, and with it what nodes say of it; spares that are planned moves
+//	4  DrainNode, and with it what nodes say of it; spares that are planned moves; rings take what is beside their capacity, too
 //
 // A cluster is at one level, which stands in its state. Commands, fields and rules of a higher one are not used until every voter knows
 // it and the leader has proposed Upgrade: a node that does not know them would have to stop. At level 1 the state's snapshots

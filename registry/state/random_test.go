@@ -230,6 +230,9 @@ func (a *auditor) step(before, after *state.State, c state.Command, r state.Resu
 	for l := range after.Leases() {
 		if l.Kind == lease.KindMemory {
 			leased[l.Node] += l.Bytes
+			if l.Edge != "" {
+				leased[l.Node] += after.RingBytes(0)
+			}
 		}
 	}
 	for n := range after.Nodes() {

@@ -195,6 +195,14 @@ func (l Lease) memory() uint64 {
 	return 0
 }
 
+// rings returns 1 if l is of a ring.
+func (l Lease) rings() uint64 {
+	if l.Edge != "" {
+		return 1
+	}
+	return 0
+}
+
 // API returns l as the API shows it.
 func (l Lease) API() api.Lease {
 	return api.Lease{

@@ -254,6 +254,24 @@ func TestANodeThatComesBackKeepsTheSpare(t *testing.T) {
 	s.must(confirm("b", 3))
 }
 
+// From level 4 on a ring takes what is beside its capacity, too, and those that were there before do so from then on.
+func TestRingsTakeMoreThanTheirCapacity(t *testing.T) {
+	s := newScript(t)
+	e := producer("e", 0, "l1")
+	e.Capacity = 1 << 19
+	s.must(change("s1", "", e))
+	s.must(state.GrantLease{Lease: "m", Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 100, TTL: lease.TTLDefault})
+	require.EqualValues(t, 1<<19+100, s.state.Leased("n1"))
+	s.must(state.Upgrade{Level: 4})
+	require.EqualValues(t, 1<<19+100+lease.RingOverhead, s.state.Leased("n1"))
+	f := producer("f", 0, "l2")
+	f.Capacity = 1 << 19
+	s.refused(change("s1", "", f), api.ErrNoRoom)
+	s.must(state.DeleteEdge{Name: "e", Expect: s.edge("e").Revision})
+	require.EqualValues(t, 100, s.state.Leased("n1"))
+	s.must(change("s1", "", f))
+}
+
 func TestSparesNeedLevel3(t *testing.T) {
 	s := newScript(t)
 	s.must(state.Upgrade{Level: 2})

@@ -149,7 +149,16 @@ func (s *State) Nodes() iter.Seq[Node] { return copies(under(s.nodes, "")) }
 
 // Leased returns how many bytes of a node's memory are lent.
 func (s *State) Leased(id locator.NodeID) uint64 {
-	return s.carriedBy(string(id)).bytes
+	c := s.carriedBy(string(id))
+	return c.bytes + c.rings*s.RingBytes(0)
+}
+
+// RingBytes returns how much of its node's memory a ring takes.
+func (s *State) RingBytes(capacity uint64) uint64 {
+	if s.Level() < 4 {
+		return capacity
+	}
+	return capacity + lease.RingOverhead
 }
 
 // Checkpoint returns a checkpoint.
