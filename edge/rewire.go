@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -19,6 +20,7 @@ const (
 type rewires struct {
 	on      bool // one is under way
 	resumed bool // and has come so far
+	ended   bool // the ring said that the edge has moved on: the next record says why
 	now     api.Rewire
 	traces  []api.Rewire // ended since the last report
 	seconds []float64    // of them, see api.EdgeReport
@@ -43,6 +45,9 @@ func (l *link[R]) trace(was handoff.Slot) {
 		h := l.held[is.Generation]
 		t.now.Generation, t.now.Spare, t.now.Decided = is.Generation, h != nil && h.spare, since
 		t.now.Rings++
+		if t.ended && l.newest.Generation == is.Generation {
+			t.now.Reason, t.ended = l.newest.Reason, false
+		}
 	}
 	if open := is.State == handoff.Attached || is.State == handoff.Ready; open && (next || was.State == handoff.Attaching) {
 		t.now.Attached = since
@@ -67,6 +72,7 @@ func (l *link[R]) notice(from fence.Epoch) {
 	switch h := l.held[from]; {
 	case h != nil && h.cause != nil:
 		t.now.Reason, t.now.Cause = reasonFor(h.cause), h.cause.Error()
+		t.ended = errors.Is(h.cause, fabric.ErrSealed)
 	case l.newest.Generation > from:
 		t.now.Reason = l.newest.Reason
 	}

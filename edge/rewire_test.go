@@ -115,3 +115,21 @@ func TestTraceOfManyRings(t *testing.T) {
 		require.Greater(t, traces[1].First, 30*time.Second)
 	})
 }
+
+// A ring that ends because somebody has taken the other role says only that it is sealed; the trace says why the edge has moved.
+func TestTraceOfATakeover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := edgetest.New()
+		defer c.Close()
+		p, err := edge.Produce[string](t.Context(), c.Client("up"), "e", edge.Spare(false))
+		require.NoError(t, err)
+		defer p.Close(canceled())
+		push(t, p, 0, 3)
+		synctest.Wait()
+		in, err := edge.Consume[string](t.Context(), c.Client("down"), "e")
+		require.NoError(t, err)
+		defer in.Close(canceled())
+		pop(t, in, 0, 3)
+		require.Equal(t, api.ReasonTakeover, inOrder(t, p.Stats().Traces).Reason)
+	})
+}
