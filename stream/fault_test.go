@@ -94,7 +94,7 @@ func TestEachStageIsTakenOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for where := range len(ops) + 2 {
 				for _, what := range []string{"kill", "zombie"} {
-					s := scenario{Inputs: 800, Lanes: 1, Ops: ops, Batch: 20, Every: 10 * time.Millisecond, Faults: []fault{{5, what, where}}}
+					s := scenario{Inputs: 500, Lanes: 1, Ops: ops, Batch: 5, Every: 10 * time.Millisecond, Faults: []fault{{2, what, where}}}
 					where, is, want := s.differs(stage(t, s))
 					require.Empty(t, where, "has %v, want %v", is, want)
 				}
