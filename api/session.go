@@ -123,7 +123,9 @@ type EdgeReport struct {
 	Edge        string            `json:"edge"`
 	Role        fabric.Role       `json:"role"`
 	Generation  fence.Epoch       `json:"generation"`
-	Items       uint64            `json:"items"` // pushed, or accepted
+	State       EdgeState         `json:"state,omitempty"` // empty: from a stage that is older
+	Since       time.Time         `json:"since,omitzero"`  // of State; of stalled: when something was last taken
+	Items       uint64            `json:"items"`           // pushed, or accepted
 	Bytes       uint64            `json:"bytes"`
 	Repeats     uint64            `json:"repeats"`           // spared by the producer, or dropped by the consumer
 	Rebinds     uint64            `json:"rebinds"`           // rings bound after the first
@@ -131,26 +133,11 @@ type EdgeReport struct {
 	Spare       fence.Epoch       `json:"spare,omitempty"`   // the generation of the spare that this side can move to now; zero: there is none
 	Retained    uint64            `json:"retained"`          // items held until their ack, now
 	RetainBytes uint64            `json:"retain_bytes"`      // the same in bytes
+	Lag         time.Duration     `json:"lag_ns,omitempty"`  // of a producer: how long an item waited lately, or waits, for its ack; one for each report is timed
 	Fenced      uint64            `json:"fenced"`            // writes refused
 	Rewires     []float64         `json:"rewires,omitempty"` // seconds from noticing to the first new item (producer: to the resume note), since the last report
 	Traces      []Rewire          `json:"traces,omitempty"`  // rewires that ended since the last report; of many, the last ones
 	Causes      map[string]uint64 `json:"causes,omitempty"`  // rebinds by reason
-}
-
-// Rewire is how one side of an edge came from one ring to the next, and when. It ends with the first new item in the next ring, or when that
-// is lost too after it had been taken up. The phases count from Noticed, each to the ring in which it ended.
-type Rewire struct {
-	From       fence.Epoch   `json:"from"`       // generation of the ring that was left
-	Generation fence.Epoch   `json:"generation"` // of the one in which it ended
-	Reason     Reason        `json:"reason"`     // why it was left
-	Cause      string        `json:"cause,omitempty"`
-	Spare      bool          `json:"spare,omitempty"` // it ended in the spare
-	Rings      int           `json:"rings"`           // how many were tried, that one included
-	Noticed    time.Time     `json:"noticed"`         // this side learnt that its ring is lost, or that the edge has gone on to another
-	Decided    time.Duration `json:"decided_ns"`      // it knew which ring is next
-	Attached   time.Duration `json:"attached_ns"`     // it had that one open; a spare is open before it is decided
-	Resumed    time.Duration `json:"resumed_ns"`      // the consumer had said where to go on; the producer had read that
-	First      time.Duration `json:"first_ns"`        // the first new item was accepted; at the producer: the first was sent. Negative: there was none
 }
 
 // SinkReport is what a stage's sink did.

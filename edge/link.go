@@ -80,6 +80,8 @@ type link[R ring] struct {
 	held    map[fence.Epoch]*held[R]
 	losses  losses
 	rewires rewires
+	stands  api.EdgeState // by the last step
+	since   time.Time     // of stands
 }
 
 // newLink returns a link that ends with ctx.
@@ -93,6 +95,7 @@ func newLink[R ring](ctx context.Context, cl Cluster, name string, role fabric.R
 		changes: *newBackoff(), spares: *newBackoff(),
 		route: handoff.NewRoute(side, claim.Epoch(name, role), !o.unspared), now: claim.records[name], held: map[fence.Epoch]*held[R]{},
 	}
+	l.stands, l.since = standing(&l.route), time.Now()
 	l.ctx, l.stop = context.WithCancelCause(ctx)
 	return l
 }
@@ -151,6 +154,9 @@ func (l *link[R]) stepLocked(e handoff.Event) {
 		l.now = h.rec
 	}
 	l.trace(was)
+	if stands := standing(&l.route); stands != l.stands {
+		l.stands, l.since = stands, time.Now()
+	}
 	if len(l.todo) > 0 {
 		select {
 		case l.work <- struct{}{}:

@@ -48,6 +48,7 @@ type receiver struct {
 	viewed  sync.Cond          // viewing has ended; of mu
 	first   bool
 	count   counters
+	moves   progress
 }
 
 func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector, o options) *receiver {
@@ -289,5 +290,6 @@ func (c *receiver) report() api.EdgeReport {
 	r := c.count.report(c.link.name, fabric.RoleConsumer, c.r.Generation())
 	r.Retained = uint64(c.r.Pending())
 	c.link.report(&r)
+	c.moves.stands(&r, time.Now(), taken{c.count.items + c.count.repeats, c.r.Stable()})
 	return r
 }

@@ -139,6 +139,7 @@ func (l *link[R]) report(r *api.EdgeReport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := &l.rewires
+	r.State, r.Since = l.stands, l.since
 	r.Rewires, r.Traces = t.seconds, t.traces
 	t.seconds, t.traces = nil, nil
 	// The generation of the spare that this side can move to, or follow to.

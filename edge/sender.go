@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
@@ -40,6 +41,8 @@ type sender struct {
 	err     error           // what ended the role
 	first   bool            // the first new item of this generation has been reported
 	count   counters
+	moves   progress
+	lag     lag
 }
 
 func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
@@ -276,5 +279,9 @@ func (p *sender) report() api.EdgeReport {
 	n, bytes := p.s.Retained()
 	p.link.report(&r)
 	r.Repeats, r.Retained, r.RetainBytes = p.s.Repeats(), uint64(n), uint64(bytes)
+	now := time.Now()
+	newest, waits := p.s.Newest()
+	r.Lag = p.lag.look(now, newest, waits)
+	p.moves.stands(&r, now, taken{stable: p.s.Stable()})
 	return r
 }

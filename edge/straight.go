@@ -82,6 +82,7 @@ func (p *sender) notice() error {
 		return fmt.Errorf("stable note: %w: %w", fabric.ErrCorrupt, err)
 	}
 	p.s.Ack(stable)
+	p.lag.acked(stable)
 	p.broadcast()
 	return nil
 }

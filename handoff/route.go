@@ -92,6 +92,9 @@ func (r *Route) Asked() Do { return r.asked }
 // Over reports whether the role is lost.
 func (r *Route) Over() bool { return r.over }
 
+// Ended reports whether the ring in use has said that the edge has moved on, and no record says so yet: it may be lost for another reason.
+func (r *Route) Ended() bool { return r.ended }
+
 // Unconfirmed reports whether this side uses a ring that the record does not name as the edge's yet.
 func (r *Route) Unconfirmed() bool { return r.ring.Generation > r.rec.Generation }
 

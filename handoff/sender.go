@@ -205,6 +205,14 @@ func (s *Sender) Repeats() uint64 { return s.repeats }
 // Retained returns how many entries are kept, and their size in bytes.
 func (s *Sender) Retained() (entries, bytes int) { return s.window.n, s.bytes }
 
+// Newest returns the position of the newest entry that is kept, and false if none is.
+func (s *Sender) Newest() (p position.Position, ok bool) {
+	if s.window.n == 0 {
+		return p, false
+	}
+	return s.window.at(s.window.n - 1).Pos, true
+}
+
 // Clone returns an independent copy. What is kept in a ring stays there for both.
 func (s *Sender) Clone() *Sender {
 	c := *s
