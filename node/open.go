@@ -173,7 +173,7 @@ func (n *Node) openAPI() (err error) {
 	server.NewControl(n.metrics, n.registry, n.registry, n.keeper.Stats, func() server.Port { return server.Port(n.mux.Stats()) })
 	n.api, err = server.New(server.Config{
 		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Group: n.registry, Gossip: n.gossip,
-		Keeper: n.keeper, Blocks: n.blocks, Founding: n.promises, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,
+		Keeper: n.keeper, Blocks: n.blocks, Founding: n.promises, Reported: n.stages, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,
 		Space:       func() (uint64, uint64) { return space(n.cfg.DataDir) },
 		Authorities: n.identity.authorities, Dial: n.identity.dial,
 		Logs: n.cfg.Logs, Settings: n.cfg.Settings,

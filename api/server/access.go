@@ -46,6 +46,7 @@ var needs = map[string]right{
 	"GET /v1/edges":                read,
 	"GET /v1/edges/{name}":         read,
 	"GET /v1/edges/{name}/history": read,
+	"GET /v1/reports":              read,
 	"GET /v1/leases":               read,
 	"GET /v1/leases/{id}":          read,
 	"GET /v1/sessions":             read,

@@ -40,6 +40,7 @@ var mayAsk = map[string]string{
 	"GET /v1/edges":                   "sconl",
 	"GET /v1/edges/{name}":            "sconl",
 	"GET /v1/edges/{name}/history":    "sconl",
+	"GET /v1/reports":                 "sconl",
 	"GET /v1/leases":                  "sconl",
 	"GET /v1/leases/{id}":             "sconl",
 	"GET /v1/sessions":                "sconl",

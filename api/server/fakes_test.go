@@ -189,12 +189,14 @@ type fixture struct {
 	group    *fakeGroup
 	gossip   fakeGossip
 	blocks   *fakeBlocks
+	stages   *Stages
 	server   *Server
 	url      string
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
+	reported := NewStages(prometheus.NewRegistry())
 	reg := &fakeRegistry{state: state.New(), leads: true, leader: registry.Peer{ID: "n1", Address: "127.0.0.1:7400"}}
 	var gossip fakeGossip
 	for _, id := range []string{"n1", "n2", "n3"} {
@@ -206,7 +208,7 @@ func newFixture(t *testing.T) *fixture {
 	apply(t, reg, state.InitCluster{Cluster: "c1"})
 	apply(t, reg, state.OpenSession{Session: "s1", Stage: "parse", Node: "n1", Incarnation: 1, TTL: 10 * time.Second,
 		Token: sha256.Sum256([]byte("secret"))})
-	f := &fixture{registry: reg, group: &fakeGroup{registry: reg, saved: "snapshot of c1"}, gossip: gossip, blocks: &fakeBlocks{}}
+	f := &fixture{registry: reg, stages: reported, group: &fakeGroup{registry: reg, saved: "snapshot of c1"}, gossip: gossip, blocks: &fakeBlocks{}}
 	for i, m := range gossip {
 		f.group.members = append(f.group.members, registry.Member{
 			Server: registry.Server{Peer: registry.Peer{ID: m.ID, Address: m.Address}, Voter: true}, Leader: i == 0, Matched: 100,
@@ -215,7 +217,7 @@ func newFixture(t *testing.T) *fixture {
 	var err error
 	f.server, err = New(Config{
 		Node: "n1", Name: "n1", Version: "0", Registry: reg, Group: f.group, Gossip: gossip, Keeper: fakeKeeper{}, Blocks: f.blocks,
-		Founding: fakeFounding{}, Problems: func() []string { return nil }, Metrics: prometheus.NewRegistry(),
+		Founding: fakeFounding{}, Reported: reported, Problems: func() []string { return nil }, Metrics: prometheus.NewRegistry(),
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

@@ -105,6 +105,11 @@ func forwardFailed(w http.ResponseWriter, r *http.Request, err error) {
 
 // get asks the node at address for what is at path and decodes it into out.
 func (f *forwarder) get(ctx context.Context, address, path string, out any) error {
+	return f.getUpTo(ctx, address, path, out, bodyMax)
+}
+
+// getUpTo is get for an answer of at most so many bytes.
+func (f *forwarder) getUpTo(ctx context.Context, address, path string, out any, most int64) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		return err
@@ -115,7 +120,7 @@ func (f *forwarder) get(ctx context.Context, address, path string, out any) erro
 		return err
 	}
 	defer resp.Body.Close()
-	body := json.NewDecoder(io.LimitReader(resp.Body, bodyMax))
+	body := json.NewDecoder(io.LimitReader(resp.Body, most))
 	if resp.StatusCode == http.StatusOK {
 		return body.Decode(out)
 	}

@@ -37,6 +37,7 @@ var samples = map[string]sample{
 	"POST /v1/changes":                {path: "/v1/changes", body: createParse},
 	"POST /v1/spares":                 {path: "/v1/spares", body: `{"op_id":"o1","session":"s1","name":"p.parse","expect":6,"confirm":2,"arm":true,"reason":"ring-lost"}`},
 	"GET /v1/watch":                   {path: "/v1/watch", live: true},
+	"GET /v1/reports":                 {path: "/v1/reports?prefix=V"},
 	"GET /v1/leases":                  {path: "/v1/leases"},
 	"GET /v1/leases/{id}":             {path: "/v1/leases/V"},
 	"POST /v1/leases":                 {path: "/v1/leases", body: `{"id":"abcdefghijklmnopqrstuvwxyz","kind":"block","bytes":4096,"ttl_ns":2000000000,"zone":"z1","name":"r"}`},

@@ -25,7 +25,8 @@ func report(items uint64, rewires ...float64) api.StageReport {
 	return api.StageReport{
 		Stage: "parse",
 		Edges: []api.EdgeReport{
-			{Edge: "e", Role: fabric.RoleProducer, Items: items, Repeats: 3, Retained: 7, Causes: map[string]uint64{"ring-lost": 1, "invented": 1}, Rewires: rewires},
+			{Edge: "e", Role: fabric.RoleProducer, State: api.StateFlowing, Since: time.Unix(1_700_000_000, 0), Lag: 20 * time.Millisecond, Items: items, Repeats: 3, Retained: 7, Causes: map[string]uint64{"ring-lost": 1, "invented": 1}, Rewires: rewires,
+				Traces: []api.Rewire{rewired(2)}},
 			{Edge: "e", Role: fabric.RoleConsumer, Items: items, Repeats: 2},
 		},
 		Sink: &api.SinkReport{Commits: items / 10, Items: items, Fenced: 1, Gaps: rewires},

@@ -22,6 +22,7 @@ func (s *Server) table() map[string]handler {
 		"GET /v1/edges/{name}/history":    s.read(s.getHistory),
 		"DELETE /v1/edges/{name}":         s.lead(s.deleteEdge),
 		"POST /v1/edges/{name}/relocate":  s.lead(s.relocate),
+		"GET /v1/reports":                 s.reports,
 		"POST /v1/changes":                s.lead(s.change),
 		"POST /v1/spares":                 s.lead(s.spare),
 		"GET /v1/leases":                  s.read(s.listLeases),

@@ -67,6 +67,12 @@ type Founding interface {
 	Promise(r api.FoundRequest) error
 }
 
+// Reported is what this node's stages have reported; *Stages is one.
+type Reported interface {
+	// Reports returns the sides, and the traces if asked for, of the edges whose names begin with prefix.
+	Reports(prefix string, traces bool) api.Reports
+}
+
 // Config is what a Server is made of. All fields without a default stated are required.
 type Config struct {
 	Node     locator.NodeID
@@ -79,6 +85,7 @@ type Config struct {
 	Keeper   Keeper
 	Blocks   Blocks
 	Founding Founding
+	Reported Reported
 	Problems func() []string // why the node is not ready; empty: it is. Must not block
 	// Space says how much is left, and how much there is, where the registry lies, in bytes; nil: not known.
 	Space   func() (free, size uint64)
@@ -97,8 +104,9 @@ func (c Config) Validate() error {
 	switch {
 	case c.Node == "":
 		return errors.New("api/server: no node ID")
-	case c.Registry == nil || c.Group == nil || c.Gossip == nil || c.Keeper == nil || c.Blocks == nil || c.Founding == nil:
-		return errors.New("api/server: registry, group, gossip, keeper, blocks and founding are all required")
+	case c.Registry == nil || c.Group == nil || c.Gossip == nil || c.Keeper == nil || c.Blocks == nil || c.Founding == nil,
+		c.Reported == nil:
+		return errors.New("api/server: registry, group, gossip, keeper, blocks, founding and reported are all required")
 	case c.Problems == nil || c.Metrics == nil:
 		return errors.New("api/server: problems and metrics are required")
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,7 +27,8 @@ var reasons = []api.Reason{
 type Stages struct {
 	items, bytes, repeats, rebinds, fenced *prometheus.CounterVec
 	retained, retainedBytes                *prometheus.GaugeVec
-	rewire, gap                            *prometheus.HistogramVec
+	states, since, lag                     *prometheus.GaugeVec
+	rewire, phases, gap                    *prometheus.HistogramVec
 	commits, stored, refused, restarts     *prometheus.CounterVec
 	sessions                               *prometheus.GaugeVec
 
@@ -35,10 +37,13 @@ type Stages struct {
 	began  map[string]bool // stages that have had a session here
 	edges  names
 	stages names
+	traces traces
 }
 
 type stageSession struct {
 	stage string // label
+	name  string
+	at    time.Time // of the last report
 	edges map[edgeSide]api.EdgeReport
 	sink  api.SinkReport
 }
@@ -59,8 +64,11 @@ func (n names) label(s string) string {
 	return s
 }
 
-// seconds spans a wake-up to a node's death; the buckets of both histograms.
-var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+// seconds spans a wake-up to a node's death; the buckets of the histograms. A phase may take less.
+var (
+	seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+	phases  = append([]float64{.00005, .0001, .00025, .0005}, seconds...)
+)
 
 // NewStages registers the stages' series with reg.
 func NewStages(reg prometheus.Registerer) *Stages {
@@ -74,8 +82,8 @@ func NewStages(reg prometheus.Registerer) *Stages {
 		reg.MustRegister(v)
 		return v
 	}
-	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "grafnode", Name: name, Help: help, Buckets: seconds}, labels)
+	histogram := func(buckets []float64, name, help string, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "grafnode", Name: name, Help: help, Buckets: buckets}, labels)
 		reg.MustRegister(v)
 		return v
 	}
@@ -87,8 +95,12 @@ func NewStages(reg prometheus.Registerer) *Stages {
 		fenced:        counter("edge_fenced_writes_total", "Uses of an edge refused because a newer epoch has taken the role over.", "edge", "role"),
 		retained:      gauge("edge_retained_items", "Items held by the producer until their ack.", "edge"),
 		retainedBytes: gauge("edge_retained_bytes", "The same in encoded bytes.", "edge"),
-		rewire:        histogram("edge_rewire_seconds", "From the loss of a ring to the first new item in the next.", "edge", "role"),
-		gap:           histogram("sink_gap_seconds", "From one commit of items to the next: a source with nothing to say, or the throughput dip of a failure.", "stage"),
+		states:        gauge("edge_state", "1 for the state in which the edge stands by the word of its side, else 0.", "edge", "role", "state"),
+		since:         gauge("edge_state_since_timestamp_seconds", "Since when it stands so; of stalled, when something was last taken.", "edge", "role"),
+		lag:           gauge("edge_lag_seconds", "How long an item waited lately, or waits, from its push to its ack.", "edge"),
+		phases:        histogram(phases, "edge_rewire_phase_seconds", "From one phase of a rewire to the next.", "role", "phase"),
+		rewire:        histogram(seconds, "edge_rewire_seconds", "From the loss of a ring to the first new item in the next.", "edge", "role"),
+		gap:           histogram(seconds, "sink_gap_seconds", "From one commit of items to the next: a source with nothing to say, or the throughput dip of a failure.", "stage"),
 		commits:       counter("sink_commits_total", "Transactions committed by the stage's sink.", "stage"),
 		stored:        counter("sink_items_total", "Items in those transactions.", "stage"),
 		refused:       counter("sink_fenced_writes_total", "Transactions refused because a newer epoch has taken the stage over.", "stage"),
@@ -98,6 +110,7 @@ func NewStages(reg prometheus.Registerer) *Stages {
 		began:         map[string]bool{},
 		edges:         names{},
 		stages:        names{},
+		traces:        traces{},
 	}
 }
 
@@ -112,7 +125,7 @@ func (s *Stages) session(id lease.SessionID, stage string) *stageSession {
 	if had := s.live[id]; had != nil {
 		return had
 	}
-	new := &stageSession{stage: s.stages.label(stage), edges: map[edgeSide]api.EdgeReport{}}
+	new := &stageSession{stage: s.stages.label(stage), name: stage, edges: map[edgeSide]api.EdgeReport{}}
 	s.live[id] = new
 	s.sessions.WithLabelValues(new.stage).Inc()
 	restarts := s.restarts.WithLabelValues(new.stage) // shown from the start, so that the first restart is an increase
@@ -128,9 +141,14 @@ func (s *Stages) Report(id lease.SessionID, r api.StageReport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session := s.session(id, r.Stage)
+	session.at = time.Now()
 	for _, now := range r.Edges {
 		side := edgeSide{now.Edge, now.Role}
-		s.addEdge(s.edges.label(now.Edge), roleLabel(now.Role), session.edges[side], now)
+		edge, role := s.edges.label(now.Edge), roleLabel(now.Role)
+		s.addEdge(edge, role, session.edges[side], now)
+		s.stands(edge, role, now)
+		s.trace(id, session.name, now)
+		now.Rewires, now.Traces = nil, nil // told once
 		session.edges[side] = now
 	}
 	if r.Sink != nil {
@@ -172,9 +190,13 @@ func (s *Stages) Ended(id lease.SessionID) {
 	delete(s.live, id)
 	s.sessions.WithLabelValues(session.stage).Dec()
 	for side := range session.edges {
+		edge := s.edges.label(side.edge)
+		s.states.DeletePartialMatch(prometheus.Labels{"edge": edge, "role": roleLabel(side.role)})
+		s.since.DeleteLabelValues(edge, roleLabel(side.role))
 		if side.role == fabric.RoleProducer {
-			s.retained.DeleteLabelValues(s.edges.label(side.edge))
-			s.retainedBytes.DeleteLabelValues(s.edges.label(side.edge))
+			s.retained.DeleteLabelValues(edge)
+			s.retainedBytes.DeleteLabelValues(edge)
+			s.lag.DeleteLabelValues(edge)
 		}
 	}
 }
