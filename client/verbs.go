@@ -40,6 +40,15 @@ func (a *API) History(ctx context.Context, name string) (changes []api.Change, e
 	return changes, a.call(ctx, get(edgePath(name)+"/history", api.Default), &changes)
 }
 
+// Reports returns how the edges stand whose names begin with prefix, by the word of their stages, as far as their nodes were heard; with the last
+// rewires if traces is set.
+func (a *API) Reports(ctx context.Context, prefix string, traces bool) (r api.Reports, err error) {
+	q := get("/v1/reports", "")
+	q.query.Set("prefix", prefix)
+	q.query.Set("traces", strconv.FormatBool(traces))
+	return r, a.call(ctx, q, &r)
+}
+
 // DeleteEdge deletes an edge if its revision is still expect.
 func (a *API) DeleteEdge(ctx context.Context, name string, expect api.Revision) error {
 	return a.call(ctx, request{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +63,10 @@ func newEdgeList() *cobra.Command {
 		Use:   "list [PREFIX]",
 		Short: "All edges, or those whose name begins with PREFIX",
 		Long: `Lists edges. A role is shown as stage/epoch, in brackets while nobody has it. A spare, a second ring to which the producer
-moves by itself when the first is lost, is shown as node/generation.`,
+moves by itself when the first is lost, is shown as node/generation.
+
+STATE and LAG, items pushed and not acknowledged and for how long, are what the stages last said to their nodes: flowing, filling (a
+role is free), detecting, relocating, rebinding, or stalled; "-" if none was heard.`,
 		Example: `  grafnode edge list
   grafnode edge list access-log. --json`,
 		Args: between(0, "PREFIX"),
@@ -76,9 +80,10 @@ moves by itself when the first is lost, is shown as node/generation.`,
 				if err != nil {
 					return err
 				}
-				return r.show(cmd, edges, edgeHead, func(w io.Writer) {
-					for _, e := range edges {
-						edgeRow(w, e)
+				all := standings(edges, r.reports(ctx, cmd, a, prefix, false))
+				return r.show(cmd, all, standingHead, func(w io.Writer) {
+					for _, e := range all {
+						standingRow(w, e)
 					}
 				})
 			})
@@ -89,9 +94,10 @@ moves by itself when the first is lost, is shown as node/generation.`,
 func newEdgeGet() *cobra.Command {
 	r := &remote{}
 	return r.staleFlag(r.flags(&cobra.Command{
-		Use:     "get NAME",
-		Short:   "One edge's record",
-		Long:    `Shows an edge's record: where its ring is, under which generation, and who has its roles.`,
+		Use:   "get NAME",
+		Short: "One edge's record",
+		Long: `Shows an edge's record: where its ring is, under which generation, and who has its roles; and how the edge stands, as its stages
+last said to their nodes.`,
 		Example: `  grafnode edge get access-log.parse`,
 		Args:    exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -100,7 +106,11 @@ func newEdgeGet() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return r.show(cmd, e, "", func(w io.Writer) { edgeDetail(w, e) })
+				all := standings([]api.Edge{e}, r.reports(ctx, cmd, a, e.Name, false))
+				return r.show(cmd, all[0], "", func(w io.Writer) {
+					edgeDetail(w, e)
+					standingDetail(w, all[0].Standing, time.Now())
+				})
 			})
 		},
 	}))
@@ -120,35 +130,6 @@ func edgeDetail(w io.Writer, e api.Edge) {
 	fmt.Fprintf(w, "codec\t%s\n", dash(e.Codec))
 	fmt.Fprintf(w, "revision\t%d\n", e.Revision)
 	fmt.Fprintf(w, "changed\t%s, %s\n", when(e.Changed), e.Reason)
-}
-
-func newEdgeHistory() *cobra.Command {
-	r := &remote{}
-	return r.flags(&cobra.Command{
-		Use:     "history NAME",
-		Short:   "An edge's last changes, and why they were made",
-		Long:    `Lists an edge's last changes, oldest first. SPARE is the generation of the spare that it had from then on.`,
-		Example: `  grafnode edge history access-log.parse`,
-		Args:    exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
-				changes, err := a.History(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				return r.show(cmd, changes, "REVISION\tGENERATION\tNODE\tSPARE\tREASON\tBY SESSION\tAT\tDETAIL", func(w io.Writer) {
-					for _, c := range changes {
-						armed := "-"
-						if c.Spare != 0 {
-							armed = c.Spare.String()
-						}
-						fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Revision, c.Generation, short(c.Node), armed, c.Reason,
-							short(c.Actor), when(c.Time), dash(c.Detail))
-					}
-				})
-			})
-		},
-	})
 }
 
 func newEdgeRelocate() *cobra.Command {
