@@ -72,7 +72,7 @@ func standingDetail(w io.Writer, s api.Standing, now time.Time) {
 		name string
 		said *api.SideReport
 		held string
-	}{{"producer says", s.Producer, "retained"}, {"consumer says", s.Consumer, "in hand"}} {
+	}{{"pushing", s.Producer, "retained"}, {"popping", s.Consumer, "in hand"}} {
 		r := side.said
 		if r == nil {
 			fmt.Fprintf(w, "%s\t-\n", side.name)
