@@ -40,6 +40,7 @@ var descriptions = map[string]described{
 	"GET /v1/edges":                   {what: "edges by name", query: []string{"consistency", "prefix"}, out: []api.Edge{}},
 	"GET /v1/edges/{name}":            {what: "an edge's record, with its ring's locator", query: consistency, out: api.Edge{}},
 	"GET /v1/edges/{name}/history":    {what: "an edge's last changes", query: consistency, out: []api.Change{}},
+	"GET /v1/reports":                 {what: "how edges stand, by the word of their stages", query: []string{"prefix", "traces"}, out: api.Reports{}},
 	"DELETE /v1/edges/{name}":         {what: "deletes an edge", query: []string{"expect"}},
 	"POST /v1/edges/{name}/relocate":  {what: "moves an edge to another ring", in: api.RelocateRequest{}, out: api.Edge{}},
 	"POST /v1/changes":                {what: "changes edges together, for a session", in: api.ChangeRequest{}, out: api.ChangeResponse{}},
