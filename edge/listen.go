@@ -28,7 +28,9 @@ func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.s.Bind(rec.Generation)
+	p.s.KeepIn(&borrowed.Run)
 	p.ring, p.batch, p.lent, p.first = ring, borrowed, lent, false
+	p.heeder, _ = ring.(fabric.Heeder)
 	p.keeps = lent && borrowed.Kept != 0 && p.err == nil
 	p.count.bound(rec.Reason)
 	p.all.Go(func() { p.listen(ctx, ring, rec.Generation) })
@@ -42,7 +44,7 @@ func (p *sender) remove() {
 	if p.lent {
 		_ = p.batch.End() // what it could not publish is retained
 	}
-	p.ring, p.batch, p.lent = nil, nil, false
+	p.ring, p.batch, p.lent, p.heeder = nil, nil, false, nil
 }
 
 // listen takes the consumer's notes and uses the room that it makes, until the ring is left.
@@ -90,6 +92,16 @@ func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) erro
 			p.link.met(gen)
 		}
 	}
+	p.heed(p.awaited || p.waits) // who has waited lately is about to wait again
+	p.waits = false
 	p.send()
 	return p.batch.Flush()
+}
+
+// heed says whether the listener is to be woken by acknowledgements. Nobody needs it to while no caller waits and all that is retained is
+// sent: who pushes looks for itself when it needs the room, and so does who asks what is acknowledged.
+func (p *sender) heed(acks bool) {
+	if p.heeder != nil {
+		p.heeder.Heed(acks)
+	}
 }

@@ -44,7 +44,23 @@ func Produce[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 // Push takes an item to be delivered and keeps it until its acknowledgement. Positions must grow within a lane. It blocks while the window is full, through
 // any number of relocations, and returns ctx's cause, ErrTooLarge, or what ended the role.
 func (p *Producer[T]) Push(ctx context.Context, pos position.Position, v T) error {
+	if p.fixed && p.quick(pos, &v) {
+		return nil
+	}
 	return p.push(ctx, pos, v, true)
+}
+
+// quick is push for most of the items that are copied as they are.
+func (p *Producer[T]) quick(pos position.Position, v *T) bool {
+	if !p.out.mu.Enter() {
+		return false
+	}
+	b := p.out.quick(layout.Size[T](), pos)
+	if b != nil {
+		layout.Put(b, v)
+	}
+	p.out.mu.Exit()
+	return b != nil
 }
 
 // TryPush is Push without waiting: ErrFull if the window is full.

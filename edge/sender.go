@@ -32,14 +32,17 @@ type sender struct {
 	ring    fabric.Producer // nil while none is bound
 	batch   *fabric.Batch   // of ring
 	lent    bool            // by ring's Begin, so that End gives it back
+	heeder  fabric.Heeder   // ring, if it is one; else nil
 	keeps   bool            // ring is memory in which items can be kept
 	eager   bool            // mode is LowLatency: show each item
 	kicked  bool            // the flusher has been asked and has not begun
 	marks   position.Vector // asked for by mark, not pushed yet
 	changed chan struct{}   // closed and replaced when something that callers wait for has changed
 	awaited bool            // somebody waits for changed
+	waits   bool            // somebody did since the listener last woke
 	err     error           // what ended the role
 	first   bool            // the first new item of this generation has been reported
+	plain   bool            // items are shown in batches, and their payloads are not checked: quick may push
 	count   counters
 	moves   progress
 	lag     lag
@@ -53,6 +56,7 @@ func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 	}
 	p.link = newLink[fabric.Producer](ctx, cl, name, fabric.RoleProducer, claim, o, p)
 	p.s.SetCheck(o.check)
+	p.plain = !p.eager && o.check == handoff.CheckHeader
 	p.all.Go(p.link.run)
 	p.all.Go(func() { p.flusher(ctx) })
 	return p
@@ -130,7 +134,8 @@ func (p *sender) fits(pos position.Position, size int) error {
 // await gives mu up until something has changed.
 func (p *sender) await(ctx context.Context) error {
 	changed := p.changed
-	p.awaited = true
+	p.awaited, p.waits = true, true
+	p.heed(true)
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	select {
@@ -179,6 +184,7 @@ func (p *sender) send() (sent bool) {
 			err = p.batch.Commit()
 		}
 		if errors.Is(err, fabric.ErrFull) {
+			p.heed(true)
 			return sent
 		}
 		if err != nil {
@@ -197,12 +203,14 @@ func (p *sender) send() (sent bool) {
 func (p *sender) acked() position.Vector {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.catchUp()
 	return p.s.Stable()
 }
 
 func (p *sender) waitAcked(ctx context.Context, seen position.Vector) (position.Vector, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.catchUp()
 	for {
 		if now := p.s.Stable(); !now.Equal(seen) {
 			return now, nil
@@ -248,6 +256,7 @@ func (p *sender) close(ctx context.Context) error {
 func (p *sender) drain(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.catchUp()
 	for {
 		n, _ := p.s.Retained()
 		if n == 0 {
@@ -275,6 +284,7 @@ func (p *sender) relocate(ctx context.Context) error {
 func (p *sender) report() api.EdgeReport {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.catchUp()
 	r := p.count.report(p.link.name, fabric.RoleProducer, p.s.Generation())
 	n, bytes := p.s.Retained()
 	p.link.report(&r)

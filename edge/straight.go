@@ -16,6 +16,23 @@ import (
 // ErrBusy says that two goroutines have pushed to one Producer at the same time. Nothing was pushed.
 var ErrBusy = errors.New("edge: two goroutines push at once")
 
+// quick pushes an item of n bytes but for its payload, and returns where that belongs; nil if there is more to do than that. Called between
+// Enter and Exit. The check must not cover payloads.
+func (p *sender) quick(n int, pos position.Position) []byte {
+	size := handoff.HeaderBytes + n
+	if !p.plain || !p.keeps || !p.first || !p.holds(size) || !p.batch.Calm(size) {
+		return nil
+	}
+	at := p.batch.At
+	record := p.batch.Add(size)
+	if !p.s.WriteStraight(record, at, p.batch.At, pos) {
+		p.batch.Undo(size)
+		return nil
+	}
+	p.count.item(n)
+	return record[handoff.HeaderBytes:]
+}
+
 // straight begins an item of n bytes and returns its record, or nil if the item goes the long way. Called between Enter and Exit; straightDone
 // follows, with the payload in the record.
 func (p *sender) straight(n int) (record []byte) {
@@ -28,7 +45,7 @@ func (p *sender) straight(n int) (record []byte) {
 
 // straightDone completes what straight has begun, and reports whether the item was pushed by that.
 func (p *sender) straightDone(record []byte, pos position.Position) bool {
-	if at := p.batch.At - fabric.RecordBytes(len(record)); !p.first || !p.s.WriteStraight(record, at, pos) {
+	if at := p.batch.At - fabric.RecordBytes(len(record)); !p.first || !p.s.WriteStraight(record, at, p.batch.At, pos) {
 		p.batch.Undo(len(record))
 		return false
 	}
@@ -67,6 +84,16 @@ func (p *sender) show() {
 		err = p.notice()
 	}
 	if err != nil {
+		p.link.lost(p.s.Generation(), err)
+	}
+}
+
+// catchUp takes the consumer's latest stable note, for who is about to look at what is acknowledged.
+func (p *sender) catchUp() {
+	if p.ring == nil {
+		return
+	}
+	if err := p.notice(); err != nil {
 		p.link.lost(p.s.Generation(), err)
 	}
 }

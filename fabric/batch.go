@@ -39,6 +39,17 @@ type Run struct {
 	Kept uint64
 }
 
+// Record returns the record that begins at a cursor, and where the next one does; nil if there can be none. It is for what is Kept.
+func (r *Run) Record(at uint64) (record []byte, next uint64) {
+	from := (at - r.Base) & r.Mask
+	n := uint64(binary.LittleEndian.Uint32(r.Data[from:]))
+	if n > r.Max {
+		return nil, at
+	}
+	from += HeaderBytes
+	return r.Data[from : from+n : from+n], at + RecordBytes(int(n))
+}
+
 // KeepNone is Run.Kept of a ring that may be written over as the consumer acks it.
 const KeepNone = 1<<64 - 1
 
@@ -60,6 +71,14 @@ type Holder interface {
 	// ask: then flush at once. Else the consumer ends this side's Wait when it finds no more records, and whoever is in Wait
 	// owes it a Flush.
 	Hold() bool
+}
+
+// Heeder is a Producer whose Wait can be spared what nobody waits for. To be woken by each ack takes a producer, and the consumer that
+// wakes it, as long as hundreds of records do.
+type Heeder interface {
+	// Heed says whether stable notes end a Wait, as they do until it says otherwise. They are there for Stable all the same; and room
+	// that a claim did not find ends it in any case. Any goroutine.
+	Heed(notes bool)
 }
 
 // MakeBatch returns a Batch whose run is empty: until a fabric sets one, each record is a call of w.
@@ -112,6 +131,13 @@ func (b *Batch) commit() error {
 // Fits reports whether the run covers a record of n bytes, so that Add takes it.
 func (b *Batch) Fits(n int) bool {
 	return uint64(n) <= b.Max && RecordBytes(n) <= b.Limit-b.At && b.end == 0
+}
+
+// Calm reports whether the run covers a record of n bytes, and nothing need be done about it afterwards: it Fits, and after its Add the
+// Batch is Quiet.
+func (b *Batch) Calm(n int) bool {
+	end := b.At + RecordBytes(n)
+	return b.held == b.Due && end < b.Due && end <= b.Limit && uint64(n) <= b.Max && b.end == 0
 }
 
 // Add is Claim and Commit at once, for a record that Fits. Where it lies, which it returns, is to be filled in before any other call; and

@@ -34,10 +34,14 @@ func (w *world) bind(t *rapid.T) {
 	}
 	w.ring, w.read = nil, 0
 	w.s.Bind(w.gen)
+	w.s.KeepIn(w)
 	resume, stable := w.r.Bind(w.gen)
 	w.s.Ack(stable)
 	require.NoError(t, w.s.Resume(resume))
 }
+
+// Record implements handoff.Memory.
+func (w *world) Record(at uint64) ([]byte, uint64) { return w.ring[at], at + 1 }
 
 func (w *world) push(t *rapid.T) {
 	p := position.Position{Lane: 1, Offset: w.next}
@@ -48,7 +52,7 @@ func (w *world) push(t *rapid.T) {
 		if rapid.Bool().Draw(t, "straight") {
 			b := append(make([]byte, handoff.HeaderBytes), payload...)
 			w.s.SetCheck(handoff.Check(child.Sub % 2))
-			if w.s.WriteStraight(b, uint64(len(w.ring)), child) {
+			if at := uint64(len(w.ring)); w.s.WriteStraight(b, at, at+1, child) {
 				w.ring = append(w.ring, b)
 				continue
 			}

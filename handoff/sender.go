@@ -24,7 +24,8 @@ var (
 type Sender struct {
 	window  queue[retained] // pushed and not acknowledged, in the order of pushing (rule 8)
 	memory  slabs           // of the window's payloads that are not kept in the bound ring
-	bytes   int             // sum of the window's sizes
+	count   int             // records in the window
+	bytes   int             // sum of their sizes
 	pushed  position.Table  // last pushed, by lane
 	stable  position.Vector // acknowledged
 	trimmed position.Table  // last item, not mark, that was forgotten
@@ -34,9 +35,11 @@ type Sender struct {
 	check   Check       // of what is sent
 	resumed bool        // the bound ring's resume note has been read (rule 6)
 	resume  position.Table
-	next    int    // index in window of the first entry not looked at for this ring
-	seq     uint64 // records sent in this ring
-	kept    int    // entries of the window that are kept in this ring
+	next    int       // index in window of the first entry not looked at for this ring
+	seq     uint64    // records sent in this ring
+	ring    Memory    // this ring's, where items are kept in it
+	runs    int       // of the window, that are kept there
+	run     *retained // the last one, while it may grow; else nil
 	lane    position.Lane
 	clear   bool // nothing that is still to come of lane is covered by resume or stable
 
@@ -67,7 +70,9 @@ func (s *Sender) Push(e Entry) error {
 	}
 	e.Payload = s.memory.keep(e.Payload)
 	s.window.push(retained{Entry: e})
+	s.count++
 	s.bytes += e.Size()
+	s.run = nil
 	return nil
 }
 
@@ -104,6 +109,7 @@ func (s *Sender) Bind(gen fence.Epoch) {
 		panic(fmt.Sprintf("handoff: sender bound to generation %d after %d", gen, s.gen))
 	}
 	s.gen, s.stamp, s.resumed, s.resume, s.next, s.seq, s.clear = gen, stampOf(gen), false, position.Table{}, 0, 0, false
+	s.run = nil
 }
 
 // Resume takes the bound ring's resume note: what the consumer has accepted. Everything retained above it will be sent
@@ -114,7 +120,7 @@ func (s *Sender) Resume(accepted position.Vector) error {
 			return fmt.Errorf("resume at %v, but %v is acknowledged and gone: %w", at, p, ErrTrimmed)
 		}
 	}
-	s.resumed, s.resume, s.next, s.clear = true, position.TableOf(accepted), 0, false
+	s.resumed, s.resume, s.next, s.clear, s.run = true, position.TableOf(accepted), 0, false, nil
 	return nil
 }
 
@@ -145,6 +151,7 @@ func (s *Sender) Unsent() int { return s.window.len() - s.next }
 // Ack takes a stable note: everything up to it has had its effect and is forgotten (rule 9).
 func (s *Sender) Ack(stable position.Vector) {
 	s.stable = s.stable.Max(stable)
+	s.run = nil
 	var upto, last position.Position // of the lane that the entries are of; they come in runs
 	n, known, item := 0, false, false
 	for ; n < s.window.n; n++ {
@@ -157,6 +164,9 @@ func (s *Sender) Ack(stable position.Vector) {
 			}
 		}
 		if upto.Before(e.Pos) {
+			if cut, ok := s.cut(e, upto); ok {
+				last, item = cut, true
+			}
 			break
 		}
 		if e.Kind == Item {
@@ -171,10 +181,11 @@ func (s *Sender) Ack(stable position.Vector) {
 
 // release gives up an entry's memory.
 func (s *Sender) release(e *retained) {
+	s.count -= e.records()
 	s.bytes -= e.size()
-	if e.kept {
-		s.kept--
-		return // it costs nothing that the queue still refers to a ring
+	if e.n > 0 {
+		s.runs--
+		return
 	}
 	s.memory.drop(e.Payload)
 	e.Payload = nil
@@ -203,7 +214,7 @@ func (s *Sender) Covers(p position.Position) bool { return s.pushed.Covers(p) }
 func (s *Sender) Repeats() uint64 { return s.repeats }
 
 // Retained returns how many entries are kept, and their size in bytes.
-func (s *Sender) Retained() (entries, bytes int) { return s.window.n, s.bytes }
+func (s *Sender) Retained() (entries, bytes int) { return s.count, s.bytes }
 
 // Newest returns the position of the newest entry that is kept, and false if none is.
 func (s *Sender) Newest() (p position.Position, ok bool) {
@@ -216,7 +227,7 @@ func (s *Sender) Newest() (p position.Position, ok bool) {
 // Clone returns an independent copy. What is kept in a ring stays there for both.
 func (s *Sender) Clone() *Sender {
 	c := *s
-	c.window = s.window.clone()
+	c.window, c.run = s.window.clone(), nil
 	c.settle()
 	c.pushed, c.trimmed, c.resume = s.pushed.Clone(), s.trimmed.Clone(), s.resume.Clone()
 	return &c
@@ -226,7 +237,7 @@ func (s *Sender) Clone() *Sender {
 func (s *Sender) settle() {
 	s.memory = slabs{}
 	for i := range s.window.len() {
-		if e := s.window.at(i); !e.kept {
+		if e := s.window.at(i); e.n == 0 {
 			e.Payload = s.memory.keep(e.Payload)
 		}
 	}
@@ -238,7 +249,7 @@ func (s *Sender) AppendKey(b []byte) []byte {
 	b = appendNumbers(b, uint64(s.gen), flag(s.resumed), uint64(s.next), s.seq, uint64(s.window.len()))
 	for i := range s.window.len() {
 		e := s.window.at(i)
-		b = append(e.Pos.Append(b), byte(e.Kind))
+		b = append(e.Pos.Append(appendNumbers(b, uint64(e.n))), byte(e.Kind))
 	}
 	for _, t := range []*position.Table{&s.pushed, &s.trimmed, &s.resume} {
 		b = t.Append(append(b, byte(t.Len())))

@@ -10,23 +10,42 @@ import (
 // An item that is next need not be kept in memory of the Sender's own and sent from there. It can be written straight into the bound ring and
 // kept where it lies (rule 8), if that is memory of this host that stays as it was written:
 //
-//	WriteStraight  takes it, once its payload is in the ring;
+//	KeepIn         says where the bound ring's memory is;
+//	WriteStraight  takes an item, once its payload is in the ring;
 //	Unbind         before that memory goes, moves what is kept there, having verified it.
+//
+// The records in the ring are all that is remembered of such items, but for where each run of them begins and ends.
 
-// retained is an entry of the window. If it is kept in the bound ring, its payload is the whole record there, which begins at
-// the ring's cursor at.
-type retained struct {
-	Entry
-	at   uint64
-	kept bool
+// Memory is a ring in which items are kept.
+type Memory interface {
+	// Record returns the record that begins at a cursor of the ring, and where the next one does; nil if there can be none.
+	Record(at uint64) (record []byte, next uint64)
 }
 
+// retained is an entry of the window, or a run of items of one lane that are kept in the bound ring, one behind the other.
+type retained struct {
+	Entry        // of a run Pos is that of its last item, and there is no payload
+	n     int    // items in the run; zero is an entry
+	bytes int    // what their records have
+	at    uint64 // the ring's cursor where the first one begins
+	end   uint64 // and behind the last one
+	seq   uint64 // the first one's number
+}
+
+// runMax is how many items a run has at most. Only of the first run is ever a part acknowledged, which takes looking at its records.
+const runMax = 64
+
 func (r *retained) size() int {
-	if r.kept {
-		return len(r.Payload)
+	if r.n > 0 {
+		return r.bytes
 	}
 	return r.Size()
 }
+
+func (r *retained) records() int { return max(r.n, 1) }
+
+// KeepIn says where the records lie that are to be kept in the bound ring.
+func (s *Sender) KeepIn(m Memory) { s.ring = m }
 
 // clears reports whether p, and so all above it, is neither covered by what the consumer has nor the first of its lane.
 func (s *Sender) clears(p position.Position) bool {
@@ -38,28 +57,61 @@ func (s *Sender) clears(p position.Position) bool {
 	return true
 }
 
-// WriteStraight pushes the item at p and completes its record b, which begins at the ring's cursor at: its payload is in it
-// already, behind HeaderBytes. b must stay as it is until the item is acknowledged or Unbind is called. It returns false, and nothing has
+// WriteStraight pushes the item at p and completes its record b, which lies in the ring from the cursor at up to end: its payload is in it
+// already, behind HeaderBytes, or, where the check does not cover it, will be before anybody looks. b must stay as it is until the item is acknowledged or Unbind is called. It returns false, and nothing has
 // happened, for an item that has to go through Push: because others are to be sent before it, because the consumer may have it already,
 // or because its position is to be refused.
-func (s *Sender) WriteStraight(b []byte, at uint64, p position.Position) bool {
+func (s *Sender) WriteStraight(b []byte, at, end uint64, p position.Position) bool {
 	if s.next != s.window.n || (!s.clear || p.Lane != s.lane) && !s.clears(p) || p.Validate() != nil || !s.pushed.Advance(p) {
 		return false
 	}
+	r := s.run
+	if r == nil || r.n == runMax || r.Pos.Lane != p.Lane || r.end != at {
+		r = s.begin(at)
+	}
 	s.seq++
-	s.next++
-	s.kept++
+	s.count++
 	s.bytes += len(b)
-	r := s.window.add()
-	r.Pos, r.Kind, r.Payload, r.at, r.kept = p, Item, b, at, true
+	r.n++
+	r.bytes += len(b)
+	r.Pos, r.end = p, end
 	seal(b, p, Item, &s.stamp, s.seq, s.check)
 	return true
 }
 
+// begin adds a run to the window.
+func (s *Sender) begin(at uint64) *retained {
+	r := s.window.add()
+	*r = retained{Entry: Entry{Kind: Item}, at: at, seq: s.seq + 1}
+	s.run = r
+	s.runs++
+	s.next++
+	return r
+}
+
+// cut gives up the items at the beginning of a run that upto covers, and returns the last of them. There are more in the run.
+func (s *Sender) cut(r *retained, upto position.Position) (last position.Position, ok bool) {
+	for r.n > 1 {
+		b, next := s.ring.Record(r.at)
+		if len(b) < HeaderBytes {
+			break // which Unbind finds as well
+		}
+		p := position.Position{Lane: upto.Lane, Offset: binary.LittleEndian.Uint64(b[16:]), Sub: binary.LittleEndian.Uint64(b[24:])}
+		if upto.Before(p) {
+			break
+		}
+		last, ok = p, true
+		r.at = next
+		r.n, r.bytes, r.seq = r.n-1, r.bytes-len(b), r.seq+1
+		s.count, s.bytes = s.count-1, s.bytes-len(b)
+	}
+	return last, ok
+}
+
 // Kept returns where the oldest record begins that is kept in the bound ring, and false if none is.
 func (s *Sender) Kept() (at uint64, ok bool) {
-	for i := 0; s.kept > 0 && i < s.window.len(); i++ {
-		if e := s.window.at(i); e.kept {
+	for i := 0; s.runs > 0 && i < s.window.len(); i++ {
+		if e := s.window.at(i); e.n > 0 {
 			return e.at, true
 		}
 	}
@@ -69,25 +121,45 @@ func (s *Sender) Kept() (at uint64, ok bool) {
 // Unbind moves what is kept in the bound ring into memory of the Sender's own. ErrDamaged means that something there is not what was
 // written: then it is lost, and has to be regenerated.
 func (s *Sender) Unbind() error {
-	if s.kept == 0 {
+	s.run = nil
+	if s.runs == 0 {
 		return nil
 	}
-	for i := 0; s.kept > 0 && i < s.window.len(); i++ {
+	var flat queue[retained]
+	next := 0
+	for i := range s.window.len() {
 		e := s.window.at(i)
-		if !e.kept {
-			continue
+		if e.n == 0 {
+			flat.push(*e)
+		} else if err := s.read(e, &flat); err != nil {
+			return err
 		}
-		var was Entry
-		number := s.seq - uint64(uint32(s.seq)-binary.LittleEndian.Uint32(e.Payload[4:]))
-		if err := was.decode(e.Payload, &s.stamp, number); err != nil {
-			return fmt.Errorf("retained item %v: %w", e.Pos, err)
+		if i < s.next {
+			next = flat.len()
 		}
-		if was.Pos != e.Pos {
-			return fmt.Errorf("retained item %v is %v: %w", e.Pos, was.Pos, ErrDamaged)
-		}
-		e.Payload, e.kept = was.Payload, false
-		s.kept--
 	}
+	s.window, s.next, s.runs = flat, next, 0
 	s.settle()
+	return nil
+}
+
+// read adds the items of a run to q, having verified them. Their payloads are still the ring's.
+func (s *Sender) read(r *retained, q *queue[retained]) error {
+	var e Entry
+	at, last := r.at, r.Pos
+	for i := range r.n {
+		b, next := s.ring.Record(at)
+		if err := e.decode(b, &s.stamp, r.seq+uint64(i)); err != nil {
+			return fmt.Errorf("retained item %d of %d up to %v: %w", i+1, r.n, r.Pos, err)
+		}
+		if e.Pos.Lane != r.Pos.Lane || i > 0 && !last.Before(e.Pos) {
+			return fmt.Errorf("retained item %v after %v: %w", e.Pos, last, ErrDamaged)
+		}
+		q.push(retained{Entry: e})
+		at, last = next, e.Pos
+	}
+	if last != r.Pos {
+		return fmt.Errorf("retained item %v is %v: %w", r.Pos, last, ErrDamaged)
+	}
 	return nil
 }

@@ -1,43 +1,54 @@
 package handoff_test
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/position"
 )
 
-// straightOne writes an item straight into a ring that is one record.
-func straightOne(t *testing.T, s *handoff.Sender, at uint64, offset uint64) []byte {
+// records is a ring: each record takes 48 bytes, from 40 on.
+type records [][]byte
+
+func (r *records) Record(at uint64) ([]byte, uint64) { return (*r)[(at-40)/48], at + 48 }
+
+// straightOne writes an item straight into a ring.
+func straightOne(t *testing.T, s *handoff.Sender, r *records, offset uint64) []byte {
 	b := append(make([]byte, handoff.HeaderBytes), "payload"...)
-	require.True(t, s.WriteStraight(b, at, position.Position{Offset: offset}))
+	at := 40 + 48*uint64(len(*r))
+	require.True(t, s.WriteStraight(b, at, at+48, position.Position{Offset: offset}))
+	*r = append(*r, b)
 	return b
 }
 
 // opened returns a sender that has sent an item the long way, so that what follows goes straight.
-func opened(t *testing.T) *handoff.Sender {
+func opened(t *testing.T, r *records) *handoff.Sender {
 	s := new(handoff.Sender)
 	s.Bind(1)
-	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, position.Position{Offset: 1}), "nothing is sent before the resume note")
+	s.KeepIn(r)
+	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, 88, position.Position{Offset: 1}), "nothing is sent before the resume note")
 	require.NoError(t, s.Resume(position.Vector{}))
-	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, position.Position{Offset: 1}), "a lane begins the long way")
+	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, 88, position.Position{Offset: 1}), "a lane begins the long way")
 	require.NoError(t, s.Push(handoff.Entry{Pos: position.Position{Offset: 1}, Kind: handoff.Item}))
-	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, position.Position{Offset: 2}), "another comes first")
+	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, 88, position.Position{Offset: 2}), "another comes first")
 	e, seq := s.Next()
 	s.Write(make([]byte, e.Size()), e, seq)
 	s.Sent()
-	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, position.Position{Offset: 1}), "it was pushed before")
+	require.False(t, s.WriteStraight(make([]byte, handoff.HeaderBytes), 40, 88, position.Position{Offset: 1}), "it was pushed before")
 	return s
 }
 
 func TestKeptInTheRing(t *testing.T) {
-	s := opened(t)
+	var r records
+	s := opened(t, &r)
 	_, ok := s.Kept()
 	require.False(t, ok)
-	straightOne(t, s, 40, 2)
-	straightOne(t, s, 88, 3)
+	straightOne(t, s, &r, 2)
+	straightOne(t, s, &r, 3)
 	at, ok := s.Kept()
 	require.True(t, ok)
 	require.Equal(t, uint64(40), at)
@@ -55,10 +66,65 @@ func TestKeptInTheRing(t *testing.T) {
 // What is kept in a ring is verified before it is sent in another.
 func TestDamageInTheRingIsFound(t *testing.T) {
 	for i := range handoff.HeaderBytes + len("payload") {
-		s := opened(t)
-		straightOne(t, s, 40, 2)
-		b := straightOne(t, s, 88, 3)
+		var r records
+		s := opened(t, &r)
+		straightOne(t, s, &r, 2)
+		b := straightOne(t, s, &r, 3)
 		b[i] ^= 4
 		require.ErrorIs(t, s.Unbind(), handoff.ErrDamaged, "byte %d", i)
 	}
+}
+
+// Runs are acknowledged in part, end with what goes the long way, and are moved item by item.
+func TestRuns(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var r records
+		s := new(handoff.Sender)
+		s.Bind(1)
+		s.KeepIn(&r)
+		require.NoError(t, s.Resume(position.Vector{}))
+		pushed, acked, seq := uint64(0), uint64(0), uint64(0)
+		payload := func(offset uint64) []byte { return binary.LittleEndian.AppendUint64(nil, offset) }
+		for range rapid.IntRange(1, 12).Draw(t, "steps") {
+			pushed++ // the long way
+			require.NoError(t, s.Push(handoff.Entry{Pos: position.Position{Offset: pushed}, Kind: handoff.Item, Payload: payload(pushed)}))
+			e, n := s.Next()
+			seq++
+			require.Equal(t, seq, n)
+			b := make([]byte, e.Size())
+			s.Write(b, e, n)
+			s.Sent()
+			r = append(r, b)
+			for range rapid.IntRange(0, 150).Draw(t, "straight") {
+				pushed++
+				seq++
+				b := append(make([]byte, handoff.HeaderBytes), payload(pushed)...)
+				at := 40 + 48*uint64(len(r))
+				require.True(t, s.WriteStraight(b, at, at+48, position.Position{Offset: pushed}))
+				r = append(r, b)
+			}
+			acked = rapid.Uint64Range(acked, pushed).Draw(t, "acked")
+			s.Ack(position.VectorOf(position.Position{Offset: acked}))
+			n2, bytes := s.Retained()
+			require.Equal(t, int(pushed-acked), n2)
+			require.Equal(t, n2*(handoff.HeaderBytes+8), bytes)
+			if at, ok := s.Kept(); ok {
+				require.GreaterOrEqual(t, at, 40+48*acked, "only what is retained is kept")
+			}
+		}
+		require.NoError(t, s.Unbind())
+		for i := range r { // nothing is kept there any more
+			clear(r[i])
+		}
+		s.Bind(2)
+		require.NoError(t, s.Resume(position.Vector{}))
+		for offset := acked + 1; offset <= pushed; offset++ {
+			e, _ := s.Next()
+			require.Equal(t, position.Position{Offset: offset}, e.Pos)
+			require.Equal(t, payload(offset), e.Payload)
+			s.Sent()
+		}
+		e, _ := s.Next()
+		require.Nil(t, e)
+	})
 }

@@ -73,6 +73,7 @@ func Run(t *testing.T, newPair Factory) {
 		{"move-sealed", testMoveSealed},
 		{"misuse", testMisuse},
 		{"wait-wakes", testWaitWakes},
+		{"wait-heed", testHeed},
 		{"wait-context", testWaitContext},
 		{"wait-idle", testWaitIdle},
 		{"seal", testSeal},

@@ -9,7 +9,7 @@ import (
 
 // Turn is the lock. The zero Turn is free. It must not be copied.
 type Turn struct {
-	inside atomic.Uint64 // 1 while somebody is between Enter and Exit; stored by them, loaded by Lock
+	inside uint32        // atomic: 1 while somebody is between Enter and Exit; stored by them, loaded by Lock
 	ours   atomic.Uint32 // Enter needs no lock; stored with mu held, loaded by Enter and Exit
 	locked bool          // Enter took mu; of whoever is inside
 	mu     sync.Mutex
@@ -23,7 +23,7 @@ const streakMin = 64
 // Enter takes the lock for the one goroutine that may. It returns false, and nothing is taken, if another is seen in between Enter and Exit:
 // a bug of the caller's, which is found often, but not always.
 func (t *Turn) Enter() bool {
-	if t.inside.Load() != 0 {
+	if atomic.LoadUint32(&t.inside) != 0 {
 		return false
 	}
 	storeRelease(&t.inside, 1)
@@ -36,7 +36,7 @@ func (t *Turn) Enter() bool {
 func (t *Turn) enterLocked() {
 	t.leave() // a Lock may have seen us
 	t.mu.Lock()
-	t.inside.Store(1)
+	atomic.StoreUint32(&t.inside, 1)
 	t.locked = true
 	if t.streak++; t.streak >= streakMin && membarrier.Register() {
 		if t.left == nil {
@@ -49,9 +49,7 @@ func (t *Turn) enterLocked() {
 // Exit gives back what Enter took.
 func (t *Turn) Exit() {
 	if t.locked {
-		t.locked = false
-		t.inside.Store(0)
-		t.mu.Unlock()
+		t.exitLocked()
 		return
 	}
 	storeRelease(&t.inside, 0)
@@ -60,9 +58,15 @@ func (t *Turn) Exit() {
 	}
 }
 
+func (t *Turn) exitLocked() {
+	t.locked = false
+	atomic.StoreUint32(&t.inside, 0)
+	t.mu.Unlock()
+}
+
 // leave wakes a Lock that waits for inside.
 func (t *Turn) leave() {
-	t.inside.Store(0)
+	atomic.StoreUint32(&t.inside, 0)
 	select {
 	case t.left <- struct{}{}:
 	default: // it has been told, or nobody ever waited
@@ -79,7 +83,7 @@ func (t *Turn) Lock() {
 	}
 	t.ours.Store(0)
 	membarrier.Here()
-	for t.inside.Load() != 0 {
+	for atomic.LoadUint32(&t.inside) != 0 {
 		<-t.left
 	}
 }

@@ -48,7 +48,7 @@ func NewConsumer(setup Setup, words *ConsumerWords) *Consumer {
 		mask:      uint64(setup.Config.Capacity - 1),
 		recordMax: uint64(fabric.RecordMax(setup.Config.Capacity)),
 	}
-	c.init(setup, &words.Waiting, &words.Orders, c.hasNews, c.waited)
+	c.init(setup, &words.Waiting, &words.Orders, c.hasNews, always, c.waited)
 	words.Hungry.Store(1) // the first record is not to be held
 	return c
 }
@@ -59,6 +59,8 @@ func BindConsumer(c *Consumer, words *ProducerWords, data []byte) {
 	c.peer.Store(&source{words, data})
 	c.setup.Own.Signal()
 }
+
+func always() bool { return true }
 
 func (c *Consumer) hasNews() bool {
 	peer := c.peer.Load()
@@ -103,7 +105,7 @@ func (c *Consumer) SetResume(note []byte) error {
 	c.words.ResumeNote.write(uint64(c.setup.Config.Generation), 1, note)
 	step.At("resume")
 	c.words.Resume.Store(1)
-	c.wakeProducer()
+	c.wakeProducer(false)
 	return nil
 }
 
@@ -119,10 +121,13 @@ func (c *Consumer) beginWrite() error {
 	return nil
 }
 
-func (c *Consumer) wakeProducer() {
+// wakeProducer wakes the producer if it sleeps; for an ack alone not if it is deaf to those.
+func (c *Consumer) wakeProducer(ack bool) {
 	if peer := c.peer.Load(); peer != nil {
 		c.fenceFor(&peer.words.Orders)
-		c.wakePeer(peer.words.Waiting.Load())
+		if waiting := peer.words.Waiting.Load(); !ack || waiting&deaf == 0 {
+			c.wakePeer(waiting)
+		}
 	} else {
 		c.setup.Peer.Ring(Awake) // its words are not here yet, but it may have ours already
 	}
@@ -154,7 +159,7 @@ func (c *Consumer) ack(n uint64, stable []byte) error {
 		storeRelease(&c.words.Acked, c.acked.at)
 		step.At("ack/visible")
 	}
-	c.wakeProducer()
+	c.wakeProducer(true)
 	return nil
 }
 

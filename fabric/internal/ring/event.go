@@ -2,8 +2,8 @@ package ring
 
 import "time"
 
-// A waiting word says whether its side sleeps, and how: a look's number and one of these in the two lowest bits. It changes each
-// time its side looks for news before it sleeps.
+// A waiting word says whether its side sleeps, and how: a look's number, one of these in the two lowest bits, and in the highest
+// whether it is deaf. It changes each time its side looks for news before it sleeps.
 const (
 	Awake    uint64 = 0
 	InPoller uint64 = 1 // an eventfd, or what stands for it, wakes it
@@ -11,6 +11,7 @@ const (
 	sleeps   uint64 = 1
 	kinds    uint64 = 3
 	nextLook uint64 = 4
+	deaf     uint64 = 1 << 63 // acks do not wake it: see Producer.Heed. Versions that do not know it never set it, and ring all the same
 )
 
 // Bell wakes the side of another.

@@ -27,6 +27,7 @@ type Producer struct {
 
 	// Stored by the calls, loaded by a wait beside them.
 	wanted     atomic.Uint64 // how far the peer must have acked for the last claim; zero: it got its room
+	deafened   atomic.Bool   // by Heed
 	stableSeen atomic.Uint64
 	resumeSeen atomic.Bool
 	want       sign
@@ -47,7 +48,7 @@ func NewProducer(setup Setup, words *ProducerWords, data []byte) *Producer {
 		Due:  p.step,
 		Kept: fabric.KeepNone,
 	}
-	p.init(setup, &words.Waiting, &words.Orders, p.hasNews, p.waited)
+	p.init(setup, &words.Waiting, &words.Orders, p.hasNews, p.hears, p.waited)
 	return p
 }
 
@@ -66,9 +67,20 @@ func (p *Producer) hasNews() bool {
 	wanted, held := p.wanted.Load(), p.words.Held.Load()
 	return wanted != 0 && peer.Acked.Load() >= wanted ||
 		held != 0 && held == peer.Hungry.Load() && held == p.words.Tail.Load()+1 ||
-		peer.Stable.Load() != p.stableSeen.Load() ||
+		!p.deafened.Load() && peer.Stable.Load() != p.stableSeen.Load() ||
 		peer.Resume.Load() != 0 && !p.resumeSeen.Load() ||
 		p.want.isNews(&peer.Want)
+}
+
+// hears reports whether a wait is to end for what the consumer acknowledges. Who changes that looks at the waiting word afterwards, and a
+// sleeper looks at this after its waiting word is stored: so one of the two sees the other.
+func (p *Producer) hears() bool { return !p.deafened.Load() || p.wanted.Load() != 0 }
+
+// Heed implements fabric.Heeder.
+func (p *Producer) Heed(notes bool) {
+	if p.deafened.Swap(!notes) && notes && p.words.Waiting.Load()&deaf != 0 {
+		p.setup.Own.Signal()
+	}
 }
 
 // Claim is fabric's Claim. An open claim keeps the memory in use, so that a Close beside it takes nothing away.
@@ -136,6 +148,9 @@ func (p *Producer) makeRoom(end uint64) error {
 	}
 	p.full = true
 	p.wanted.Store(wanted)
+	if p.words.Waiting.Load()&deaf != 0 { // a sleeper that hears of nothing else is to hear of room
+		p.setup.Own.Signal()
+	}
 	if err := p.refresh(); err != nil || p.acked >= wanted {
 		return err
 	}

@@ -113,10 +113,12 @@ func (c *Consumer) look() error {
 	if size > there {
 		return c.badRecord(data)
 	}
-	most := min(there/size, lookAhead, max((c.mask+1)/8/size, 1))
 	n := uint64(1)
-	for at += size; n < most && c.header(data, at) == fabric.Header(c.seed, at, uint32(length)); n++ {
-		at += size
+	if at += size; at != c.tail { // or it is alone, and there is nothing to divide
+		most := min(there/size, lookAhead, max((c.mask+1)/8/size, 1))
+		for ; n < most && c.header(data, at) == fabric.Header(c.seed, at, uint32(length)); n++ {
+			at += size
+		}
 	}
 	c.found = found{end: cursor{at, c.found.end.count + n}, left: n, length: length, size: size}
 	c.ends.push(c.found.end, size)

@@ -30,6 +30,7 @@ type side struct {
 	lost    atomic.Pointer[loss] // the first loss that this side noticed
 	waiting *atomic.Uint64       // in this side's words; partner: the other side's wakePeer
 	news    func() bool          // whether the other calls may have something new to say
+	cares   func() bool          // whether acks are news
 	waited  func()               // called at a wait's end
 	mode    atomic.Uint32        // a fabric.Mode
 	orders  *atomic.Uint32       // in this side's words: 1 says that it orders the others' stores before its last look; partner: the peer's fenceFor
@@ -48,8 +49,8 @@ type side struct {
 // loss is why a side lost its ring.
 type loss struct{ err error }
 
-func (s *side) init(setup Setup, waiting *atomic.Uint64, orders *atomic.Uint32, news func() bool, waited func()) {
-	s.setup, s.waiting, s.orders, s.news, s.waited = setup, waiting, orders, news, waited
+func (s *side) init(setup Setup, waiting *atomic.Uint64, orders *atomic.Uint32, news, cares func() bool, waited func()) {
+	s.setup, s.waiting, s.orders, s.news, s.cares, s.waited = setup, waiting, orders, news, cares, waited
 	s.free = setup.Release
 	if membarrier.Register() {
 		orders.Store(1)
