@@ -86,5 +86,8 @@ func observed(w *event.Writer) stream.Events {
 		FirstItem: func(name string, role fabric.Role, gen fence.Epoch) {
 			tell(event.FirstItem, name, role, gen, "", "")
 		},
+		Rewired: func(name string, role fabric.Role, r api.Rewire) {
+			w.Write(event.Event{At: time.Now(), Kind: event.Rewired, Edge: name, Role: role, Generation: r.Generation, Rewire: &r})
+		},
 	}}
 }

@@ -19,6 +19,10 @@
 // When a ring is left, what it still keeps is verified and moved. Nothing is allocated for an item but what a codec allocates and
 // the copy that an owned []byte or string is, which PopInto and View avoid.
 //
+// Seeing: Stats says how the edge stands by what this side knows (api.EdgeState), since when, and, at the producer, how much is not acknowledged and for
+// how long; and, once, how each rewire went, phase by phase, which Events.Rewired tells at once. It costs no item anything: stalled, and
+// the lag in time, are seen from one Stats to the next, so it should be asked about once a second, as package stream does.
+//
 // Who calls it: package stream, and programs that want an edge without a pipeline. The control plane behind it is the
 // interface Cluster, which client.Client satisfies. The protocol itself is in package handoff.
 package edge

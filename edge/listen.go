@@ -92,14 +92,14 @@ func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) erro
 			p.link.met(gen)
 		}
 	}
-	p.heed(p.awaited || p.waits) // who has waited lately is about to wait again
+	p.heed(p.awaited || p.waits || p.lag.on) // who has waited lately is about to wait again
 	p.waits = false
 	p.send()
 	return p.batch.Flush()
 }
 
-// heed says whether the listener is to be woken by acknowledgements. Nobody needs it to while no caller waits and all that is retained is
-// sent: who pushes looks for itself when it needs the room, and so does who asks what is acknowledged.
+// heed says whether the listener is to be woken by acknowledgements. Nobody needs it to while no caller waits, no item is timed and all that
+// is retained is sent: who pushes looks for itself when it needs the room, and so does who asks what is acknowledged.
 func (p *sender) heed(acks bool) {
 	if p.heeder != nil {
 		p.heeder.Heed(acks)

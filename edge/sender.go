@@ -284,6 +284,7 @@ func (p *sender) relocate(ctx context.Context) error {
 func (p *sender) report() api.EdgeReport {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.heed(true) // until the listener is woken and knows better; before the look, so that no ack of the item that is timed is missed
 	p.catchUp()
 	r := p.count.report(p.link.name, fabric.RoleProducer, p.s.Generation())
 	n, bytes := p.s.Retained()

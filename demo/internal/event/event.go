@@ -18,6 +18,7 @@ const (
 	Lost      Kind = "lost"       // it lost the ring of an edge: Cause
 	Bound     Kind = "bound"      // it bound a ring, on Node
 	FirstItem Kind = "first-item" // the first new item went through a ring
+	Rewired   Kind = "rewired"    // it has come from one ring to the next: Rewire
 	Counted   Kind = "counted"    // its counters: Edges
 	Committed Kind = "committed"  // the store committed Items items up to input line Line
 	Rejected  Kind = "rejected"   // parse turned input line Line away; of many in a short time, one
@@ -45,5 +46,6 @@ type Event struct {
 	Cause      string           `json:"cause,omitempty"`
 	Items      uint64           `json:"items,omitempty"`
 	Line       uint64           `json:"line,omitempty"`
+	Rewire     *api.Rewire      `json:"rewire,omitempty"`
 	Edges      []api.EdgeReport `json:"edges,omitempty"`
 }

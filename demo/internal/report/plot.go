@@ -164,6 +164,14 @@ func trim(v float64) string {
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
 }
 
+// fine writes milliseconds of which a part may count.
+func fine(ms float64) string {
+	if ms < 1 {
+		return fmt.Sprintf("%.2f ms", ms)
+	}
+	return duration(&ms)
+}
+
 // duration writes milliseconds, "–" for none.
 func duration(ms *float64) string {
 	switch {

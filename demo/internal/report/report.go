@@ -43,6 +43,24 @@ type Failure struct {
 	SinkGap      *float64 `json:"sink_gap_ms"` // the longest time between two commits of the store, until the next kill
 
 	GapFromSeconds float64 `json:"sink_gap_from_seconds"` // where that gap lies
+
+	Rewires []Rewire `json:"rewires,omitempty"`
+}
+
+// Rewire is how one side of an edge came from one ring to the next after a kill, in milliseconds: Noticed from the kill, the others from
+// Noticed. First is null if that ring was lost too before anything new came.
+type Rewire struct {
+	Edge       string   `json:"edge"`
+	Role       string   `json:"role"`
+	Process    string   `json:"process"`
+	Generation uint64   `json:"generation"` // of the ring in which it ended
+	Reason     string   `json:"reason"`     // why the last one was left
+	Spare      bool     `json:"spare"`      // it is the spare, which was open before
+	Noticed    float64  `json:"noticed_ms"`
+	Decided    float64  `json:"decided_ms"`
+	Attached   float64  `json:"attached_ms"`
+	Resumed    float64  `json:"resumed_ms"`
+	First      *float64 `json:"first_new_item_ms"`
 }
 
 // Sample is one point of the throughput plot: what the store committed in the stretch that begins there.
@@ -92,8 +110,24 @@ func failure(f timeline.Failure, start time.Time) Failure {
 		Detected: since(f.Killed, f.Detected), Generation: since(f.Killed, f.Moved),
 		FirstNewItem: since(f.Killed, f.FirstNewItem), SinkGap: since(f.GapFrom, f.GapTo),
 	}
+	for _, r := range f.Rewires {
+		out.Rewires = append(out.Rewires, rewire(r, f.Killed))
+	}
 	if out.SinkGap != nil {
 		out.GapFromSeconds = round(f.GapFrom.Sub(start).Seconds(), 3)
+	}
+	return out
+}
+
+func rewire(r timeline.Rewire, killed time.Time) Rewire {
+	ms := func(d time.Duration) float64 { return round(d.Seconds()*1000, 3) }
+	out := Rewire{
+		Edge: r.Edge, Role: string(r.Role), Process: r.Process, Generation: uint64(r.Generation), Reason: string(r.Reason), Spare: r.Spare,
+		Noticed: ms(r.Noticed.Sub(killed)), Decided: ms(r.Decided), Attached: ms(r.Attached), Resumed: ms(r.Resumed),
+	}
+	if r.First >= 0 {
+		first := ms(r.First)
+		out.First = &first
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/demo/internal/event"
 	"github.com/grafnode/grafnode/demo/internal/plan"
 	"github.com/grafnode/grafnode/demo/internal/report"
@@ -62,6 +63,10 @@ func kill(what plan.What, gen fence.Epoch, at time.Time) []event.Event {
 		e,
 		{At: at.Add(4 * time.Millisecond), Kind: event.Lost, Edge: edge},
 		{At: at.Add(70 * time.Millisecond), Kind: event.Changed, Edge: edge, Generation: gen},
+		{Kind: event.Rewired, Process: "parse-1", Edge: edge, Role: fabric.RoleProducer, Rewire: &api.Rewire{
+			Generation: gen, Reason: api.ReasonRingLost, Spare: true, Noticed: at.Add(4 * time.Millisecond),
+			Decided: 20 * time.Microsecond, Attached: 20 * time.Microsecond, Resumed: 1500 * time.Microsecond, First: -1,
+		}},
 		{At: at.Add(1090 * time.Millisecond), Kind: event.FirstItem, Edge: edge, Role: fabric.RoleConsumer, Generation: gen},
 	}
 }
@@ -82,6 +87,10 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"what": "ring-node", "target": "ring-node-1", "edge": edge, "at_seconds": 5.0, "detected_ms": 4.0,
 		"generation_ms": 70.0, "first_new_item_ms": 1090.0, "sink_gap_ms": 120.0, "sink_gap_from_seconds": 4.98,
+		"rewires": []any{map[string]any{
+			"edge": edge, "role": "producer", "process": "parse-1", "generation": 2.0, "reason": "ring-lost", "spare": true, "noticed_ms": 4.0,
+			"decided_ms": 0.02, "attached_ms": 0.02, "resumed_ms": 1.5, "first_new_item_ms": nil,
+		}},
 	}, failures[0])
 	leader := failures[3].(map[string]any)
 	require.Equal(t, 260.0, leader["detected_ms"])
@@ -109,6 +118,7 @@ func TestHTML(t *testing.T) {
 	require.NotContains(t, text, "http", "the page needs nothing from elsewhere")
 	require.Contains(t, text, "3 lost, 0 doubled, 0 wrong")
 	require.Contains(t, text, "prefers-color-scheme: dark")
+	require.Contains(t, text, "How the edges followed")
 	require.Equal(t, len(plan.Default), strings.Count(text, `class="mark"`))
 	require.Equal(t, len(plan.Default), strings.Count(text, `fill="var(--gap)"`))
 
@@ -131,6 +141,8 @@ func TestText(t *testing.T) {
 	require.Contains(t, b.String(), "10000 lines in 30.0 s: 9999 stored, 1 dead letters, 0 repeats dropped, 0 lost, 0 doubled\n")
 	require.Contains(t, b.String(), "ring-node")
 	require.Contains(t, b.String(), "1.09 s")
+	require.Equal(t, 1, strings.Count(b.String(), "rewires after"))
+	require.Contains(t, b.String(), "ring-node      access-log.parse  parse-1  spare 2  4.0 ms   +0.02 ms  +0.02 ms  +1.5 ms  –\n")
 	require.Contains(t, b.String(), "the input ended before")
 }
 

@@ -8,13 +8,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
 //go:embed report.html.tmpl
 var page string
 
-var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{"duration": duration}).Parse(page))
+var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{"duration": duration, "fine": fine, "number": func(i int) int { return i + 1 }}).Parse(page))
 
 // JSON writes the report as one indented object.
 func (r Report) JSON(w io.Writer) error {
@@ -44,6 +46,9 @@ func (r Report) Text(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := r.rewires(w); err != nil {
+		return err
+	}
 	for _, what := range r.NotReached {
 		fmt.Fprintf(w, "%s was not killed: the input ended before\n", what)
 	}
@@ -54,6 +59,42 @@ func (r Report) Text(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%d lines in %.1f s: %d stored, %d dead letters, %d repeats dropped, %d lost, %d doubled%s\n",
 		r.InputLines, r.Seconds, r.Stored, r.DeadLettered, r.RepeatsDropped, r.Lost, r.Doubled, r.wrong())
 	return err
+}
+
+// Rewired reports whether any edge came to another ring.
+func (r Report) Rewired() bool {
+	return slices.ContainsFunc(r.Failures, func(f Failure) bool { return len(f.Rewires) > 0 })
+}
+
+// rewires writes how the edges' sides came to other rings, if any did.
+func (r Report) rewires(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	head := "\nrewires after\tedge\tside\tto\tnoticed\tdecided\tattached\tresumed\tfirst new item\n"
+	for _, f := range r.Failures {
+		for _, v := range f.Rewires {
+			fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\t%s\t%s\n", head, f.What, v.Edge, v.Process, v.To(), fine(v.Noticed),
+				strings.Join(v.Phases(), "\t"))
+			head = ""
+		}
+	}
+	return t.Flush()
+}
+
+// To says which ring it ended in.
+func (v Rewire) To() string {
+	if v.Spare {
+		return fmt.Sprintf("spare %d", v.Generation)
+	}
+	return fmt.Sprintf("ring %d", v.Generation)
+}
+
+// Phases are when the phases were over, for people.
+func (v Rewire) Phases() []string {
+	all := []string{"+" + fine(v.Decided), "+" + fine(v.Attached), "+" + fine(v.Resumed), "–"}
+	if v.First != nil {
+		all[3] = "+" + fine(*v.First)
+	}
+	return all
 }
 
 func (r Report) wrong() string {

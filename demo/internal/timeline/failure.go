@@ -1,8 +1,10 @@
 package timeline
 
 import (
+	"slices"
 	"time"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/demo/internal/event"
 	"github.com/grafnode/grafnode/demo/internal/plan"
 	"github.com/grafnode/grafnode/fabric"
@@ -22,7 +24,29 @@ type Failure struct {
 
 	GapFrom, GapTo time.Time // the longest time between two of the store's commits, one of them after the kill
 
+	Rewires []Rewire // of all edges, that were noticed after the kill and before the next; in the order of noticing
+
 	before map[string]fence.Epoch // generation of each edge at the kill
+}
+
+// Rewire is how one side of an edge came from one ring to the next.
+type Rewire struct {
+	Process, Edge string
+	Role          fabric.Role
+	api.Rewire
+}
+
+// rewired puts a rewire to the last kill that came before it was noticed. It is told when it is over, perhaps after the next kill.
+func (t *Timeline) rewired(e event.Event) {
+	for i := len(t.failures) - 1; i >= 0 && e.Rewire != nil; i-- {
+		f := t.failures[i]
+		if e.Rewire.Noticed.Before(f.Killed) {
+			continue
+		}
+		f.Rewires = append(f.Rewires, Rewire{e.Process, e.Edge, e.Role, *e.Rewire})
+		slices.SortStableFunc(f.Rewires, func(a, b Rewire) int { return a.Noticed.Compare(b.Noticed) })
+		return
+	}
 }
 
 // Recovered reports whether new items go through the edge that suffered, and for a leader whether there is a new one.
@@ -105,6 +129,7 @@ func (t *Timeline) Failures() []Failure {
 	out := make([]Failure, len(t.failures))
 	for i, f := range t.failures {
 		out[i] = *f
+		out[i].Rewires = slices.Clone(f.Rewires)
 		var until time.Time
 		if i+1 < len(t.failures) {
 			until = t.failures[i+1].Killed

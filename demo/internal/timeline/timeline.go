@@ -76,6 +76,8 @@ func (t *Timeline) Add(e event.Event) {
 		t.move(e)
 	case event.Leading:
 		t.leader = e.Process
+	case event.Rewired:
+		t.rewired(e)
 	}
 	if e.Kind == event.Killed {
 		t.failures = append(t.failures, t.newFailure(e))

@@ -163,3 +163,23 @@ func TestThroughput(t *testing.T) {
 	}, tl.Throughput(100*time.Millisecond))
 	require.Empty(t, build().Throughput(time.Second))
 }
+
+// A rewire is told when it is over, and belongs to the kill before it was noticed.
+func TestRewiresGoWithTheirKill(t *testing.T) {
+	kill := func(at int) event.Event {
+		return event.Event{At: ms(at), Kind: event.Killed, What: "ring-node", Process: "node-1", Edge: parse}
+	}
+	rewired := func(told, noticed int, edge string) event.Event {
+		return event.Event{At: ms(told), Kind: event.Rewired, Process: "p", Edge: edge, Rewire: &api.Rewire{Noticed: ms(noticed)}}
+	}
+	tl := build(rewired(90, 80, parse), kill(100), rewired(120, 110, parse), rewired(125, 105, enrich), kill(200), rewired(220, 150, parse),
+		rewired(230, 205, parse), event.Event{Kind: event.Rewired})
+	var noticed [2][]time.Time
+	for i, f := range tl.Failures() {
+		for _, r := range f.Rewires {
+			noticed[i] = append(noticed[i], r.Noticed)
+		}
+	}
+	require.Equal(t, [2][]time.Time{{ms(105), ms(110), ms(150)}, {ms(205)}}, noticed)
+	require.Equal(t, enrich, tl.Failures()[0].Rewires[0].Edge)
+}
