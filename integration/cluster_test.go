@@ -14,6 +14,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/internal/lab"
 	"github.com/grafnode/grafnode/locator"
 )
 
@@ -27,6 +28,8 @@ type cluster struct {
 	net   *network // nil: this host's
 	env   []string
 	nodes []*node
+
+	secured []lab.Node // where others reach them
 }
 
 type node struct {
@@ -64,6 +67,9 @@ func newClusterOn(t *testing.T, w *network) *cluster {
 
 func makeCluster(t *testing.T, join []string, w *network, env []string) *cluster {
 	c := &cluster{t: t, dir: t.TempDir(), net: w, env: env}
+	if w != nil {
+		c.secured, _ = secure(t, c.dir, len(join))
+	}
 	for i := range join {
 		c.nodes = append(c.nodes, c.newNode(i, join))
 	}
@@ -90,6 +96,7 @@ func (c *cluster) newNode(i int, join []string) *node {
 	}, env: c.env}
 	target := nd.address
 	if c.net != nil {
+		nd.args = append(nd.args, c.secured[i].SecureArgs()...)
 		nd.host, target = c.net.hosts[i], nd.socket
 		nd.enter(nd.host)
 	}

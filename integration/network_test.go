@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 
 	log "github.com/grafnode/grafnode/examples/accesslog"
 	"github.com/grafnode/grafnode/internal/hosts"
+	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/internal/lab"
 	"github.com/grafnode/grafnode/internal/proc"
 )
 
@@ -45,6 +48,17 @@ func joinHosts(t *testing.T, n int, join func(*proc.Launcher, int) (*hosts.Netwo
 		w.hosts = append(w.hosts, &host{w, i})
 	}
 	return w
+}
+
+// secure makes what n nodes need to listen beyond loopback, and what an operator calls them with.
+func secure(t *testing.T, dir string, n int) ([]lab.Node, func() *tls.Config) {
+	t.Helper()
+	nodes := lab.PlanAt(make([]string, n), dir)
+	files, err := lab.Secure(nodes, dir)
+	require.NoError(t, err)
+	operator, err := identity.Open(files)
+	require.NoError(t, err)
+	return nodes, operator.Client
 }
 
 // enter makes a process that has not been started one of a host's.

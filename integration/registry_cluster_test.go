@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/client"
+	"github.com/grafnode/grafnode/internal/lab"
 	"github.com/grafnode/grafnode/locator"
 )
 
@@ -80,8 +82,12 @@ type ensembleConfig struct {
 func newEnsemble(t *testing.T, dir string, c ensembleConfig, w wires, addresses []string) *ensemble {
 	t.Helper()
 	e := &ensemble{t: t, dir: dir, wires: w}
+	secured, trust := make([]lab.Node, c.nodes), client.APIConfig{Timeout: tryFor}
+	if _, ok := w.(*network); ok {
+		secured, trust.TLS = secure(t, dir, c.nodes)
+	}
 	for i := range c.nodes {
-		e.members = append(e.members, e.newMember(i, c, addresses))
+		e.members = append(e.members, e.newMember(i, c, addresses, secured[i], trust))
 	}
 	for _, m := range e.members {
 		m.start()
@@ -92,7 +98,7 @@ func newEnsemble(t *testing.T, dir string, c ensembleConfig, w wires, addresses 
 	return e
 }
 
-func (e *ensemble) newMember(i int, c ensembleConfig, addresses []string) *member {
+func (e *ensemble) newMember(i int, c ensembleConfig, addresses []string, secured lab.Node, trust client.APIConfig) *member {
 	name := fmt.Sprintf("n%d", i+1)
 	m := &member{number: i, disk: filepath.Join(e.dir, name+".disk"), node: &node{
 		address: addresses[i], data: filepath.Join(e.dir, name), socket: filepath.Join(e.dir, name+".sock"),
@@ -102,7 +108,7 @@ func (e *ensemble) newMember(i int, c ensembleConfig, addresses []string) *membe
 		"agent", "--name", name, "--data-dir", m.data, "--bind", m.address, "--join", strings.Join(addresses, ","),
 		"--bootstrap-expect", fmt.Sprint(c.nodes), "--zone", fmt.Sprintf("zone-%d", i+1), "--socket", m.socket, "--memory", "1GiB",
 		"--raft-heartbeat", "1s", // tests of silent hosts wait for it
-	}, c.flags...)
+	}, slices.Concat(secured.SecureArgs(), c.flags)...)
 	if c.each != nil {
 		m.args = append(m.args, c.each(i)...)
 	}
@@ -116,7 +122,7 @@ func (e *ensemble) newMember(i int, c ensembleConfig, addresses []string) *membe
 		m.enter(m.host)
 	}
 	var err error
-	m.api, err = client.NewAPI(m.address, client.APIConfig{Timeout: tryFor})
+	m.api, err = client.NewAPI(m.address, trust)
 	require.NoError(e.t, err)
 	e.t.Cleanup(func() { m.kill(); m.tail(); m.api.Close() })
 	return m

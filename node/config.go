@@ -67,11 +67,13 @@ type Config struct {
 	Zone string
 	// Memory is how many bytes the node lends for rings; default MemoryDefault. Block regions come on top, on its disk.
 	Memory uint64
-	// TLS are the node's certificate, for the role server, its key and the authority of the cluster. Empty: nothing between hosts is encrypted, and
-	// whoever reaches the node may do everything.
+	// TLS are the node's certificate, for the role server, its key and the authority of the cluster. Empty, on loopback only: nothing between nodes
+	// is encrypted, and whoever reaches the node may do everything.
 	TLS identity.Files
-	// GossipKeys is a file of the keys that gossip is encrypted with; see internal/keyfile. Empty: it is not.
+	// GossipKeys is a file of the keys that gossip is encrypted with; see internal/keyfile. Empty, on loopback only: it is not.
 	GossipKeys string
+	// Insecure lets a node go without both although others may reach it. It is for trying things out.
+	Insecure bool
 	// Socket is the path of the Unix socket for stages; default grafnode.sock in DataDir.
 	Socket string
 	// Heartbeat and Election are how long Raft followers wait for a word of the leader, and candidates for votes; default
@@ -145,6 +147,15 @@ func (c Config) Validate() error {
 	for setting, path := range map[string]string{"tls-ca": c.TLS.CA, "tls-cert": c.TLS.Cert, "tls-key": c.TLS.Key} {
 		if path == "" && c.TLS != (identity.Files{}) {
 			return wrong(setting, "is missing: tls-ca, tls-cert and tls-key are set together")
+		}
+	}
+	if !c.Insecure && !bind.Addr().IsLoopback() {
+		const open = "is missing: others reach %s, and whoever did might do everything (see docs/security.md; on loopback it may be left out)"
+		switch {
+		case c.TLS == (identity.Files{}):
+			return wrong("tls-cert", open, bind.Addr())
+		case c.GossipKeys == "":
+			return wrong("gossip-keys", open, bind.Addr())
 		}
 	}
 	for setting, name := range map[string]string{"name": c.Name, "zone": c.Zone} {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/internal/identity"
 )
 
 func TestConfigDefaults(t *testing.T) {
@@ -16,6 +18,8 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, c.Heartbeat, c.Election)
 	require.NotEmpty(t, c.Name)
 	require.NoError(t, Config{DataDir: "/d", Name: "n"}.Validate())
+	require.NoError(t, Config{DataDir: "/d", Name: "n", Bind: "127.3.2.1"}.Validate())
+	require.NoError(t, Config{DataDir: "/d", Name: "n", Bind: "10.0.0.1", Insecure: true}.Validate())
 }
 
 func TestConfigSaysWhichSettingIsWrong(t *testing.T) {
@@ -29,6 +33,9 @@ func TestConfigSaysWhichSettingIsWrong(t *testing.T) {
 		{func(c *Config) { c.Bind = "127.0.0.1:99999" }, "bind", "IP or IP:port"},
 		{func(c *Config) { c.Bind = "127.0.0.1:65535" }, "bind", "gossip takes the next one"},
 		{func(c *Config) { c.Bind = "0.0.0.0" }, "bind", "every address"},
+		{func(c *Config) { c.Bind = "10.0.0.1" }, "tls-cert", "others reach 10.0.0.1"},
+		{func(c *Config) { c.Bind, c.GossipKeys = "10.0.0.1", "k" }, "tls-cert", "others reach 10.0.0.1"},
+		{func(c *Config) { c.Bind, c.TLS = "10.0.0.1", identity.Files{CA: "a", Cert: "c", Key: "k"} }, "gossip-keys", "others reach 10.0.0.1"},
 		{func(c *Config) { c.Join = []string{"host:port"} }, "join", "host:port"},
 		{func(c *Config) { c.Join = []string{"a:1:2"} }, "join", "is no address"},
 		{func(c *Config) { c.Join = []string{""} }, "join", "is no address"},

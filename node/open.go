@@ -46,7 +46,7 @@ func (n *Node) Open() error {
 		}
 	}
 	if bind := netip.MustParseAddrPort(n.cfg.Bind); n.identity.id == nil && !bind.Addr().IsLoopback() {
-		n.log.Warn("this node has no certificate: whoever reaches its port may do everything (see docs/security.md)", "address", n.Address())
+		n.log.Warn("this node has no certificate, and whoever reaches its port may do everything: for trying out only (see docs/security.md)", "address", n.Address())
 	}
 	n.log.Info("node is up", "node", n.dir.id, "address", n.Address(), "socket", n.cfg.Socket, "data_dir", n.cfg.DataDir)
 	return nil

@@ -113,7 +113,7 @@ func (f *agentFlags) load(flags *pflag.FlagSet) (err error) {
 func (f *agentFlags) validate() error {
 	c := f.config
 	if f.dev {
-		c.DataDir = os.TempDir()
+		c.DataDir, c.Insecure = os.TempDir(), true
 	}
 	return f.blame(c.Validate())
 }
@@ -199,7 +199,7 @@ func develop(c *node.Config) (cleanup func(), err error) {
 	if c.DataDir, err = os.MkdirTemp("", "grafnode-dev-"); err != nil {
 		return nil, usagef("--dev: %w", err)
 	}
-	c.BootstrapExpect = 1
+	c.BootstrapExpect, c.Insecure = 1, true
 	if c.Heartbeat == node.HeartbeatDefault {
 		c.Heartbeat = devHeartbeat
 	}

@@ -92,7 +92,8 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		{"agent --data-dir D --bind localhost", `grafnode: --bind: "localhost" is no address: give IP or IP:port, such as 127.0.0.1:7400`},
 		{"agent --data-dir D --bind 127.0.0.1:99999", `grafnode: --bind: "127.0.0.1:99999" is no address`},
 		{"agent --data-dir D --bind 0.0.0.0", `grafnode: --bind: 0.0.0.0 is every address of the host`},
-		{"agent --data-dir D --bind 203.0.113.7", `grafnode: --bind: `}, // no address of this host
+		{"agent --data-dir D --bind 203.0.113.7", `grafnode: --tls-cert: is missing: others reach 203.0.113.7`},
+		{"agent --dev --bind 203.0.113.7", `grafnode: --bind: `}, // no address of this host
 		{"agent --data-dir D --join a:b", `grafnode: --join: "a:b" is no address`},
 		{"agent --data-dir D --join 127.0.0.300", `grafnode: --join: "127.0.0.300" is no address`},
 		{"agent --data-dir D --join 127.0.0.1;127.0.0.2", `grafnode: --join: "127.0.0.1;127.0.0.2" is no address`},

@@ -13,9 +13,16 @@ import (
 
 	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/internal/keyfile"
+	"github.com/grafnode/grafnode/internal/pki"
 )
 
 const day = 24 * time.Hour
+
+// How long certificates last unless told otherwise.
+const (
+	authorityDays = 3650
+	memberDays    = 365
+)
 
 func newTLS() *cobra.Command {
 	cmd := &cobra.Command{
@@ -32,7 +39,7 @@ Stages need none: they trust their host's node, by its Unix socket, and it tells
 	ca.AddCommand(newTLSAuthority())
 	cert := &cobra.Command{Use: "cert", Short: "The members", Args: unknownCommand, RunE: cmd.RunE}
 	cert.AddCommand(newTLSIssue(), newTLSInfo())
-	cmd.AddCommand(ca, cert, newGossipKey())
+	cmd.AddCommand(newTLSSetup(), ca, cert, newGossipKey())
 	return cmd
 }
 
@@ -66,12 +73,15 @@ func (f *pairFlags) define(cmd *cobra.Command, name, out string, days int) {
 	flags.IntVar(&f.days, "days", days, "how long it is valid")
 }
 
-func (f *pairFlags) lasts() (time.Duration, error) {
+func (f *pairFlags) lasts() (time.Duration, error) { return lifetime(f.days) }
+
+// lifetime is what --days says.
+func lifetime(days int) (time.Duration, error) {
 	const most = 36500
-	if f.days < 1 || f.days > most {
-		return 0, usagef("--days %d: must be 1 to %d", f.days, most)
+	if days < 1 || days > most {
+		return 0, usagef("--days %d: must be 1 to %d", days, most)
 	}
-	return time.Duration(f.days) * day, nil
+	return time.Duration(days) * day, nil
 }
 
 // write makes the files and says so.
@@ -105,7 +115,7 @@ nodes. Keep it off the cluster, and offline between uses.`,
 			return f.write(cmd, pair)
 		},
 	}
-	f.define(cmd, "grafnode authority", "grafnode-ca", 3650)
+	f.define(cmd, "grafnode authority", pki.Authority, authorityDays)
 	return cmd
 }
 
@@ -143,11 +153,11 @@ func newTLSIssue() *cobra.Command {
 			return f.write(cmd, pair)
 		},
 	}
-	f.define(cmd, "", "", 365)
+	f.define(cmd, "", "", memberDays)
 	cmd.Flags().Lookup("name").Usage += " (default: the role)"
 	cmd.Flags().Lookup("out").Usage += " (default: the name)"
 	cmd.Flags().StringVar(&role, "role", "", "what it is for: server, client or operator (required)")
-	cmd.Flags().StringVar(&ca, "ca", "grafnode-ca", "beginning of the names of the authority's two files")
+	cmd.Flags().StringVar(&ca, "ca", pki.Authority, "beginning of the names of the authority's two files")
 	return cmd
 }
 

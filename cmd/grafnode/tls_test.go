@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,4 +50,22 @@ func TestCertificates(t *testing.T) {
 	require.NoError(t, err)
 	_, stdout, _ = command(t, "tls", "cert", "info", "node-1.pem")
 	require.NotContains(t, stdout, string(text))
+}
+
+func TestSetUpACluster(t *testing.T) {
+	dir := t.TempDir()
+	code, stdout, _ := command(t, "tls", "setup", "--dir", dir, "node-1", "node-2")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, stdout, dir+"/node-2-key.pem\n")
+	code, stdout, _ = command(t, "tls", "setup", "--dir", dir, "node-1", "node-2", "node-3")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, dir+"/node-3.pem\n"+dir+"/node-3-key.pem\n", stdout)
+	for _, c := range [][2]string{
+		{"", "name the nodes"}, {"../evil", "is not a name"}, {"operator", "another purpose"}, {"--days=0 n", "--days 0: must be"},
+	} {
+		code, stdout, stderr := command(t, append([]string{"tls", "setup", "--dir", dir}, strings.Fields(c[0])...)...)
+		require.Equal(t, exitUsage, code, c)
+		require.Contains(t, stderr, c[1])
+		require.Empty(t, stdout)
+	}
 }

@@ -17,6 +17,7 @@ install -D -m 0755 "$binary" /usr/local/bin/grafnode.new
 mv -f /usr/local/bin/grafnode.new /usr/local/bin/grafnode
 install -D -m 0644 "$here/grafnode.service" /etc/systemd/system/grafnode.service
 install -d -m 0755 /etc/grafnode
+find /etc/grafnode -maxdepth 1 \( -name "*-key.pem" -o -name "*.keys" \) -exec chgrp grafnode {} + -exec chmod 0640 {} +
 install -m 0644 "$settings" /etc/grafnode/grafnode.toml
 
 systemctl daemon-reload

@@ -69,7 +69,7 @@ var allowed = map[string][]string{
 	"cmd/grafnode/...":  {"node", "client", "api", "demo", "internal/..."},
 	"integration":       {"integration/...", "..."},
 	"integration/...":   {"..."},
-	"internal/lab":      {"api", "client"},
+	"internal/lab":      {"api", "client", "internal/identity", "internal/pki"},
 	"internal/boottime": {},
 	"internal/...":      {"api", "fabric", "internal/..."},
 

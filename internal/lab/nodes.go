@@ -7,8 +7,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/grafnode/grafnode/internal/identity"
 )
 
 // Node is a node of the cluster.
@@ -18,6 +21,10 @@ type Node struct {
 	Address string // host:port, for the other nodes
 	Socket  string // path
 	Data    string // directory
+
+	// What Secure made.
+	tls        identity.Files
+	gossipKeys string
 }
 
 // Plan gives n nodes their names, addresses, sockets and directories, the latter two in dir: 127.0.0.1, .2 and so on where the
@@ -55,10 +62,10 @@ func Agent(n Node, nodes []Node, further ...string) []string {
 	for i, n := range nodes {
 		addresses[i] = n.Address
 	}
-	return append([]string{
+	return slices.Concat([]string{
 		"agent", "--name", n.Name, "--zone", n.Zone, "--bind", n.Address, "--socket", n.Socket, "--data-dir", n.Data,
 		"--join", strings.Join(addresses, ","), "--bootstrap-expect", strconv.Itoa(len(nodes)),
-	}, further...)
+	}, n.SecureArgs(), further)
 }
 
 // Ports are taken from below the range that systems hand out for outgoing connections, so that nobody gets a killed

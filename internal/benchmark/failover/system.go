@@ -59,6 +59,9 @@ func (s *system) open(ctx context.Context) (err error) {
 			addresses[i] = s.net.Address(i) + ":17000"
 		}
 		s.nodes = lab.PlanAt(addresses, s.dir)
+		if _, err = lab.Secure(s.nodes, s.dir); err != nil {
+			return err
+		}
 	case errors.Is(err, hosts.ErrUnavailable):
 		s.net, s.alone = nil, err.Error()
 		if s.nodes, err = lab.Plan(nodeCount, s.dir); err != nil {
