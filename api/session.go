@@ -88,7 +88,8 @@ type Mapped struct {
 // Peer answers Mapped, with the other side's part.
 type Peer struct{}
 
-// Detach says that the session has unmapped its side.
+// Detach says that the session has unmapped its side, or has given up an Attach of it that was not answered yet: whichever of the two the node does
+// first, the side is not attached afterwards.
 type Detach struct {
 	Arena locator.ArenaID `json:"arena"`
 	Role  fabric.Role     `json:"role"`

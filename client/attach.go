@@ -115,26 +115,36 @@ type shared interface {
 func attachShared[S shared, R any](ctx context.Context, s *session, l *line, e api.Edge, role fabric.Role,
 	open func(fabric.Config, shm.Files) (S, error), dress func(S, func()) R,
 ) (none R, err error) {
-	r, err := l.call(ctx, api.SessionMessage{Attach: &api.Attach{
-		Edge: e.Name, Generation: e.Generation, Arena: e.Locator.Arena, Role: role, Revision: e.Revision,
-	}})
-	if err != nil {
-		return none, attachError(ctx, e, role, err)
-	}
 	kept := &ring{name: api.HandBack{Edge: e.Name, Generation: e.Generation, Arena: e.Locator.Arena, Role: role}}
-	s.keep(kept) // from now on the node counts the side as ours
-	side, err := openShared(r, e, kept, open)
-	if err != nil {
-		s.forget(kept)
-		return none, attachError(ctx, e, role, err)
+	if !s.keep(kept) {
+		return none, attachError(ctx, e, role, fabric.ErrTaken)
 	}
-	if err := bindShared(ctx, l, kept, side); err != nil {
-		side.Close()
-		s.forget(kept)
+	side, err := mapShared(ctx, l, e, kept, open)
+	if err != nil {
+		s.forget(kept) // whatever was wrong: the node may count the side as ours
 		return none, attachError(ctx, e, role, err)
 	}
 	s.bind(kept, side)
 	return dress(side, func() { s.forget(kept) }), nil
+}
+
+// mapShared asks, maps and waits.
+func mapShared[S shared](ctx context.Context, l *line, e api.Edge, kept *ring, open func(fabric.Config, shm.Files) (S, error)) (none S, err error) {
+	r, err := l.call(ctx, api.SessionMessage{Attach: &api.Attach{
+		Edge: e.Name, Generation: e.Generation, Arena: e.Locator.Arena, Role: kept.name.Role, Revision: e.Revision,
+	}})
+	if err != nil {
+		return none, err
+	}
+	side, err := openShared(r, e, kept, open)
+	if err != nil {
+		return none, err
+	}
+	if err := bindShared(ctx, l, kept, side); err != nil {
+		side.Close()
+		return none, err
+	}
+	return side, nil
 }
 
 // openShared maps what came with Attached.

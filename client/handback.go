@@ -23,11 +23,17 @@ type ring struct {
 	side handBacker // nil until the other side is mapped too: there is nothing to hand back before
 }
 
-// keep notes a ring that is mapped here.
-func (s *session) keep(r *ring) {
+// keep notes a ring that is mapped here, or about to be. It reports false if that side is already.
+func (s *session) keep(r *ring) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for other := range s.rings {
+		if other.name.Arena == r.name.Arena && other.name.Role == r.name.Role {
+			return false
+		}
+	}
 	s.rings[r] = struct{}{}
+	return true
 }
 
 // bind notes that both sides of a ring are mapped: its node, restarted, can have it back.
@@ -37,7 +43,7 @@ func (s *session) bind(r *ring, side handBacker) {
 	r.side = side
 }
 
-// forget notes that a ring is no longer mapped here, and tells the node.
+// forget notes that a ring is no longer mapped here, and tells the node, which may not even have answered yet.
 func (s *session) forget(r *ring) {
 	s.mu.Lock()
 	_, known := s.rings[r]

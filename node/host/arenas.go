@@ -139,7 +139,7 @@ func (h *Host) attach(ctx context.Context, w want) (*arena, error) {
 	if err := h.build(a); err != nil {
 		return nil, err
 	}
-	return a, h.take(a, w)
+	return a, h.take(ctx, a, w)
 }
 
 func (h *Host) waitApplied(ctx context.Context, r api.Revision) error {
@@ -226,10 +226,13 @@ func (h *Host) installLocked(a *arena, mem fabric.Arena, shared *shm.Arena) {
 	}
 }
 
-// take notes that w's session has its side attached.
-func (h *Host) take(a *arena, w want) error {
+// take notes that w's session has its side attached, if it still wants it.
+func (h *Host) take(ctx context.Context, a *arena, w want) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if reason := a.reason(); reason != nil {
 		return reason
 	}

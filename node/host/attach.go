@@ -11,9 +11,35 @@ import (
 	"github.com/grafnode/grafnode/locator"
 )
 
+// asks notes that an attach is under way, until done is called. ctx ends when the session gives it up.
+func (s *session) asks(m *api.Attach) (ctx context.Context, done func()) {
+	ctx, giveUp := context.WithCancel(s.ctx)
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	s.asking[m] = giveUp
+	return ctx, func() {
+		s.h.mu.Lock()
+		defer s.h.mu.Unlock()
+		delete(s.asking, m)
+		giveUp()
+	}
+}
+
+// detach takes back one side, or what was asked to become it: a stage that has given an attach up does not know how far that had come.
+func (s *session) detach(m api.Detach) {
+	s.h.mu.Lock()
+	for asked, giveUp := range s.asking {
+		if asked.Arena == m.Arena && asked.Role == m.Role {
+			giveUp() // before the side is looked for: from now on it is not taken
+		}
+	}
+	s.h.mu.Unlock()
+	s.h.detach(s.id, m.Arena, m.Role)
+}
+
 // attach answers Attach with the descriptors of one side.
-func (s *session) attach(seq uint64, m api.Attach) error {
-	a, err := s.h.attach(s.ctx, want{
+func (s *session) attach(ctx context.Context, seq uint64, m api.Attach) error {
+	a, err := s.h.attach(ctx, want{
 		edge: m.Edge, generation: m.Generation, arena: m.Arena, role: m.Role, session: s.id, revision: m.Revision, local: true,
 	})
 	if err != nil {

@@ -94,7 +94,7 @@ func (h *Host) adopt(ctx context.Context, r Ring, w want, parts shm.Parts) error
 		if err := a.shared.Recognize(parts); err != nil {
 			return fmt.Errorf("%v: %w", r, err)
 		}
-		return h.take(a, w)
+		return h.take(ctx, a, w)
 	}
 	mem, err := h.adoptMemory(ctx, r, parts)
 	h.mu.Lock()
@@ -106,7 +106,7 @@ func (h *Host) adopt(ctx context.Context, r Ring, w want, parts shm.Parts) error
 	a.adopting = false
 	h.installLocked(a, mem, mem)
 	h.mu.Unlock()
-	return h.take(a, w)
+	return h.take(ctx, a, w)
 }
 
 // adoptMemory verifies parts and has the cluster agree; if it does not, the ring is sealed. It owns parts.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -63,7 +64,7 @@ func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, pid int) (*session, 
 	}
 	s := &session{
 		h: h, conn: conn, id: hello.Session, stage: hello.Stage, pid: pid, ttl: hello.TTL, beat: h.now(),
-		underWay: make(chan struct{}, underWayMax), renewed: make(chan struct{}),
+		underWay: make(chan struct{}, underWayMax), renewed: make(chan struct{}), asking: map[*api.Attach]context.CancelFunc{},
 	}
 	var err error
 	token := hello.Token

@@ -38,6 +38,7 @@ type session struct {
 	deadline lease.Instant
 	lost     bool // the cluster has ended it; the connection stays, and says when the process's memory is free
 	report   *api.StageReport
+	asking   map[*api.Attach]context.CancelFunc // attaches under way: each is given up by its Detach
 }
 
 // serveSession serves one connection from hello to its end.
@@ -98,9 +99,10 @@ func (s *session) serve() error {
 		case m.Report != nil:
 			s.h.takeReport(s, m.Report)
 		case m.Detach != nil:
-			s.h.detach(s.id, m.Detach.Arena, m.Detach.Role)
+			s.detach(*m.Detach)
 		case m.Attach != nil:
-			err = s.later(m.Seq, func() error { return s.attach(m.Seq, *m.Attach) })
+			ctx, done := s.asks(m.Attach) // here and not later: its Detach may be the next message
+			err = s.later(m.Seq, func() error { defer done(); return s.attach(ctx, m.Seq, *m.Attach) })
 		case m.Mapped != nil:
 			err = s.later(m.Seq, func() error { return s.mapped(m.Seq, *m.Mapped) })
 		case m.HandBack != nil:
