@@ -90,7 +90,8 @@ type Usage struct {
 }
 
 // Producer is the writing side of a ring. One goroutine at a time may be in its calls, except that one other may be in Wait
-// meanwhile, and any in Close. After any error for which Lost reports true, all calls but Close return such an error.
+// meanwhile, and any in Close. After any error for which Lost reports true, all calls but Close return such an error. That the ring is
+// over is noticed by the calls that write and by Wait; Resume, Stable and MoveWanted need not look, and report it from then on.
 type Producer interface {
 	Generation() fence.Epoch
 

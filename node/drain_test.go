@@ -175,3 +175,14 @@ func TestANodeLeavesEmpty(t *testing.T) {
 		return err
 	})
 }
+
+// Who cannot be told in time finds out: no node fails to stop for that.
+func TestNobodyHasTimeForAGoodBye(t *testing.T) {
+	c := newCluster(t, 3)
+	c.ready()
+	none, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range c.nodes {
+		require.NoError(t, c.nodes[i].Drain(none))
+	}
+}

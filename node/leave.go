@@ -16,25 +16,30 @@ const farewell = 2 * time.Second
 // Drain says good-bye before Close: leadership goes to another node and gossip is told, so that nobody has to find out. Rings and
 // sessions are left as they are: a node that is back within their terms, as after an upgrade, takes them over again
 // and nothing moves. With Config.DrainFor the rings are moved to other nodes first, and nobody waits for it to be back. Every step is
-// tried, for a short while; ctx bounds them all.
+// tried, for a short while; ctx bounds them all. An error says that rings were not moved. A good-bye for which there is no time, or nobody to
+// hear it, is none: the others find out, as after a crash.
 func (n *Node) Drain(ctx context.Context) error {
 	n.draining.Store(true)
-	within := func(step func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, farewell)
-		defer cancel()
-		return step(ctx)
-	}
-	var errs []error
+	var stay error
 	if n.cfg.DrainFor > 0 {
 		moving, cancel := context.WithTimeout(ctx, n.cfg.DrainFor)
-		errs = append(errs, n.evacuate(moving))
+		stay = n.evacuate(moving)
 		cancel()
 	}
 	if servers, err := n.registry.Servers(); err == nil && len(servers) > 1 && n.registry.IsLeader() {
-		errs = append(errs, within(func(ctx context.Context) error { return n.registry.Transfer(ctx, "") }))
+		n.bid(ctx, "leadership was not handed over", func(ctx context.Context) error { return n.registry.Transfer(ctx, "") })
 	}
-	errs = append(errs, within(n.gossip.Leave))
-	return errors.Join(errs...)
+	n.bid(ctx, "gossip was not told in time that this node leaves", n.gossip.Leave)
+	return stay
+}
+
+// bid says one good-bye.
+func (n *Node) bid(ctx context.Context, unheard string, goodBye func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
+	if err := goodBye(ctx); err != nil {
+		n.log.Info(unheard+": the others find out", "error", err)
+	}
 }
 
 // evacuateLook is how often it is asked what is left on the node.

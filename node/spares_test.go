@@ -2,7 +2,6 @@ package node_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -150,6 +149,19 @@ func TestASpareOnOneHostOutlivesItsNodesRestart(t *testing.T) {
 	tell(t, out, in, "and is the ring")
 }
 
+// toldOf waits, as the sides of edges do, until look says that its ring is lost.
+func toldOf(t *testing.T, wait func(context.Context) error, look func() error) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		if err := look(); err != nil {
+			return err
+		}
+		require.NoError(t, wait(ctx))
+	}
+}
+
 // A side that has left a spare never comes back to it, so it is of no use to the other, who is told at once. A ring is another matter: what
 // lies in it may still be read, and somebody may be about to take the side over.
 func TestASpareThatOneSideHasLeftEnds(t *testing.T) {
@@ -164,18 +176,13 @@ func TestASpareThatOneSideHasLeftEnds(t *testing.T) {
 		e, err = from.ChangeSpare(t.Context(), api.SpareRequest{Name: "e", Expect: e.Revision, Arm: true})
 		require.NoError(t, err)
 		out, in := attach(t, from, to, e.InSpare())
-		left, stays := io.Closer(in), func() error { _, _, err := out.Stable(); return err }
+		left, wait, stays := io.Closer(in), out.Wait, func() error { _, _, err := out.Stable(); return err }
 		if e.Spare.Generation%2 == 0 {
-			left, stays = out, func() error { _, err := in.Active(); return err }
+			left, wait, stays = out, in.Wait, func() error { _, err := in.Active(); return err }
 		}
 		require.NoError(t, stays())
 		require.NoError(t, left.Close())
-		eventually(t, func() error {
-			if err := stays(); !errors.Is(err, fabric.ErrSealed) {
-				return fmt.Errorf("not told: %w", err)
-			}
-			return nil
-		})
+		require.ErrorIs(t, toldOf(t, wait, stays), fabric.ErrSealed)
 	}
 	tell(t, ring, ringIn, "as before")
 	require.NoError(t, ringIn.Close())

@@ -101,10 +101,13 @@ func TestAnEdgeOutlivesTheNodeOfItsRing(t *testing.T) {
 
 	c.stop(2)
 	pass(t, out, in, 4001, 6000)
-	moved, err := a.Edge(t.Context(), "e", api.Default)
-	require.NoError(t, err)
-	require.Greater(t, moved.Generation, e.Generation)
-	require.NotEqual(t, e.Locator.Node, moved.Locator.Node)
+	eventually(t, func() error { // the edge may have moved to its spare before there was a leader to tell
+		moved, err := a.Edge(t.Context(), "e", api.Default)
+		if err == nil && (moved.Generation <= e.Generation || moved.Locator.Node == e.Locator.Node) {
+			err = fmt.Errorf("still there: %+v", moved)
+		}
+		return err
+	})
 	require.NoError(t, in.Close(t.Context()))
 }
 
@@ -153,6 +156,7 @@ func TestABlockRegionOutlivesItsNodesRestart(t *testing.T) {
 func TestMetricsShowWhatStagesReport(t *testing.T) {
 	c := newCluster(t, 1)
 	c.ready()
+	c.level() // before it, a ring counts with less
 	cl := c.stage(0, "from")
 	out, in := connect(t, cl, cl)
 	pass(t, out, in, 1, 100)
@@ -169,7 +173,7 @@ func TestMetricsShowWhatStagesReport(t *testing.T) {
 			`grafnode_edge_generation{edge="e"} `, `grafnode_ring_capacity_bytes{edge="e"} 65536`, `grafnode_raft_leader 1`,
 			`grafnode_gossip_members{health="alive"} 1`, `grafnode_edge_generation_changes_total{reason="created"} 1`,
 			`grafnode_edge_generation_changes_total{reason="takeover"} 1`,
-			`grafnode_stage_sessions{stage="from"} 1`, `grafnode_memory_leased_bytes 65536`,
+			`grafnode_stage_sessions{stage="from"} 1`, fmt.Sprintf("grafnode_memory_leased_bytes %d\n", 65536+lease.RingOverhead),
 		} {
 			if err == nil && !strings.Contains(string(b), want) {
 				err = fmt.Errorf("no %s in\n%s", want, b)

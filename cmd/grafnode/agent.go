@@ -174,7 +174,7 @@ func serve(ctx context.Context, n *node.Node, more time.Duration, log *slog.Logg
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor+more)
 	defer cancel()
 	if err := n.Drain(drain); err != nil {
-		log.Warn("left without a good-bye", "error", err) // as after a crash: the others will notice
+		log.Warn("rings were not moved", "error", err) // their edges notice, as after a crash
 	}
 	return n.Close()
 }
