@@ -74,7 +74,8 @@ func TestRingsAreNoSmallerThanTheWindowNeeds(t *testing.T) {
 // hostile is a cluster in which some things never work.
 type hostile struct {
 	*edgetest.Client
-	attach  error // of AttachProducer
+	attach  error        // of AttachProducer
+	unfit   atomic.Int32 // so many spares cannot be attached as consumer
 	deleted atomic.Bool
 	deaf    bool // no news ever comes
 	changes atomic.Int32
@@ -87,6 +88,13 @@ func (h *hostile) AttachProducer(ctx context.Context, e api.Edge) (fabric.Produc
 		return nil, h.attach
 	}
 	return h.Client.AttachProducer(ctx, e)
+}
+
+func (h *hostile) AttachConsumer(ctx context.Context, e api.Edge) (fabric.Consumer, error) {
+	if e.Reason == api.ReasonMoved && h.unfit.Add(-1) >= 0 {
+		return nil, fabric.ErrDisconnected
+	}
+	return h.Client.AttachConsumer(ctx, e)
 }
 
 func (h *hostile) Change(ctx context.Context, r api.ChangeRequest) ([]api.Edge, error) {
@@ -182,4 +190,23 @@ func TestAClaimNamesItsCodecs(t *testing.T) {
 	require.NoError(t, err)
 	_, err = edge.Produce[string](t.Context(), cl, "e", edge.Claimed(roles))
 	require.ErrorIs(t, err, edge.ErrCodec)
+}
+
+// A consumer that could not attach to the spare says so to nobody: it was never there. The producer waits for it for a while, and arms another.
+func TestASpareThatTheConsumerDoesNotReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &spared{t: t, c: edgetest.New()}
+		defer s.c.Close()
+		s.c.SetNodes(3)
+		cl := &hostile{Client: s.c.Client("down")}
+		cl.unfit.Store(2)
+		s.p, s.in = s.produce(s.c.Client("up")), s.consume(cl)
+		defer s.p.Close(canceled())
+		defer s.in.Close(canceled())
+		s.flows(0, 3)
+		ring := s.rec().Generation
+		s.ready()
+		require.Equal(t, ring, s.rec().Generation, "items do not notice")
+		s.flows(3, 6)
+	})
 }

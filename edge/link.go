@@ -21,6 +21,9 @@ const (
 	// patience is how long a side waits for the other in a spare before it asks for a ring by rule 4. There is no registry on the way
 	// of what it waits for.
 	patience = time.Second
+	// unmetMax is how long a producer waits in a spare that it does not need yet for the consumer, who may have failed to attach and then
+	// says so to nobody. It is longer than the spare's node tries.
+	unmetMax = 10 * time.Second
 	// newsWait is how long a side whose ring says that it was ended waits for the record to say why, before it takes that for a loss:
 	// a planned move tells so sooner, and a registry without a leader not at all.
 	newsWait = 20 * time.Millisecond

@@ -38,8 +38,11 @@ func (l *link[R]) hold(gen fence.Epoch) {
 	h := &held[R]{rec: rec, spare: spare, since: time.Now(), unwatch: func() {}, timer: time.AfterFunc(time.Hour, func() {})}
 	h.ctx, h.leave = context.WithCancelCause(l.ctx)
 	l.held[gen] = h
-	if !spare {
+	switch {
+	case !spare:
 		l.expect(h, recheckEvery)
+	case l.role == fabric.RoleProducer:
+		l.expect(h, unmetMax)
 	}
 }
 
@@ -51,7 +54,7 @@ func (l *link[R]) expect(h *held[R], d time.Duration) {
 	t = time.AfterFunc(d, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if h.timer != t || l.held[gen] != h || gen == l.route.Ring().Generation && l.route.Settled() {
+		if h.timer != t || l.held[gen] != h || !l.route.Awaits(gen) {
 			return
 		}
 		t.Reset(d)

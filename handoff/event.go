@@ -25,7 +25,7 @@ const (
 	Activated
 	// MoveWanted: the consumer wants to move to the spare; to a producer.
 	MoveWanted
-	// Overdue: the other side has not shown itself in the ring, or not activated the spare that was wanted, in time.
+	// Overdue: the other side has not shown itself in the ring, or to a producer in the spare, or not activated the spare that was wanted, in time.
 	Overdue
 	// ArmAgain: what kept this side from arming a spare may be over.
 	ArmAgain

@@ -51,6 +51,9 @@ type Slot struct {
 // open reports whether the slot holds an attachment, or is about to.
 func (s Slot) open() bool { return s.State != Empty && s.State != Lost }
 
+// unmet reports whether the other side is still to come.
+func (s Slot) unmet() bool { return s.State == Attaching || s.State == Attached }
+
 // Route decides what one side of an edge does about its rings: which one it uses, which one it keeps as the spare, when it moves,
 // and what it asks of the registry (rules 4 and 13 to 17). It is plain data, and comparable: an event goes in, effects come out, and
 // there is no clock but the event that somebody has waited for long enough. What is asked of the registry is asked one at a time.
@@ -102,6 +105,17 @@ func (r *Route) Unconfirmed() bool { return r.ring.Generation > r.rec.Generation
 // producer has read its resume note.
 func (r *Route) Settled() bool {
 	return r.ring.State == Ready || r.role == Consumer && r.ring.State == Attached
+}
+
+// Awaits reports whether Overdue has a meaning in a ring.
+func (r *Route) Awaits(ring fence.Epoch) bool {
+	switch ring {
+	case r.ring.Generation:
+		return !r.Settled()
+	case r.spare.Generation:
+		return r.spare.State == Wanted && r.role == Consumer || r.spare.unmet() && r.role == Producer
+	}
+	return false
 }
 
 // AppendKey appends an encoding of the whole state: equal states give equal bytes. See Sender.AppendKey.

@@ -106,6 +106,18 @@ func TestProducerMoves(t *testing.T) {
 		"the consumer wants to move": {
 			{of(handoff.MoveWanted, 2), does("leave 1", "activate 2", "bind 2", "confirm and arm 2")},
 		},
+		"nobody in the next spare": {
+			{of(handoff.Broken, 2), does("leave 2", "arm later")},
+			{of(handoff.ArmAgain, 0), does("arm at 2")},
+			{applied(rec(3, 1, 3)), does("attach 3")},
+			{of(handoff.Overdue, 3), does("leave 3", "arm later")},
+			{of(handoff.Opened, 3), does()},
+			{of(handoff.ArmAgain, 0), does("arm at 3")},
+			{applied(rec(4, 1, 4)), does("attach 4")},
+			{of(handoff.Opened, 4), does("watch 4")},
+			{of(handoff.Overdue, 4), does("leave 4", "arm later")},
+			{of(handoff.Met, 4), does()},
+		},
 		"no resume note in the spare": {
 			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2", "confirm and arm 2")},
 			{applied(rec(3, 2, 0)), does("arm later")},

@@ -98,7 +98,7 @@ func (r *Route) heardSpare(what What) (do []Effect) {
 	case what == Opened && r.spare.State == Attaching:
 		r.spare.State = Attached
 		do = append(do, Effect{Do: Watch, Ring: r.spare.Generation})
-	case (what == Broken || what == Ended) && r.spare.open():
+	case (what == Broken || what == Ended) && r.spare.open(), what == Overdue && r.role == Producer && r.spare.unmet():
 		r.spare.State = Lost
 		do = r.pause(append(do, Effect{Do: Leave, Ring: r.spare.Generation}))
 	case what == Met && r.spare.State == Attached && r.role == Producer:

@@ -136,6 +136,9 @@ func (w *World) spareSteps(all *[]step, feed func(string, handoff.Event), who st
 	case !out && slot.State == handoff.Wanted && w.m != WaitForEver && !a.active:
 		feed(" has wanted the spare for long", at(handoff.Overdue))
 	}
+	if w.b.Tells && out && (slot.State == handoff.Attaching || slot.State == handoff.Attached) && a.consCut {
+		feed(" does not meet the consumer in the spare", at(handoff.Overdue))
+	}
 	switch {
 	case out && a.wanted && (slot.State == handoff.Attached || slot.State == handoff.Ready):
 		feed(" sees that the spare is wanted", at(handoff.MoveWanted))
