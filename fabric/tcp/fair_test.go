@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,8 +29,9 @@ func (m many) Resolve(_ context.Context, h tcp.Hello) (fabric.Arena, error) { re
 func TestEdgesShareANodeFairly(t *testing.T) {
 	rings := many{}
 	o := serve(t, nil, rings)
-	ctx, stop := context.WithCancel(testContext(t))
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	var stuck *time.Timer
 	var running sync.WaitGroup
 	var total atomic.Int64
 	counts := make([]atomic.Int64, fairEdges)
@@ -57,12 +59,17 @@ func TestEdgesShareANodeFairly(t *testing.T) {
 		sides = append(sides, func() { produce(ctx, p, size) }, func() {
 			consume(ctx, c, func() {
 				counts[i].Add(1)
-				if total.Add(1) == 100*fairEdges {
+				switch n := total.Add(1); {
+				case n == 100*fairEdges:
 					stop()
+				case n%fairEdges == 0:
+					stuck.Reset(patience) // how long all of it takes is the machine's affair
 				}
 			})
 		})
 	}
+	stuck = time.AfterFunc(patience, stop)
+	defer stuck.Stop()
 	for _, side := range sides {
 		running.Go(side)
 	}

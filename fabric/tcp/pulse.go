@@ -3,6 +3,7 @@ package tcp
 import (
 	"crypto/rand"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -55,7 +56,7 @@ type pulse struct {
 
 	mu    sync.Mutex
 	peer  detector
-	turns int // that this process was awake for
+	turns int
 	links []*link
 	next  int // of links, whose turn comes next
 }
@@ -68,7 +69,8 @@ func (l *link) join(owner bool) {
 	defer pulses.Unlock()
 	p := pulses.by[key]
 	if p == nil || key.name == "" {
-		p = &pulse{key: key, half: key.beat / 2, over: make(chan struct{}), peer: detector{limit: 2 * key.missed}}
+		p = &pulse{key: key, half: key.beat / 2, over: make(chan struct{})}
+		p.peer = detector{half: p.half, silence: key.silence()}
 		p.round = max(1, int(linkBeat/p.half))
 		if pulses.by == nil {
 			pulses.by = map[pulseKey]*pulse{}
@@ -117,7 +119,8 @@ func (p *pulse) removeLocked(l *link) {
 	}
 }
 
-// run has a turn every half heartbeat.
+// run has a turn every half heartbeat: it speaks, and then judges. Who has heard nothing first lets everybody run who is ready to: the peer's
+// word may wait among them, and how long that takes is how late this process is, of which a timer alone sees little.
 func (p *pulse) run() {
 	ticker := time.NewTicker(p.half)
 	defer ticker.Stop()
@@ -127,34 +130,35 @@ func (p *pulse) run() {
 		case <-p.over:
 			return
 		}
-		now := time.Now()
-		starved := now.Sub(last) > p.half+p.key.beat
-		last = now
-		for l, why := range p.turn(starved) {
-			_ = l.fail(why) // not with the pulse locked: it leaves
+		p.give(p.speak())
+		if !p.heard.Load() {
+			runtime.Gosched()
 		}
+		now := time.Now()
+		p.give(p.judge(now.Sub(last)))
+		last = now
 	}
 }
 
-// turn has those links speak whose turn it is, and returns those that are silent.
-func (p *pulse) turn(starved bool) map[*link]error {
+// give gives up links that were silent for so long.
+func (p *pulse) give(up []*link, quiet time.Duration) {
+	for _, l := range up { // not with the pulse locked: they leave
+		_ = l.fail(fmt.Errorf("%w: the other end is silent for %v", fabric.ErrDisconnected, quiet.Round(time.Millisecond)))
+	}
+}
+
+// speak has those links speak whose turn it is. It returns one of them that is silent by itself, if there is one, and for how long.
+func (p *pulse) speak() (silent []*link, quiet time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !starved {
-		p.turns++
-	}
-	if p.peer.turn(p.heard.Swap(false), starved) && !p.spare(p.links...) {
-		return p.silent(p.links, p.key.silence())
-	}
+	p.turns++
 	spoke := p.spoke.Swap(false)
 	for range (len(p.links) + p.round - 1) / p.round {
 		p.next %= len(p.links)
 		l := p.links[p.next]
 		p.next++
-		if l.heard.Swap(false) {
-			l.heardAt = p.turns
-		} else if limit := max(2, p.round) * p.key.missed; p.turns-l.heardAt >= limit && !p.spare(l) {
-			return p.silent([]*link{l}, time.Duration(limit)*p.half)
+		if quiet, is := p.silent(l); is {
+			return []*link{l}, quiet
 		}
 		if l.spoke.Swap(false) && spoke {
 			l.allow()
@@ -163,27 +167,40 @@ func (p *pulse) turn(starved bool) map[*link]error {
 		spoke = true
 		l.tasks.Go(l.beatNow) // it may block, and the others are not to wait
 	}
-	return nil
+	return nil, 0
 }
 
-// spare reports whether something of the links' peer lies unread, and gives it its time again if so: then it is this process that is slow.
-func (p *pulse) spare(links ...*link) bool {
-	for _, l := range links {
-		if tcpconn.Unread(l.raw()) {
-			p.peer.again()
-			l.heardAt = p.turns
-			return true
+// silent reports whether nothing came over l for too many turns.
+func (p *pulse) silent(l *link) (quiet time.Duration, is bool) {
+	if l.heard.Swap(false) {
+		l.heardAt = p.turns
+	}
+	turns, limit := p.turns-l.heardAt, max(2, p.round)*p.key.missed
+	if turns < limit {
+		return 0, false
+	}
+	quiet = time.Duration(turns) * p.half
+	if ago, ok := tcpconn.Heard(l.raw()); ok && ago < quiet {
+		l.heardAt = p.turns - int(ago/p.half)
+		return 0, false
+	}
+	return quiet, true
+}
+
+// judge ends a turn that took so long. It returns all links if their peer is silent, and for how long. What the kernel has heard counts,
+// though this process has not come to it.
+func (p *pulse) judge(took time.Duration) (silent []*link, quiet time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.peer.turn(p.heard.Swap(false), took) {
+		return nil, 0
+	}
+	for _, l := range p.links {
+		if ago, ok := tcpconn.Heard(l.raw()); ok && !p.peer.spoke(ago) {
+			return nil, 0
 		}
 	}
-	return false
-}
-
-func (p *pulse) silent(links []*link, d time.Duration) map[*link]error {
-	all := map[*link]error{}
-	for _, l := range links {
-		all[l] = fmt.Errorf("%w: the other end is silent for %v", fabric.ErrDisconnected, d)
-	}
-	return all
+	return slices.Clone(p.links), p.peer.quiet
 }
 
 // pulseName is what both ends call the pulse of the links from this process to a node's address.
