@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -192,6 +193,19 @@ func (c Config) seeds() ([]string, error) {
 		seeds = append(seeds, seed)
 	}
 	return seeds, nil
+}
+
+// names are the names with a dot that the node was told, its own and those of the nodes that it joins: by them it may be asked without TLS.
+func (c Config) names() (names []string) {
+	for _, name := range append([]string{c.Name}, c.Join...) {
+		if host, _, err := net.SplitHostPort(name); err == nil {
+			name = host
+		}
+		if strings.Contains(name, ".") {
+			names = append(names, strings.ToLower(name))
+		}
+	}
+	return names
 }
 
 // gossipAddress turns a node's address, host[:port], into that of its gossip. Host names stay names: they may come to mean

@@ -176,7 +176,7 @@ func (n *Node) openAPI() (err error) {
 		Keeper: n.keeper, Blocks: n.blocks, Founding: n.promises, Reported: n.stages, Problems: n.Problems, Metrics: n.metrics, Logger: n.log,
 		Space:       func() (uint64, uint64) { return space(n.cfg.DataDir) },
 		Authorities: n.identity.authorities, Dial: n.identity.dial,
-		Logs: n.cfg.Logs, Settings: n.cfg.Settings,
+		Logs: n.cfg.Logs, Settings: n.cfg.Settings, Hosts: n.cfg.names(),
 	})
 	if err != nil {
 		return err

@@ -29,11 +29,14 @@ type Caller struct {
 	Trusted bool
 	// Role is that of the certificate; "" for none.
 	Role identity.Role
+	// Plain callers have come without TLS: a browser cannot tell the node from a site that has taken its address.
+	Plain bool
 }
 
 // needs says of every route what right it needs. A route that is not here does not exist: see guard.
 var needs = map[string]right{
 	"GET /{$}":            open,
+	"GET /ui/{file...}":   open,
 	"/":                   open, // to be told that there is nothing
 	"GET /livez":          open,
 	"GET /readyz":         open,
@@ -117,8 +120,14 @@ func (s *Server) guard(route string, h handler) handler {
 // admit lets a request pass that its caller has the right to make. A node passes on only what it has admitted, and its own
 // certificate says so to the leader.
 func (s *Server) admit(r *http.Request, needs right) error {
+	if needs == open { // and says nothing that a site could want
+		return nil
+	}
 	caller, _ := r.Context().Value(callerKey{}).(Caller)
-	if needs == open || caller.Trusted || slices.Contains(roleRights[caller.Role], needs) {
+	if err := s.fromElsewhere(r, caller); err != nil {
+		return err
+	}
+	if caller.Trusted || slices.Contains(roleRights[caller.Role], needs) {
 		return nil
 	}
 	if slices.Contains(sessionRights, needs) && r.Header.Get(api.HeaderSession) != "" {

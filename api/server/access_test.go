@@ -31,6 +31,7 @@ var callers = map[byte]struct {
 // mayAsk says it anew, route by route, rather than by rights: two lists that agree are less likely both wrong.
 var mayAsk = map[string]string{
 	"GET /{$}":            "-scxonl",
+	"GET /ui/{file...}":   "-scxonl",
 	"GET /livez":          "-scxonl",
 	"GET /readyz":         "-scxonl",
 	"GET /v1/authorities": "-scxonl",

@@ -58,6 +58,9 @@ func (f *forwarder) rewrite(r *httputil.ProxyRequest) {
 	leader, _ := r.In.Context().Value(leaderKey{}).(string)
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", leader
 	r.Out.Host = leader
+	for _, h := range siteHeaders {
+		r.Out.Header.Del(h) // this node has judged them, and to the leader, which is another site, they would be wrong
+	}
 	f.sign(r.Out)
 }
 

@@ -72,6 +72,7 @@ var samples = map[string]sample{
 	"GET /readyz":                     {path: "/readyz"},
 	"GET /metrics":                    {path: "/metrics"},
 	"GET /{$}":                        {path: "/"},
+	"GET /ui/{file...}":               {path: "/ui/V"},
 }
 
 func TestEveryRouteIsAskedHostileThings(t *testing.T) {

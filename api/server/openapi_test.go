@@ -79,7 +79,8 @@ var descriptions = map[string]described{
 	"GET /livez":                      {what: "whether the process answers", raw: "text/plain"},
 	"GET /readyz":                     {what: "whether the node can serve", raw: "text/plain"},
 	"GET /metrics":                    {what: "metrics, as Prometheus reads them", raw: "text/plain"},
-	"GET /{$}":                        {what: "a page for people", raw: "text/html"},
+	"GET /{$}":                        {what: "leads to the page for people", raw: "text/html"},
+	"GET /ui/{file...}":               {what: "the page for people, and its files", raw: "text/html"},
 }
 
 // openAPI makes the description of all routes.

@@ -58,7 +58,8 @@ func (s *Server) table() map[string]handler {
 		"GET /livez":                      s.live,
 		"GET /readyz":                     s.ready,
 		"GET /metrics":                    s.metrics(),
-		"GET /{$}":                        page,
+		"GET /{$}":                        front,
+		"GET /ui/{file...}":               page,
 		"/":                               s.unknown,
 	}
 }
@@ -124,6 +125,7 @@ func (s *Server) withHeaders(h handler) http.Handler {
 func (s *Server) setHeaders(w http.ResponseWriter, current *state.State) {
 	h := w.Header()
 	h.Set(api.HeaderCluster, current.Cluster())
+	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set(api.HeaderRevision, strconv.FormatUint(uint64(current.Revision()), 10))
 	if leader, ok := s.c.Registry.Leader(); ok {
 		h.Set(api.HeaderLeader, leader.Address)

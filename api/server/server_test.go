@@ -106,7 +106,7 @@ func TestBadRequestsAreRefusedInOneClearLine(t *testing.T) {
 		"token sum too short":    {"POST", "/v1/internal/sessions", `{"open":{"token_sum":"AAAA"}}`, nil, 400, api.KindInvalid, "SHA-256"},
 		"unknown checkpoint":     {"GET", "/v1/checkpoints/a/b", "", nil, 404, api.KindNotFound, "a/b"},
 		"large checkpoint":       {"POST", "/v1/checkpoints/a", `{"epoch":1,"write":true,"value":"` + strings.Repeat("AAAA", 22000) + `"}`, nil, 413, api.KindTooLarge, "66000"},
-		"write by another site":  {"POST", "/v1/edges/e/relocate", "", []string{"Sec-Fetch-Site", "cross-site"}, 400, api.KindInvalid, "another site"},
+		"write by another site":  {"POST", "/v1/edges/e/relocate", "", []string{"Sec-Fetch-Site", "cross-site"}, 403, api.KindForbidden, "another site"},
 		"unknown block region":   {"GET", "/v1/blocks/nope?bytes=1", "", nil, 404, api.KindNotFound, "nope"},
 		"large block read":       {"GET", "/v1/blocks/nope?bytes=99999999", "", nil, 413, api.KindTooLarge, "99999999"},
 	} {

@@ -122,10 +122,12 @@ nodes. Keep it off the cluster, and offline between uses.`,
 func newTLSIssue() *cobra.Command {
 	f := &pairFlags{}
 	var role, ca string
+	var hosts []string
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make a member's certificate",
 		Example: `  grafnode tls cert create --role server --name node-1
+  grafnode tls cert create --role server --name node-2 --host node-2.example.net,10.0.0.2   # browsers may call it so
   grafnode tls cert create --role operator --name ada --days 30`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -146,7 +148,7 @@ func newTLSIssue() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("authority: %w", err)
 			}
-			pair, err := authority.Issue(f.name, identity.Role(role), lasts)
+			pair, err := authority.Issue(f.name, identity.Role(role), lasts, hosts...)
 			if err != nil {
 				return err
 			}
@@ -157,6 +159,7 @@ func newTLSIssue() *cobra.Command {
 	cmd.Flags().Lookup("name").Usage += " (default: the role)"
 	cmd.Flags().Lookup("out").Usage += " (default: the name)"
 	cmd.Flags().StringVar(&role, "role", "", "what it is for: server, client or operator (required)")
+	cmd.Flags().StringSliceVar(&hosts, "host", nil, "names and addresses by which browsers call the node; repeat or separate by commas")
 	cmd.Flags().StringVar(&ca, "ca", pki.Authority, "beginning of the names of the authority's two files")
 	return cmd
 }

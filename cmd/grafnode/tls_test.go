@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"os"
 	"strings"
 	"testing"
@@ -35,6 +36,9 @@ func TestCertificates(t *testing.T) {
 		{[]string{"ca", "create"}, "file exists"},
 		{[]string{"ca", "create", "--days", "0"}, "--days 0: must be"},
 		{[]string{"cert", "create", "--role", "king"}, `--role "king": must be server, client or operator`},
+		{[]string{"cert", "create", "--role", "server", "--host", "operator.grafnode"}, "must be an address or a host's name"},
+		{[]string{"cert", "create", "--role", "server", "--host", "*.example.net"}, "must be an address or a host's name"},
+		{[]string{"cert", "create", "--role", "client", "--host", "10.0.0.1"}, "of a server"},
 		{[]string{"cert", "create", "--role", "client", "--ca", "other"}, "authority: open other.pem: no such file"},
 		{[]string{"cert", "create", "--role", "client", "--ca", "node-1"}, "cannot sign others"},
 		{[]string{"cert", "info", "node-1-key.pem"}, "no certificate in PEM"},
@@ -46,6 +50,18 @@ func TestCertificates(t *testing.T) {
 		require.Empty(t, stdout)
 	}
 	require.NoFileExists(t, "client.pem")
+	require.NoFileExists(t, "server.pem")
+
+	code, _, _ = command(t, "tls", "cert", "create", "--role", "server", "--name", "n2", "--host", "n2.example.net,10.0.0.2,::1")
+	require.Equal(t, exitOK, code)
+	pair, err := tls.LoadX509KeyPair("n2.pem", "n2-key.pem")
+	require.NoError(t, err)
+	for _, host := range []string{"n2.example.net", "10.0.0.2", "::1", "server.grafnode"} {
+		require.NoError(t, pair.Leaf.VerifyHostname(host))
+	}
+	role, err := identity.RoleOf(pair.Leaf)
+	require.NoError(t, err)
+	require.Equal(t, identity.Server, role)
 	text, err := os.ReadFile("node-1-key.pem")
 	require.NoError(t, err)
 	_, stdout, _ = command(t, "tls", "cert", "info", "node-1.pem")

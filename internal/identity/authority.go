@@ -10,7 +10,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -32,7 +34,8 @@ func NewAuthority(name string, lasts time.Duration) (Pair, error) {
 }
 
 // Issue makes the certificate of a member that has the given name for people and the given role, and its key. It ends with the authority's at the latest.
-func (authority Pair) Issue(name string, role Role, lasts time.Duration) (Pair, error) {
+// Hosts are the names and addresses by which browsers call a server; nobody else looks at them.
+func (authority Pair) Issue(name string, role Role, lasts time.Duration, hosts ...string) (Pair, error) {
 	ca, err := tls.X509KeyPair(authority.Cert, authority.Key)
 	if err != nil {
 		return Pair{}, fmt.Errorf("authority: %w: %w", ErrNotTheirKey, err)
@@ -45,6 +48,19 @@ func (authority Pair) Issue(name string, role Role, lasts time.Duration) (Pair, 
 		template.NotAfter = ca.Leaf.NotAfter
 	}
 	template.DNSNames = []string{role.name()}
+	for _, h := range hosts {
+		if role != Server {
+			return Pair{}, fmt.Errorf("%q: %w", h, ErrNoHost)
+		}
+		switch ip := net.ParseIP(h); {
+		case ip != nil:
+			template.IPAddresses = append(template.IPAddresses, ip)
+		case h == "" || strings.ContainsAny(h, "*:/ ") || strings.HasSuffix(strings.ToLower(h), ".grafnode"):
+			return Pair{}, fmt.Errorf("%q: %w", h, ErrNoHost)
+		default:
+			template.DNSNames = append(template.DNSNames, h)
+		}
+	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	if role == Server {

@@ -23,6 +23,7 @@ var Roles = []Role{Server, Client, Operator}
 var (
 	ErrNoRole      = errors.New("the certificate has no role: one of server.grafnode, client.grafnode and operator.grafnode must be among its DNS names")
 	ErrWrongRole   = errors.New("the certificate has a role that may not do this")
+	ErrNoHost      = errors.New("must be an address or a host's name, of a server, and none that ends in .grafnode, which are roles")
 	ErrNotTheirKey = errors.New("certificate and key do not belong together")
 )
 
