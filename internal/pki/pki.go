@@ -64,11 +64,11 @@ func (d Dir) Setup(nodes []string, authorityLasts, lasts time.Duration) (made []
 		return made, err
 	}
 	for i, name := range append([]string{Operator}, nodes...) {
-		role := identity.Server
+		role, hosts := identity.Server, []string{name, "localhost", "127.0.0.1"} // by which browsers call it
 		if i == 0 {
-			role = identity.Operator
+			role, hosts = identity.Operator, nil
 		}
-		if _, err := d.keep(name, add, func() (identity.Pair, error) { return authority.Issue(name, role, lasts) }); err != nil {
+		if _, err := d.keep(name, add, func() (identity.Pair, error) { return authority.Issue(name, role, lasts, hosts...) }); err != nil {
 			return made, err
 		}
 	}
