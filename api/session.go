@@ -117,6 +117,14 @@ type StageReport struct {
 	Stage string       `json:"stage"`
 	Edges []EdgeReport `json:"edges"`
 	Sink  *SinkReport  `json:"sink,omitempty"`
+	// Silences are the session's, not the stage's; whatever sends the report fills them in.
+	Silences Silences `json:"silences,omitzero"`
+}
+
+// Silences counts nodes that a stage's process gave up for their silence, see fabric/tcp.Silences.
+type Silences struct {
+	Judged   uint64 `json:"judged"`
+	Mistaken uint64 `json:"mistaken"` // of these: the node's process was slow, not gone
 }
 
 // EdgeReport is one side of one edge.

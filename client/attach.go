@@ -99,7 +99,7 @@ func (c *Client) remote(e api.Edge) (tcp.Attach, error) {
 	if session == "" {
 		return tcp.Attach{}, fmt.Errorf("client: attach edge %s: %w", e.Name, api.ErrSessionLost)
 	}
-	return tcp.Attach{Address: e.Locator.Address, TLS: c.trust.Load(), Hello: tcp.Hello{
+	return tcp.Attach{Address: e.Locator.Address, TLS: c.trust.Load(), Silences: &c.silences, Hello: tcp.Hello{
 		Edge: e.Name, Generation: e.Generation, Arena: e.Locator.Arena, Session: session, Token: token, Revision: e.Revision,
 		Heartbeat: c.config.Heartbeat, Missed: c.config.Missed,
 	}}, nil

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/internal/membarrier"
 	steps "github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
@@ -27,11 +28,12 @@ type Client struct {
 	route  *route
 	news   *news
 
-	ctx     context.Context // ends with Close
-	stop    context.CancelCauseFunc
-	running sync.WaitGroup
-	trust   atomic.Pointer[tls.Config] // what other nodes are dialled with; stored by learnAuthorities, nil: they speak no TLS
-	opening chan struct{}              // holds a token while one caller opens the session
+	ctx      context.Context // ends with Close
+	stop     context.CancelCauseFunc
+	running  sync.WaitGroup
+	trust    atomic.Pointer[tls.Config] // what other nodes are dialled with; stored by learnAuthorities, nil: they speak no TLS
+	silences tcp.Silences               // of the nodes that have rings of this process's
+	opening  chan struct{}              // holds a token while one caller opens the session
 
 	mu      sync.Mutex
 	current *session

@@ -24,6 +24,8 @@ type session struct {
 	token string
 	node  locator.NodeID
 
+	before api.Silences // what the client had counted when the session was begun
+
 	mu       sync.Mutex
 	machine  *steps.Machine
 	greeting steps.Line         // where a hello is under way; zero: nowhere
@@ -35,7 +37,7 @@ type session struct {
 
 func newSession(c *Client) *session {
 	return &session{
-		c: c, opened: make(chan struct{}), lost: make(chan struct{}), moved: make(chan struct{}, 1), rings: map[*ring]struct{}{},
+		c: c, before: c.Silences(), opened: make(chan struct{}), lost: make(chan struct{}), moved: make(chan struct{}, 1), rings: map[*ring]struct{}{},
 		machine: steps.New(steps.Config{TTL: c.config.TTL, Jitter: jitter}),
 	}
 }

@@ -90,7 +90,13 @@ func (c *Client) UpdateCheckpoint(ctx context.Context, key string, r api.Checkpo
 	}
 }
 
-// Report gives the stage's counters to the own node, over the session. It does not wait: without a session or a node there
+// Silences returns how many nodes the client has given up for their silence since it was made.
+func (c *Client) Silences() api.Silences {
+	judged, mistaken := c.silences.Counts()
+	return api.Silences{Judged: judged, Mistaken: mistaken}
+}
+
+// Report gives the stage's counters to the own node, over the session, and the client's. It does not wait: without a session or a node there
 // is nobody to tell, and the next report has the counters all the same.
 func (c *Client) Report(_ context.Context, r api.StageReport) error {
 	s := c.alive()
@@ -101,6 +107,8 @@ func (c *Client) Report(_ context.Context, r api.StageReport) error {
 	if err != nil {
 		return err
 	}
+	now := c.Silences()
+	r.Silences = api.Silences{Judged: now.Judged - s.before.Judged, Mistaken: now.Mistaken - s.before.Mistaken}
 	return l.post(api.SessionMessage{Report: &r})
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/grafnode/grafnode/api/server"
+	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
@@ -44,6 +45,7 @@ type Node struct {
 	split    *host.Split
 	http     *http.Server
 	promises *promises
+	silences tcp.Silences            // of processes with rings here
 	serving  atomic.Pointer[serving] // nil until the node is registered; stored once, by register
 
 	advertised membership.Self // what gossip was last told; tend's own, as the next two

@@ -29,7 +29,8 @@ func report(items uint64, rewires ...float64) api.StageReport {
 				Traces: []api.Rewire{rewired(2)}},
 			{Edge: "e", Role: fabric.RoleConsumer, Items: items, Repeats: 2},
 		},
-		Sink: &api.SinkReport{Commits: items / 10, Items: items, Fenced: 1, Gaps: rewires},
+		Silences: api.Silences{Judged: items / 5, Mistaken: 1},
+		Sink:     &api.SinkReport{Commits: items / 10, Items: items, Fenced: 1, Gaps: rewires},
 	}
 }
 
@@ -54,6 +55,8 @@ func TestStagesAddUpOverSessions(t *testing.T) {
 		`grafnode_edge_rewire_seconds_count{edge="e",role="producer"} 1`,
 		`grafnode_sink_fenced_writes_total{stage="parse"} 2`,
 		`grafnode_sink_items_total{stage="parse"} 35`,
+		`grafnode_silences_total{by="stage"} 7`,
+		`grafnode_silences_mistaken_total{by="stage"} 2`,
 		`grafnode_stage_restarts_total{stage="parse"} 1`,
 		`grafnode_stage_sessions{stage="parse"} 1`,
 	} {
@@ -117,6 +120,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	NewCluster(reg, "n1", f.registry, f.server.c.Gossip, func() []Ring { return []Ring{{"e", 1, 2, 5}, {"e", 3, 4, 7}} })
 	NewControl(reg, f.registry, f.group, func() leasebroker.Stats { return leasebroker.Stats{Timed: 3} }, func() Port { return Port{Open: 2} })
 	ShowCertificate(reg, time.Now)
+	ShowSilences(reg, func() (uint64, uint64) { return 2, 1 })
 	f.ask(t, "POST", "/v1/changes", createParse)
 	status, _, body := f.ask(t, "GET", "/metrics", "")
 	require.Equal(t, 200, status, body)

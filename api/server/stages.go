@@ -31,6 +31,7 @@ type Stages struct {
 	rewire, phases, gap                    *prometheus.HistogramVec
 	commits, stored, refused, restarts     *prometheus.CounterVec
 	sessions                               *prometheus.GaugeVec
+	silent, mistaken                       prometheus.Counter
 
 	mu     sync.Mutex
 	live   map[lease.SessionID]*stageSession
@@ -46,6 +47,7 @@ type stageSession struct {
 	at    time.Time // of the last report
 	edges map[edgeSide]api.EdgeReport
 	sink  api.SinkReport
+	quiet api.Silences
 }
 
 type edgeSide struct {
@@ -87,7 +89,8 @@ func NewStages(reg prometheus.Registerer) *Stages {
 		reg.MustRegister(v)
 		return v
 	}
-	return &Stages{
+	silent, mistaken := silences("stage")
+	s := &Stages{
 		items:         counter("edge_items_total", "Items pushed (role producer) or accepted (role consumer).", "edge", "role"),
 		bytes:         counter("edge_bytes_total", "The same in encoded bytes.", "edge", "role"),
 		repeats:       counter("edge_repeats_dropped_total", "Items that came again after a failure and were left out: not sent (role producer) or dropped (role consumer).", "edge", "role"),
@@ -111,7 +114,27 @@ func NewStages(reg prometheus.Registerer) *Stages {
 		edges:         names{},
 		stages:        names{},
 		traces:        traces{},
+		silent:        prometheus.NewCounter(prometheus.CounterOpts(silent)),
+		mistaken:      prometheus.NewCounter(prometheus.CounterOpts(mistaken)),
 	}
+	reg.MustRegister(s.silent, s.mistaken)
+	return s
+}
+
+// silences describes the counters of processes that were given up for their silence, by whom.
+func silences(by string) (silent, mistaken prometheus.Opts) {
+	labels := prometheus.Labels{"by": by}
+	return prometheus.Opts{Namespace: "grafnode", Name: "silences_total", ConstLabels: labels, Help: "Processes given up for their silence."},
+		prometheus.Opts{Namespace: "grafnode", Name: "silences_mistaken_total", ConstLabels: labels, Help: "Of these, those that were slow, not gone."}
+}
+
+// ShowSilences registers with reg what the node itself has counted of them.
+func ShowSilences(reg prometheus.Registerer, counts func() (judged, mistaken uint64)) {
+	silent, mistaken := silences("node")
+	reg.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts(silent), func() float64 { n, _ := counts(); return float64(n) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts(mistaken), func() float64 { _, n := counts(); return float64(n) }),
+	)
 }
 
 // Began counts a session that has begun on this node. A second call for the same session counts nothing.
@@ -151,6 +174,9 @@ func (s *Stages) Report(id lease.SessionID, r api.StageReport) {
 		now.Rewires, now.Traces = nil, nil // told once
 		session.edges[side] = now
 	}
+	s.silent.Add(delta(session.quiet.Judged, r.Silences.Judged))
+	s.mistaken.Add(delta(session.quiet.Mistaken, r.Silences.Mistaken))
+	session.quiet = r.Silences
 	if r.Sink != nil {
 		s.commits.WithLabelValues(session.stage).Add(delta(session.sink.Commits, r.Sink.Commits))
 		s.stored.WithLabelValues(session.stage).Add(delta(session.sink.Items, r.Sink.Items))

@@ -24,6 +24,8 @@ type Attach struct {
 	Timeout time.Duration
 	// TLS, if not nil, makes the connection one of TLS 1.3. An empty ServerName means Address's host.
 	TLS *tls.Config `json:"-"`
+	// Silences, if not nil, counts the owners that are given up for their silence.
+	Silences *Silences `json:"-"`
 }
 
 // AttachTimeoutDefault is longer than an owner lets its Resolver take.
@@ -105,14 +107,15 @@ func attach(ctx context.Context, a Attach, alive func()) (*link, int, error) {
 		alive()
 	}
 	l := newLink(conn)
-	capacity, err := greet(ctx, l, a.Hello, alive)
+	answer, err := greet(ctx, l, a.Hello, alive)
 	if err != nil {
 		l.in.giveBack()
 		return nil, 0, errors.Join(err, conn.Close())
 	}
 	l.attach(a.Hello)
+	l.peer, l.silences = answer.Process, a.Silences
 	l.name = fmt.Sprintf("%s, at %s", a.side(), a.Address)
-	return l, capacity, nil
+	return l, answer.Capacity, nil
 }
 
 // named returns c with a server's name.
@@ -127,18 +130,18 @@ func named(c *tls.Config, address string) *tls.Config {
 	return c
 }
 
-func greet(ctx context.Context, l *link, h Hello, alive func()) (capacity int, err error) {
+func greet(ctx context.Context, l *link, h Hello, alive func()) (said answer, err error) {
 	// What blocks here ends with ctx, by a deadline in the past.
 	stop := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if err := writeMessage(l.conn, h); err != nil {
-		return 0, err
+		return answer{}, err
 	}
-	if capacity, err = readAnswer(&l.in, alive); err != nil {
-		return 0, err
+	if said, err = readAnswer(&l.in, alive); err != nil {
+		return answer{}, err
 	}
 	if !stop() {
-		return 0, context.Cause(ctx)
+		return answer{}, context.Cause(ctx)
 	}
-	return capacity, nil
+	return said, nil
 }

@@ -88,6 +88,7 @@ func (h Hello) side() string {
 // answer is the owner's word on a Hello: a capacity, or why not.
 type answer struct {
 	Capacity int        `json:"capacity,omitempty"`
+	Process  string     `json:"process,omitempty"` // the owner's, for as long as it runs
 	Error    *api.Error `json:"error,omitempty"`
 }
 
@@ -140,25 +141,24 @@ func readHello(r io.Reader) (Hello, error) {
 	return h, nil
 }
 
-// readAnswer returns the ring's capacity. It calls alive when the owner says that it is still at it. An error for which fabric.Lost
+// readAnswer returns an answer with a capacity. It calls alive when the owner says that it is still at it. An error for which fabric.Lost
 // reports false is the connection's, not the owner's word.
-func readAnswer(r io.Reader, alive func()) (capacity int, err error) {
+func readAnswer(r io.Reader, alive func()) (a answer, err error) {
 	var body []byte
 	for len(body) == 0 {
 		if body, err = readMessage(r, answerMax); err != nil {
-			return 0, fmt.Errorf("answer: %w", err)
+			return answer{}, fmt.Errorf("answer: %w", err)
 		}
 		alive()
 	}
-	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {
-		return 0, fmt.Errorf("answer: %w: %w", err, fabric.ErrCorrupt)
+		return answer{}, fmt.Errorf("answer: %w: %w", err, fabric.ErrCorrupt)
 	}
 	if a.Error != nil {
-		return 0, lossOf(a.Error)
+		return answer{}, lossOf(a.Error)
 	}
 	if a.Capacity < fabric.CapacityMin || a.Capacity > fabric.CapacityMax || bits.OnesCount(uint(a.Capacity)) != 1 {
-		return 0, fmt.Errorf("answer: capacity %d: %w", a.Capacity, fabric.ErrCorrupt)
+		return answer{}, fmt.Errorf("answer: capacity %d: %w", a.Capacity, fabric.ErrCorrupt)
 	}
-	return a.Capacity, nil
+	return a, nil
 }

@@ -44,9 +44,9 @@ func attack(t *testing.T, role fabric.Role) (*hostile, fabric.Arena) {
 	go func() { h.served <- Serve(context.Background(), far, always{arena}) }()
 	require.NoError(t, writeMessage(near, hostileHello(role)))
 	h.l = newLink(near)
-	capacity, err := readAnswer(&h.l.in, func() {})
+	said, err := readAnswer(&h.l.in, func() {})
 	require.NoError(t, err)
-	require.Equal(t, hostileConfig.Capacity, capacity)
+	require.Equal(t, hostileConfig.Capacity, said.Capacity)
 	h.l.attach(hostileHello(role))
 	return h, arena
 }
@@ -237,10 +237,10 @@ func TestIdleConnectionStays(t *testing.T) {
 		go func() { served <- Serve(t.Context(), far, always{arena}) }()
 		require.NoError(t, writeMessage(near, hostileHello(fabric.RoleProducer)))
 		l := newLink(near)
-		capacity, err := readAnswer(&l.in, func() {})
+		said, err := readAnswer(&l.in, func() {})
 		require.NoError(t, err)
 		l.attach(hostileHello(fabric.RoleProducer))
-		p := newProducer(l, capacity).open()
+		p := newProducer(l, said.Capacity).open()
 
 		time.Sleep(time.Hour)
 		_, err = p.Claim(1)

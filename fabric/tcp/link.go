@@ -27,6 +27,8 @@ type link struct {
 	name       string // of the side and its owner, in errors; empty at the owner, where Serve names them
 	generation fence.Epoch
 	key        pulseKey // of the pulse to join; zero during the handshake
+	peer       string   // the process at the other end, empty if it did not say; set with key
+	silences   *Silences
 
 	// Of the goroutine that reads.
 	in    intake

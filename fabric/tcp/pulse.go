@@ -86,6 +86,7 @@ func (l *link) join(owner bool) {
 	l.heardAt = p.turns
 	p.links = append(p.links, l)
 	l.pulse.Store(p)
+	l.silences.met(l.peer)
 	if l.err() != nil { // fail may have come before
 		p.removeLocked(l)
 	}
@@ -135,7 +136,11 @@ func (p *pulse) run() {
 			runtime.Gosched()
 		}
 		now := time.Now()
-		p.give(p.judge(now.Sub(last)))
+		silent, quiet := p.judge(now.Sub(last))
+		if len(silent) > 0 {
+			silent[0].silences.givenUp(silent[0].peer, answered(silent, p.key.silence()))
+		}
+		p.give(silent, quiet)
 		last = now
 	}
 }

@@ -31,6 +31,8 @@ type Server struct {
 	Resolver Resolver
 	// TLS, if not nil, is what connections must speak: TLS 1.3, right after the preface.
 	TLS *tls.Config
+	// Silences, if not nil, counts the processes that are given up for their silence.
+	Silences *Silences
 }
 
 // Serve is Server.Serve without TLS.
@@ -85,6 +87,7 @@ func (s Server) serve(ctx context.Context, conn net.Conn) (*link, Hello, error) 
 	if err != nil {
 		return l, h, l.fail(err) // or why ctx ended, which came before
 	}
+	l.peer, l.silences = processOf(h.Pulse), s.Silences
 	return l, h, serveSide(ctx, l, h, arena)
 }
 
@@ -158,7 +161,7 @@ func serveSide(ctx context.Context, l *link, h Hello, arena fabric.Arena) error 
 	if err != nil {
 		return l.refuse(err)
 	}
-	if err := l.answer(answer{Capacity: arena.Config().Capacity}, nil); err != nil {
+	if err := l.answer(answer{Capacity: arena.Config().Capacity, Process: process}, nil); err != nil {
 		return errors.Join(err, e.close())
 	}
 	if err := l.conn.SetDeadline(time.Time{}); err != nil {

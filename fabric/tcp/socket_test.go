@@ -92,13 +92,13 @@ func FuzzAttached(f *testing.F) {
 	f.Add(append(bytes.Clone(answer), frameOf(kindSeal, 0, 0, []byte(`{"kind":"ring-sealed"}`))...), uint16(9))
 	f.Fuzz(func(t *testing.T, raw []byte, piece uint16) {
 		l := newLink(&socket{in: bytes.NewReader(raw), piece: max(1, int(piece))})
-		capacity, err := readAnswer(&l.in, func() {})
+		said, err := readAnswer(&l.in, func() {})
 		if err != nil {
 			l.in.giveBack()
 			return
 		}
 		l.attach(hostileHello(fabric.RoleConsumer))
-		c := newConsumer(l, capacity)
+		c := newConsumer(l, said.Capacity)
 		l.receive(c.handle)
 		require.True(t, fabric.Lost(l.err()), "%v", l.err())
 		for err := error(nil); err == nil; {

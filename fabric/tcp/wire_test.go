@@ -311,8 +311,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("\x12\x00\x00\x00{\"capacity\":65544}"))
 	f.Add([]byte("\x1d\x00\x00\x00{\"error\":{\"kind\":\"ring-taken\"}}"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		capacity, err := readAnswer(bytes.NewReader(raw), func() {})
-		if err == nil {
+		said, err := readAnswer(bytes.NewReader(raw), func() {})
+		if capacity := said.Capacity; err == nil {
 			require.LessOrEqual(t, capacity, fabric.CapacityMax)
 			require.GreaterOrEqual(t, capacity, fabric.CapacityMin)
 			require.Zero(t, capacity&(capacity-1), "no ring has such a capacity")

@@ -17,3 +17,14 @@ func heard(fd int) (ago time.Duration, known bool) {
 	}
 	return time.Duration(info.Last_data_recv) * time.Millisecond, true
 }
+
+func owed(fd int) (since time.Duration, known bool) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	switch {
+	case err != nil:
+		return 0, false
+	case info.Unacked == 0:
+		return 0, true
+	}
+	return time.Duration(info.Last_ack_recv) * time.Millisecond, true
+}

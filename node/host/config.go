@@ -11,6 +11,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
@@ -44,6 +45,7 @@ type Config struct {
 	Leader    Leader
 	Addresses func() []string // host:port of the other nodes, for sessions to fall back on
 	Observer  Observer        // nil: nobody
+	Silences  *tcp.Silences   // counts sessions' processes that are given up for their silence; nil: nobody does
 	Logger    *slog.Logger    // nil: slog.Default()
 }
 

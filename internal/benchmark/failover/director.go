@@ -42,6 +42,7 @@ type director struct {
 	trail   []news // since the fault
 	trailed bool   // there was one
 	alarms  int    // moves that nothing was the reason for
+	slow    uint64 // nodes that were given up by mistake
 }
 
 // placed is a stage, and beside which node it runs.
@@ -150,6 +151,8 @@ func (d *director) told(n news) {
 		}
 	case ended:
 		d.pushed, d.ended = n.Items, true
+	case slow:
+		d.slow += n.Items
 	}
 }
 

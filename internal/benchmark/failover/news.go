@@ -24,6 +24,7 @@ const (
 	rewired   happening = "rewired"    // how it came there: Phases
 	armed     happening = "armed"      // the spare of Generation can be moved to; of zero: none can
 	ended     happening = "ended"      // Items were pushed, all of them are acknowledged
+	slow      happening = "slow"       // so many nodes, in Items, were given up for their silence and were only slow
 )
 
 // Told by nodes and processes.

@@ -58,21 +58,22 @@ const Definitions = `first new: from the fault until the consumer takes, from a 
 between two commits, from the last one before the fault to 50 ms after the first new item; at a rate, items are pushed once a
 millisecond. quiet: the same of 100 ms before the fault. Times are of one clock, CLOCK_BOOTTIME, read by the processes that they are
 of. A p99 of fewer than a hundred is the worst. missed: no new item within 10 s. false: the ring moved though nothing had happened.
+slow: nodes that stages that were not killed gave up for their silence, though their hosts answered, and met again.
 lost, doubled: of the round's items.`
 
 // Text writes the report for people.
 func (r *Report) Text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CASE (ms)\tFAULTS\tFIRST NEW p50\tp99\tWORST\tTARGET\tSTORED p50\tp99\tSINK GAP p50\tp99\tWORST\tQUIET p50\tp99\tFALSE\tMISSED\tITEMS\tLOST\tDOUBLED")
+	fmt.Fprintln(t, "CASE (ms)\tFAULTS\tFIRST NEW p50\tp99\tWORST\tTARGET\tSTORED p50\tp99\tSINK GAP p50\tp99\tWORST\tQUIET p50\tp99\tFALSE\tSLOW\tMISSED\tITEMS\tLOST\tDOUBLED")
 	rows := r.Rows
 	if r.Peer != nil {
 		rows = append(slices.Clone(rows), r.Peer.row())
 	}
 	for _, row := range rows {
 		f, s, g, q := row.First, row.Stored, row.Gap, row.Quiet
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", row.Case(), row.Runs,
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\n", row.Case(), row.Runs,
 			show(f.P50), show(f.P99), show(f.Worst), row.target(), row.stored(s.P50), row.stored(s.P99), show(g.P50), show(g.P99), show(g.Worst), row.quiet(q.P50), row.quiet(q.P99),
-			row.Alarms, row.Missed, row.Pushed, row.Account.Lost, row.Account.Doubled)
+			row.Alarms, row.Slow, row.Missed, row.Pushed, row.Account.Lost, row.Account.Doubled)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -24,6 +24,7 @@ type outcome struct {
 	Pushed  uint64
 	Account ledger.Account
 	Alarms  int
+	Slow    uint64
 }
 
 // do does a round with stages of its own.
@@ -51,7 +52,7 @@ func (d *director) do(ctx context.Context, r plan.Round, number int) (o outcome,
 	if err := d.finish(ctx); err != nil {
 		return o, fmt.Errorf("%s, at the end: %w", r.Case(), err)
 	}
-	return outcome{plan.Sum(samples), d.pushed, d.sink.Account(d.pushed), d.alarms}, nil
+	return outcome{plan.Sum(samples), d.pushed, d.sink.Account(d.pushed), d.alarms, d.slow}, nil
 }
 
 // known fails unless the cluster is healthy and uses all that its nodes know: a producer that is refused a spare asks again half a
@@ -74,7 +75,7 @@ func (d *director) known(ctx context.Context) error {
 
 // begin starts the stages.
 func (d *director) begin(r plan.Round, number int) error {
-	d.round, d.sink, d.alarms, d.ended, d.pushed = r, ledger.New(), 0, false, 0
+	d.round, d.sink, d.alarms, d.slow, d.ended, d.pushed = r, ledger.New(), 0, 0, false, 0
 	d.edge = edgeNews{}
 	d.edge.Name = fmt.Sprintf("%sround-%d", edgePrefix, number)
 	d.holder, d.bound, d.first, d.armed = map[fabric.Role]string{}, map[fabric.Role]fence.Epoch{}, 0, 0

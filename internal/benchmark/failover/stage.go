@@ -74,6 +74,7 @@ func Main(ctx context.Context, args []string) error {
 		return err
 	}
 	defer s.cl.Close()
+	defer func() { s.tell(news{At: boottime.Now(), What: slow, Role: s.Role, Items: s.cl.Silences().Mistaken}) }()
 	s.opts = []edge.Option{edge.Standby(), edge.StageName(s.Name), edge.Spare(s.Spare), edge.Observe(s.observed())}
 	for {
 		if s.Role == fabric.RoleProducer {

@@ -50,6 +50,7 @@ type Failures struct {
 	Doubled        uint64             `json:"doubled"`
 	Missed         int                `json:"missed"`
 	False          int                `json:"false"`
+	Slow           uint64             `json:"slow"` // nodes that stages gave up for their silence and met again, see fabric/tcp.Silences
 	Items          uint64             `json:"items"`
 	Phases         map[string]float64 `json:"phases_ms,omitempty"`
 	Places         map[string]int     `json:"places,omitempty"`
