@@ -11,6 +11,7 @@ import (
 	"github.com/grafnode/grafnode/durable"
 	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/internal/planted"
 	"github.com/grafnode/grafnode/position"
 )
 
@@ -233,6 +234,11 @@ func (r *operation[A, B]) flushLog(ctx context.Context) error {
 	r.log.fresh = false
 	r.log.trim(r.outs[0].Acked())
 	value := r.log.append(nil)
+	if planted.EarlyOutput {
+		if err := r.sendLogged(ctx); err != nil {
+			return err
+		}
+	}
 	err := insist(ctx, RetryWaitDefault, func() error { return r.log.store.Put(ctx, r.log.epoch, value) })
 	if errors.Is(err, fence.ErrFenced) {
 		return err

@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"fabric/tcp":          {"fabric", "fabric/internal/borrow", "api", "internal/..."},
 	"fabric/rdma":         {"fabric", "internal/..."},
 	"api":                 {"fabric"},
-	"handoff":             {},
+	"handoff":             {"internal/planted"},
 	"handoff/explore":     {"handoff"},
 	"edge":                {"handoff", "fabric", "fabric/layout", "api", "internal/turn"},
 	"edge/msgpack":        {},

@@ -5,7 +5,7 @@
 // Names ends the process. Such a binary is good for tests only, and says so on its standard error.
 //
 // Each switch stands at one place of the production code, in an if of its own, where the rule is that it breaks. Callers: registry,
-// leasebroker and stream, where the bugs are, and the simulation of the first two, where reads are modelled.
+// leasebroker, handoff and stream, where the bugs are, and the simulation of the first two, where reads are modelled.
 package planted
 
 // Env is the environment variable that chooses.
@@ -24,7 +24,12 @@ const Env = "GRAFNODE_PLANT"
 //   - fastest-branch: an input that is broadcast counts as done once one branch has it
 //   - early-checkpoint: a stage with state acknowledges what its checkpoint holds before that is durable
 //   - timed-window: a window ends where a checkpoint happens to be made
+//   - hasty-sink: a sink stage acknowledges a batch before it has committed it
+//   - forgotten-effects: a sink stage that takes over, or is in doubt, does not hear what its sink has already
+//   - short-replay: a producer does not send again in its next ring what it keeps
+//   - early-output: a stage that logs its outputs sends them before the log is durable
 var Names = []string{
 	"stale-read", "missed-event", "deposed-expiry", "early-ack", "reused-generation", "lost-tombstone", "reused-spare",
 	"forgotten-drain", "fastest-branch", "early-checkpoint", "timed-window",
+	"hasty-sink", "forgotten-effects", "short-replay", "early-output",
 }

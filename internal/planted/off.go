@@ -15,4 +15,8 @@ const (
 	FastestBranch    = false
 	EarlyCheckpoint  = false
 	TimedWindow      = false
+	HastySink        = false
+	ForgottenEffects = false
+	ShortReplay      = false
+	EarlyOutput      = false
 )

@@ -24,6 +24,10 @@ var (
 	FastestBranch    = chosen == "fastest-branch"
 	EarlyCheckpoint  = chosen == "early-checkpoint"
 	TimedWindow      = chosen == "timed-window"
+	HastySink        = chosen == "hasty-sink"
+	ForgottenEffects = chosen == "forgotten-effects"
+	ShortReplay      = chosen == "short-replay"
+	EarlyOutput      = chosen == "early-output"
 )
 
 func choose(name string) string {

@@ -16,6 +16,7 @@ func TestOneSwitchIsChosen(t *testing.T) {
 		"reused-generation": ReusedGeneration, "lost-tombstone": LostTombstone,
 		"reused-spare": ReusedSpare, "forgotten-drain": ForgottenDrain,
 		"fastest-branch": FastestBranch, "early-checkpoint": EarlyCheckpoint, "timed-window": TimedWindow,
+		"hasty-sink": HastySink, "forgotten-effects": ForgottenEffects, "short-replay": ShortReplay, "early-output": EarlyOutput,
 	}
 	require.Len(t, switches, len(Names))
 	for _, name := range Names {
