@@ -386,3 +386,35 @@ func FuzzAccept(f *testing.F) {
 		require.Equal(t, b, again)
 	})
 }
+
+// A consumer that is new hears of the ends of lanes although they are acknowledged: nobody else tells it that no more is to come.
+func TestEndsAreSentAgain(t *testing.T) {
+	var s handoff.Sender
+	item, end := position.Position{Lane: 1, Offset: 3}, position.EndOfLane(1)
+	other := position.Position{Lane: 2, Offset: 1}
+	sent := func() (ps []position.Position) {
+		for e, _ := s.Next(); e != nil; e, _ = s.Next() {
+			ps = append(ps, e.Pos)
+			s.Sent()
+		}
+		return ps
+	}
+	bind := func(gen fence.Epoch, accepted ...position.Position) []position.Position {
+		s.Bind(gen)
+		require.NoError(t, s.Resume(position.VectorOf(accepted...)))
+		return sent()
+	}
+	require.Empty(t, bind(1))
+	require.NoError(t, s.Push(handoff.Entry{Pos: item, Kind: handoff.Item}))
+	require.NoError(t, s.Push(handoff.Entry{Pos: end, Kind: handoff.End}))
+	require.NoError(t, s.Push(handoff.Entry{Pos: other, Kind: handoff.Item}))
+	require.Equal(t, []position.Position{item, end, other}, sent())
+	s.Ack(position.VectorOf(end))
+	require.Equal(t, []position.Position{other}, bind(2, end), "it has the end")
+	require.Equal(t, []position.Position{end, other}, bind(3, item), "it has not")
+	require.Equal(t, []position.Position{end, other}, bind(4), "it has nothing")
+	s.Ack(position.VectorOf(other))
+	require.Equal(t, []position.Position{end}, bind(5))
+	n, _ := s.Retained()
+	require.Zero(t, n, "nobody waits for its acknowledgement")
+}

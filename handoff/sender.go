@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/internal/planted"
 	"github.com/grafnode/grafnode/position"
 )
 
@@ -42,6 +43,7 @@ type Sender struct {
 	run     *retained // the last one, while it may grow; else nil
 	lane    position.Lane
 	clear   bool // nothing that is still to come of lane is covered by resume or stable
+	ends    ends // to be sent again in this ring
 
 	repeats uint64 // records that were not sent again because the consumer had them; counts, decides nothing
 }
@@ -109,11 +111,11 @@ func (s *Sender) Bind(gen fence.Epoch) {
 		panic(fmt.Sprintf("handoff: sender bound to generation %d after %d", gen, s.gen))
 	}
 	s.gen, s.stamp, s.resumed, s.resume, s.next, s.seq, s.clear = gen, stampOf(gen), false, position.Table{}, 0, 0, false
-	s.run = nil
+	s.ends, s.run = ends{}, nil
 }
 
 // Resume takes the bound ring's resume note: what the consumer has accepted. Everything retained above it will be sent
-// again; a lane that the note does not name is resumed from what is stable.
+// again, and the ends of lanes although they are acknowledged; a lane that the note does not name is resumed from what is stable.
 func (s *Sender) Resume(accepted position.Vector) error {
 	for _, p := range s.trimmed.Vector().Positions() {
 		if at, ok := accepted.At(p.Lane); ok && at.Compare(p) < 0 {
@@ -121,6 +123,10 @@ func (s *Sender) Resume(accepted position.Vector) error {
 		}
 	}
 	s.resumed, s.resume, s.next, s.clear, s.run = true, position.TableOf(accepted), 0, false, nil
+	s.ends = endsOf(s.stable, accepted)
+	if planted.ShortReplay {
+		s.next = s.window.len()
+	}
 	return nil
 }
 
@@ -129,6 +135,9 @@ func (s *Sender) Resume(accepted position.Vector) error {
 func (s *Sender) Next() (e *Entry, seq uint64) {
 	if !s.resumed {
 		return nil, 0
+	}
+	if s.ends.left() {
+		return s.ends.next(), s.seq + 1
 	}
 	for ; s.next < s.window.len(); s.next++ {
 		if e := s.window.at(s.next); !s.resume.Covers(e.Pos) {
@@ -143,10 +152,15 @@ func (s *Sender) Next() (e *Entry, seq uint64) {
 func (s *Sender) Write(b []byte, e *Entry, seq uint64) { e.put(b, &s.stamp, seq, s.check) }
 
 // Sent says that the entry of the last Next is in the ring.
-func (s *Sender) Sent() { s.next++; s.seq++ }
+func (s *Sender) Sent() {
+	s.seq++
+	if !s.ends.sent() {
+		s.next++
+	}
+}
 
 // Unsent returns how many entries have not been looked at for the bound ring.
-func (s *Sender) Unsent() int { return s.window.len() - s.next }
+func (s *Sender) Unsent() int { return len(s.ends.of) + s.window.len() - s.next }
 
 // Ack takes a stable note: everything up to it has had its effect and is forgotten (rule 9).
 func (s *Sender) Ack(stable position.Vector) {
@@ -246,7 +260,7 @@ func (s *Sender) settle() {
 // AppendKey appends an encoding of the whole state but payloads: equal states give equal bytes. It is for explorers, which
 // must recognise a state that they have seen.
 func (s *Sender) AppendKey(b []byte) []byte {
-	b = appendNumbers(b, uint64(s.gen), flag(s.resumed), uint64(s.next), s.seq, uint64(s.window.len()))
+	b = appendNumbers(b, uint64(s.gen), flag(s.resumed), uint64(s.next), s.seq, uint64(s.window.len()), uint64(len(s.ends.of)))
 	for i := range s.window.len() {
 		e := s.window.at(i)
 		b = append(e.Pos.Append(appendNumbers(b, uint64(e.n))), byte(e.Kind))

@@ -50,7 +50,7 @@ func (s *Sender) KeepIn(m Memory) { s.ring = m }
 // clears reports whether p, and so all above it, is neither covered by what the consumer has nor the first of its lane.
 func (s *Sender) clears(p position.Position) bool {
 	_, known := s.pushed.At(p.Lane)
-	if !s.resumed || !known || s.resume.Covers(p) || s.stable.Covers(p) {
+	if !s.resumed || s.ends.left() || !known || s.resume.Covers(p) || s.stable.Covers(p) {
 		return false
 	}
 	s.lane, s.clear = p.Lane, true
