@@ -30,6 +30,7 @@ type chaos struct {
 	fence   fence.Epoch
 	done    int // in the consumers' store
 	trimmed int // the source's cursor
+	struck  []string
 }
 
 // trim moves the source's cursor, which never passes what has had its effect.
@@ -100,6 +101,7 @@ func runChaos(t *testing.T, seed uint64) map[string]int {
 	r := rand.New(rand.NewPCG(seed, 6))
 	w := &chaos{t: t, c: edgetest.New(), items: 120}
 	w.c.Judge(t.Errorf)
+	w.c.SetThrifty()
 	w.c.SetLocal(r.IntN(2) == 0)
 	if r.IntN(3) == 0 {
 		w.c.SetNodes(1) // no spares
@@ -111,17 +113,29 @@ func runChaos(t *testing.T, seed uint64) map[string]int {
 	all.Go(func() { w.stage(ctx, "source", w.source) })
 	all.Go(func() { w.stage(ctx, "sink", w.sink) })
 	x := edgetest.NewTrouble(w.c, seed)
-	var struck []string
-	for range r.IntN(40) {
-		time.Sleep(time.Duration(r.ExpFloat64() * float64(100*time.Millisecond)))
-		struck = append(struck, strings.Join(x.Strike(), " and "))
-	}
-	x.Relent()
+	w.vex(x, r)
 	all.Wait()
 	if context.Cause(ctx) != nil || w.done != w.items || w.trimmed != w.items || t.Failed() {
-		t.Errorf("done %d, trimmed %d of %d; %v; what happened: %s", w.done, w.trimmed, w.items, context.Cause(ctx), strings.Join(struck, ", "))
+		t.Errorf("done %d, trimmed %d of %d; %v; what happened: %s", w.done, w.trimmed, w.items, context.Cause(ctx), strings.Join(w.struck, ", "))
 	}
 	return x.Done()
+}
+
+// vex has things happen: while all wait, and between two steps.
+func (w *chaos) vex(x *edgetest.Trouble, r *rand.Rand) {
+	defer x.Relent()
+	strike := func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.struck = append(w.struck, x.Strike()...)
+	}
+	for range r.IntN(40) {
+		time.Sleep(time.Duration(r.ExpFloat64() * float64(100*time.Millisecond)))
+		strike()
+		if r.IntN(2) == 0 {
+			w.c.AtStep(1+r.IntN(20), strike)
+		}
+	}
 }
 
 // stage runs one process after the other until one succeeds.

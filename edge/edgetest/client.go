@@ -185,10 +185,10 @@ func (p *Client) ChangeSpare(ctx context.Context, r api.SpareRequest) (api.Edge,
 	return carry(ctx, p, true, func() (api.Edge, error) { return p.c.changeSpare(r) })
 }
 
-// Ask carries a request to the registry, and its answer back, by the way that changes of records go: for what keeps something else there.
-func (p *Client) Ask(ctx context.Context, do func() error) error {
-	_, err := carry(ctx, p, true, func() (struct{}, error) { return struct{}{}, do() })
-	return err
+// Ask carries a write from p to the registry, and its answer back, by the way that changes of records go: for what keeps something else there.
+// do may be called when Ask has returned, as late writes are.
+func Ask[A any](ctx context.Context, p *Client, do func() (A, error)) (A, error) {
+	return carry(ctx, p, true, do)
 }
 
 // AttachProducer implements edge.Cluster.
@@ -204,6 +204,7 @@ func (p *Client) AttachProducer(ctx context.Context, e api.Edge) (fabric.Produce
 	p.c.mu.Lock()
 	local := p.c.local
 	p.c.mu.Unlock()
+	inner.SetMode(r.mode(fabric.Balanced))
 	return &producer{Producer: inner, side: p.attach(r, fabric.RoleProducer), local: local}, nil
 }
 
@@ -217,6 +218,7 @@ func (p *Client) AttachConsumer(ctx context.Context, e api.Edge) (fabric.Consume
 	if err != nil {
 		return nil, err
 	}
+	inner.SetMode(r.mode(fabric.Balanced))
 	return &consumer{Consumer: inner, side: p.attach(r, fabric.RoleConsumer)}, nil
 }
 

@@ -29,9 +29,11 @@ type Cluster struct {
 	away     bool                              // nobody reaches the registry
 	local    bool                              // producers write the memory of the rings that they attach to
 	pace     pace                              // of rings that are made from now on
+	thrifty  bool                              // so are they
 	clients  []*Client
 	network  network
 	judge    judge
+	steps    steps
 	arena    func(fabric.Config) (fabric.Arena, error)
 }
 
@@ -41,6 +43,7 @@ type ring struct {
 	node    locator.NodeID
 	judge   *judge
 	pace    pace
+	thrifty bool
 	lost    chan struct{} // closed: nobody reaches it any more
 	cut     atomic.Bool   // lost is closed
 	damaged atomic.Bool   // the next record that is read
@@ -140,6 +143,14 @@ func (c *Cluster) SetPace(records int, every time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pace = pace{records, every}
+}
+
+// SetThrifty has both sides of rings that are made from now on wait as fabric.Thrifty says, whatever they ask for. It is for made-up time,
+// which stands still while somebody looks for news.
+func (c *Cluster) SetThrifty() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.thrifty = true
 }
 
 // SetReachable says whether anybody reaches the registry. Rings do not need it.

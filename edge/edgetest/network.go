@@ -110,8 +110,10 @@ func carry[A any](ctx context.Context, p *Client, write bool, ask func() (A, err
 	return answer, p.Running(ctx)
 }
 
-// Running waits until the process is not paused. Whatever stands for a store calls it before it does what the process asked it.
+// Running waits until the process is not paused, and fails if it is dead. Whatever stands for a store calls it before it does what the
+// process asked it. It is a step: see Cluster.AtStep.
 func (p *Client) Running(ctx context.Context) error {
+	p.c.step()
 	for open := p.stopped.opened(); open != nil; open = p.stopped.opened() {
 		select {
 		case <-open:
@@ -119,7 +121,12 @@ func (p *Client) Running(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	return nil
+	select {
+	case <-p.killed:
+		return api.Errorf(api.KindSession, "process %s is dead", p.name)
+	default:
+		return nil
+	}
 }
 
 // Pause stops the process for d, as SIGSTOP does: nothing that it does has an effect on records and rings until it goes on, and then all

@@ -86,7 +86,7 @@ func (c *Cluster) grant(rec api.Edge, node locator.NodeID) (locator.Locator, err
 	if err != nil {
 		return locator.Locator{}, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
-	c.rings[id] = &ring{arena: arena, node: node, judge: &c.judge, pace: c.pace, lost: make(chan struct{})}
+	c.rings[id] = &ring{arena: arena, node: node, judge: &c.judge, pace: c.pace, thrifty: c.thrifty, lost: make(chan struct{})}
 	return locator.Locator{
 		Kind: locator.Queue, Node: node, Zone: "z", Address: "127.0.0.1:1", Arena: id, Generation: gen, Bytes: rec.Capacity,
 	}, nil

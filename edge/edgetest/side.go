@@ -42,6 +42,12 @@ func (s *side) deafen(d time.Duration) {
 	}
 }
 
+// step is taken before each look at the ring, and each change of it.
+func (s *side) step() error {
+	s.holder.c.step()
+	return s.err()
+}
+
 func (s *side) err() error {
 	if s.cut.Load() || s.ring.cut.Load() {
 		return fabric.ErrDisconnected
@@ -84,6 +90,14 @@ func (s *side) wait(ctx context.Context, inner func(context.Context) error) erro
 	return nil
 }
 
+// mode is how a side waits that asks for m.
+func (r *ring) mode(m fabric.Mode) fabric.Mode {
+	if r.thrifty {
+		return fabric.Thrifty
+	}
+	return m
+}
+
 type producer struct {
 	fabric.Producer
 	*side
@@ -92,14 +106,14 @@ type producer struct {
 }
 
 func (p *producer) Claim(n int) ([]byte, error) {
-	if err := p.err(); err != nil {
+	if err := p.step(); err != nil {
 		return nil, err
 	}
 	return p.Producer.Claim(n)
 }
 
 func (p *producer) Commit() error {
-	if err := p.err(); err != nil {
+	if err := p.step(); err != nil {
 		return err
 	}
 	return p.Producer.Commit()
@@ -107,7 +121,7 @@ func (p *producer) Commit() error {
 
 // Begin lends the ring's own memory, or a batch each of whose records is a call, as a ring on another host does.
 func (p *producer) Begin() (*fabric.Batch, error) {
-	if err := p.err(); err != nil {
+	if err := p.step(); err != nil {
 		return nil, err
 	}
 	if p.local {
@@ -124,41 +138,44 @@ func (p *producer) Hold() bool {
 }
 
 func (p *producer) Flush() error {
-	if err := p.err(); err != nil {
+	if err := p.step(); err != nil {
 		return err
 	}
 	return p.Producer.Flush()
 }
 
 func (p *producer) Resume() ([]byte, bool, error) {
-	if err := p.err(); err != nil || p.ear.deaf.Load() {
+	if err := p.step(); err != nil || p.ear.deaf.Load() {
 		return nil, false, err
 	}
 	return p.Producer.Resume()
 }
 
 func (p *producer) Stable() ([]byte, bool, error) {
-	if err := p.err(); err != nil || p.ear.deaf.Load() {
+	if err := p.step(); err != nil || p.ear.deaf.Load() {
 		return nil, false, err
 	}
 	return p.Producer.Stable()
 }
 
 func (p *producer) Activate() error {
-	if err := p.err(); err != nil {
+	if err := p.step(); err != nil {
 		return err
 	}
 	return p.Producer.Activate()
 }
 
 func (p *producer) MoveWanted() (bool, error) {
-	if err := p.err(); err != nil || p.ear.deaf.Load() {
+	if err := p.step(); err != nil || p.ear.deaf.Load() {
 		return p.wanted.Load(), err
 	}
 	wanted, err := p.Producer.MoveWanted()
 	p.wanted.Store(wanted)
 	return wanted, err
 }
+
+// SetMode implements fabric.Producer.
+func (p *producer) SetMode(m fabric.Mode) { p.Producer.SetMode(p.ring.mode(m)) }
 
 // Close implements fabric.Producer.
 func (p *producer) Close() error {
@@ -176,7 +193,7 @@ type consumer struct {
 }
 
 func (c *consumer) SetResume(note []byte) error {
-	if err := c.err(); err != nil {
+	if err := c.step(); err != nil {
 		return err
 	}
 	return c.Consumer.SetResume(note)
@@ -184,7 +201,7 @@ func (c *consumer) SetResume(note []byte) error {
 
 // due returns how many records the side may take now.
 func (c *consumer) due(limit int) (int, error) {
-	if err := c.err(); err != nil {
+	if err := c.step(); err != nil {
 		return 0, err
 	}
 	if c.ear.deaf.Load() {
@@ -228,14 +245,14 @@ func (c *consumer) Drain(limit int, f func([]byte) error) (int, error) {
 }
 
 func (c *consumer) Ack(n uint64, stable []byte) error {
-	if err := c.err(); err != nil {
+	if err := c.step(); err != nil {
 		return err
 	}
 	return c.Consumer.Ack(n, stable)
 }
 
 func (c *consumer) Active() (bool, error) {
-	if err := c.err(); err != nil || c.ear.deaf.Load() {
+	if err := c.step(); err != nil || c.ear.deaf.Load() {
 		return c.active.Load(), err
 	}
 	active, err := c.Consumer.Active()
@@ -244,11 +261,14 @@ func (c *consumer) Active() (bool, error) {
 }
 
 func (c *consumer) WantMove() error {
-	if err := c.err(); err != nil {
+	if err := c.step(); err != nil {
 		return err
 	}
 	return c.Consumer.WantMove()
 }
+
+// SetMode implements fabric.Consumer.
+func (c *consumer) SetMode(m fabric.Mode) { c.Consumer.SetMode(c.ring.mode(m)) }
 
 // Close implements fabric.Consumer.
 func (c *consumer) Close() error {

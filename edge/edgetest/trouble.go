@@ -1,6 +1,7 @@
 package edgetest
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -10,14 +11,16 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 )
 
-// Trouble does to a cluster what happens to real ones, by seed.
+// Trouble does to a cluster what happens to real ones, by seed. Its methods are safe for concurrent use.
 type Trouble struct {
 	c      *Cluster
 	faults []Fault
 	spares bool
-	done   map[string]int
 
-	r *rand.Rand
+	mu   sync.Mutex
+	over bool
+	done map[string]int
+	r    *rand.Rand
 }
 
 // Fault is a kind of failure.
@@ -27,7 +30,7 @@ type Fault struct {
 	do   func(*Trouble)
 }
 
-// NewTrouble returns the trouble of a seed. Without names it is made of all Faults.
+// NewTrouble returns the trouble of a seed. It is made of the Faults of these names; without names, of all.
 func NewTrouble(c *Cluster, seed uint64, names ...string) *Trouble {
 	x := &Trouble{c: c, r: rand.New(rand.NewPCG(seed, 5)), spares: c.nodeCount() > 1, done: map[string]int{}}
 	for _, f := range Faults() {
@@ -38,8 +41,14 @@ func NewTrouble(c *Cluster, seed uint64, names ...string) *Trouble {
 	return x
 }
 
-// Strike has something happen, and often something else at the same time. It returns what.
+// Strike has something happen, and often something else at the same time. It returns what: nothing after Relent. Cluster.AtStep has it happen
+// between two steps of the processes, and not only when all of them wait.
 func (x *Trouble) Strike() (names []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over {
+		return nil
+	}
 	for range 1 + x.r.IntN(2) {
 		f := x.faults[x.r.IntN(len(x.faults))]
 		f.do(x)
@@ -50,10 +59,17 @@ func (x *Trouble) Strike() (names []string) {
 }
 
 // Done returns how often each fault has struck.
-func (x *Trouble) Done() map[string]int { return x.done }
+func (x *Trouble) Done() map[string]int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return maps.Clone(x.done)
+}
 
-// Relent ends what lasts: the registry is there for everybody, and so are the nodes. What was lost stays lost.
+// Relent ends the trouble, and what lasts of it: the registry is there for everybody, and so are the nodes. What was lost stays lost.
 func (x *Trouble) Relent() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.over = true
 	x.c.SetReachable(true)
 	if x.spares {
 		x.c.SetNodes(nodesDefault)
