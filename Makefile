@@ -6,6 +6,7 @@ GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 10s
 RUNS ?= 20
 HOURS ?= 1
+SEEDS ?= 1000000
 
 .PHONY: help build test ci race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
 
@@ -61,7 +62,8 @@ demo: build ## the demo on generated input
 	$(TOOLS)/grafnode demo
 
 ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
-	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m ./handoff/explore ./edge ./integration/...
+	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m ./handoff/explore ./integration/...
+	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m -p 1 ./edge ./stream # 10,000 seeds of each simulation
 	$(GO) test -count=1 -tags crashsteps -run Dies ./fabric/shm
 	$(GO) test -count=1 -tags fabricdebug ./fabric/... ./edge/...
 	GRAFNODE_CI=1 $(GO) test -count=1 -run 'Hostile|Cycles' ./fabric/shm
@@ -71,6 +73,7 @@ ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run af
 
 torture: build ## hours: the integration suite and the demo, over and over, with random faults
 	GRAFNODE_CI=1 $(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...
+	GRAFNODE_RUNS=$(SEEDS) $(GO) test -count=1 -timeout 0 -p 1 -run '^(TestChaos|TestSimulation)$$' ./edge ./stream
 	for store in bolt wal; do \
 	  GRAFNODE_CI=1 $(GO) test ./integration -run '^TestRegistryTorture$$' -count=$(RUNS) -timeout 0 -store $$store -phases 40 || exit 1; done
 	$(GO) test -count=1 -timeout 0 -run '^TestTorture$$' ./registry/simulate -args -for $(HOURS)h

@@ -46,5 +46,5 @@
 // no longer than until its next checkpoint: see Checkpoint.
 //
 // Who calls it: stage programs. It calls package edge, for which it needs an edge.Cluster: client.Client, or
-// edgetest in tests.
+// edgetest in tests. Package streamtest tests what is built with it.
 package stream

@@ -74,6 +74,17 @@ func (p *Pipeline) Stages() []string {
 	return names
 }
 
+// Sources returns the names of the stages that begin a flow. When they have ended, all has.
+func (p *Pipeline) Sources() []string {
+	var names []string
+	for _, st := range p.stages {
+		if len(st.ins) == 0 {
+			names = append(names, st.name)
+		}
+	}
+	return names
+}
+
 // Edges returns the names of the edges between them, in that order.
 func (p *Pipeline) Edges() []string {
 	names := make([]string, len(p.links))

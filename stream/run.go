@@ -49,7 +49,12 @@ func Stages(names ...string) RunOption {
 //
 // A stage that loses its session starts over in place. A stage may end before those that feed it in other processes, and if one
 // of them dies then, or the ring between with the last acknowledgement, this stage is needed once more: so keep all stages
-// running, by running them again, until the source's has ended. Running a pipeline that has ended passes its end through again and repeats nothing.
+// running, by running them again, until the source's has ended. Running a pipeline that has ended passes its end through again and
+// repeats nothing.
+//
+// A standby does not learn that its stage has ended in another process, unless the stages that feed it have ended here: it waits
+// until ctx ends. Two processes that are standbys of each other for the same stages, each with the roles of some, so keep each other
+// from running again what has ended: a stage that is to have a standby is run by itself, or together with all that come before it.
 func (p *Pipeline) Run(ctx context.Context, opts ...RunOption) error {
 	var o runOptions
 	for _, opt := range opts {

@@ -15,16 +15,18 @@ import (
 
 	"github.com/grafnode/grafnode/durable"
 	"github.com/grafnode/grafnode/durable/durabletest"
+	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/edge/edgetest"
 	"github.com/grafnode/grafnode/examples/accesslog"
 	"github.com/grafnode/grafnode/examples/accesslog/check"
 	"github.com/grafnode/grafnode/stream"
+	"github.com/grafnode/grafnode/stream/streamtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // compare checks what a store has of an input.
-func compare(t *testing.T, input []byte, store string) check.Result {
+func compare(t testing.TB, input []byte, store string) check.Result {
 	t.Helper()
 	r, err := check.Compare(context.Background(), bytes.NewReader(input), store)
 	require.NoError(t, err)
@@ -108,6 +110,19 @@ func TestRunThroughFailures(t *testing.T) {
 	all.Wait()
 	r := compare(t, text, c.Store)
 	require.True(t, r.OK(), "%v", r)
+}
+
+// The same with all that can happen to a cluster, by seed, in made-up time.
+func TestRunWhateverHappens(t *testing.T) {
+	text, path := generated(t, 300)
+	streamtest.Run(t, 10, func(w *streamtest.World) {
+		store := filepath.Join(w.TempDir(), "store.db")
+		w.PlayStages(accesslog.Stages, func(ctx context.Context, cl edge.Cluster, stages []string) error {
+			return accesslog.Run(ctx, cl, accesslog.Config{Input: path, Store: store}, stages)
+		})
+		r := compare(w, text, store)
+		require.True(w, r.OK(), "%v", r)
+	})
 }
 
 func TestRunRefuses(t *testing.T) {
