@@ -3,18 +3,30 @@ SHELL := /bin/bash
 GO    ?= go
 TOOLS := $(CURDIR)/bin
 GOLANGCI_VERSION := v2.15.0
+NFPM_VERSION := v2.43.0
+VERSION ?= $(shell sed -n 's/^const Release = "\(.*\)"/\1/p' internal/version/version.go)
 FUZZTIME ?= 10s
 RUNS ?= 20
 HOURS ?= 1
 SEEDS ?= 1000000
 
-.PHONY: help build test ci race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
+.PHONY: help build deb test test-hosts ci race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 build: ## the binary, static, in bin/grafnode
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/grafnode ./cmd/grafnode
+
+deb: build ## the Debian package, dist/grafnode.deb
+	mkdir -p dist
+	test -x $(TOOLS)/nfpm || GOBIN=$(TOOLS) GOFLAGS= $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	$(TOOLS)/grafnode completion bash >dist/completion.bash
+	VERSION=$(VERSION) GOARCH=$$($(GO) env GOARCH) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+	  $(TOOLS)/nfpm package --config deploy/debian/nfpm.yaml --packager deb --target dist/grafnode.deb
+
+test-hosts: ## three systemd machines with the package, installed by docs/install.md, broken and upgraded (root, systemd-nspawn)
+	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 15m ./integration/hosts
 
 test: ## every test that needs no root and little time; under five minutes
 	$(GO) vet ./...
@@ -70,6 +82,7 @@ ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run af
 	$(MAKE) fuzz FUZZTIME=3s
 	$(MAKE) simulate planted
 	./integration/install.sh
+	if command -v vagrant >/dev/null; then $(MAKE) deb && vagrant validate --ignore-provider; fi
 
 torture: build ## hours: the integration suite and the demo, over and over, with random faults
 	GRAFNODE_CI=1 $(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...

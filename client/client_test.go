@@ -19,11 +19,9 @@ import (
 )
 
 func TestDialTeaches(t *testing.T) {
-	t.Setenv(client.SocketEnv, "")
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for want, config := range map[string]client.Config{
-		"set GRAFNODE_SOCKET":     {Stage: "s"},
 		"there is no such socket": {Stage: "s", Socket: filepath.Join(t.TempDir(), "none")},
 		"nobody listens":          {Stage: "s", Socket: file},
 		`"a b" is not a name`:     {Stage: "a b", Socket: file},

@@ -18,8 +18,11 @@ import (
 	"github.com/grafnode/grafnode/lease"
 )
 
-// SocketEnv names the environment variable that says where the own node's socket is.
-const SocketEnv = "GRAFNODE_SOCKET"
+// SocketEnv names the environment variable that says where the own node's socket is, SocketDefault is where an installed node has it.
+const (
+	SocketEnv     = "GRAFNODE_SOCKET"
+	SocketDefault = "/run/grafnode/grafnode.sock"
+)
 
 // HeartbeatEnv and MissedEnv name the environment variables of Config.Heartbeat, such as "50ms", and Config.Missed, such as "3".
 const (
@@ -29,7 +32,7 @@ const (
 
 // Config says which node a client belongs to and who it is.
 type Config struct {
-	Socket     string        // path of the own node's socket; empty: $GRAFNODE_SOCKET
+	Socket     string        // path of the own node's socket; empty: $GRAFNODE_SOCKET, or SocketDefault
 	Stage      string        // the name under which the session is shown; empty: the program's name
 	TTL        time.Duration // term of the session's lease; zero: lease.TTLDefault
 	TryTimeout time.Duration // one try of a request against one node; zero: TryTimeoutDefault
@@ -47,9 +50,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Socket == "" {
-		c.Socket = os.Getenv(SocketEnv)
-	}
+	c.Socket = cmp.Or(c.Socket, os.Getenv(SocketEnv), SocketDefault)
 	if c.Stage == "" {
 		c.Stage = filepath.Base(os.Args[0])
 	}
@@ -86,10 +87,6 @@ func (c *Config) pulseDefaults() (err error) {
 
 // Validate reports what is wrong with c, after its defaults.
 func (c Config) Validate() error {
-	if c.Socket == "" {
-		return fmt.Errorf("client: no node given: set %s, or Config.Socket, to the path of a running node's socket"+
-			" (`grafnode agent --socket PATH` makes it)", SocketEnv)
-	}
 	if err := api.CheckEdgeName(c.Stage); err != nil {
 		return fmt.Errorf("client: stage: %w", err)
 	}

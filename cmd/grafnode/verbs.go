@@ -43,7 +43,8 @@ func (r *remote) flags(cmd *cobra.Command) *cobra.Command {
 	f.StringVar(&r.tls.Key, "tls-key", "", "file with its key (default: $GRAFNODE_TLS_KEY)")
 	cmd.Long += `
 
-Any node can be asked: --address, else $GRAFNODE_ADDRESS, else the socket in $GRAFNODE_SOCKET, else ` + node.BindDefault + `.`
+Any node can be asked: --address, else $GRAFNODE_ADDRESS, else the socket in $GRAFNODE_SOCKET, else ` + client.SocketDefault + `,
+if there is one, else ` + node.BindDefault + `.`
 	return cmd
 }
 
@@ -123,6 +124,9 @@ func (r *remote) target() (from, address string) {
 		if address := os.Getenv(name); address != "" {
 			return "$" + name, address
 		}
+	}
+	if _, err := os.Stat(client.SocketDefault); err == nil {
+		return "--address", client.SocketDefault
 	}
 	return "--address", node.BindDefault
 }

@@ -96,6 +96,11 @@ func (w *Network) HubAddress() string { return subnet + "254" }
 
 func netOf(pid int) string { return "--net=" + filepath.Join("/proc", strconv.Itoa(pid), "ns", "net") }
 
+// Namespace returns the path of a host's network.
+func (w *Network) Namespace(host int) string {
+	return filepath.Join("/proc", strconv.Itoa(w.hosts[host]), "ns", "net")
+}
+
 // Enter returns a program and its arguments as they have to be started to run on a host.
 func (w *Network) Enter(host int, path string, args []string) (string, []string) {
 	nsenter, err := exec.LookPath("nsenter")

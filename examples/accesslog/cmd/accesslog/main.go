@@ -3,12 +3,13 @@
 //	grafnode agent --dev &
 //	GRAFNODE_SOCKET=... accesslog -store requests.db access.log
 //
-// With -stage it runs one stage only; other processes, on this or another host, run the others. All of them are given the same
+// With -check it compares the two afterwards. With -stage it runs one stage only; other processes, on this or another host, run the others. All of them are given the same
 // pipeline; only ingest reads the log, and only parse and store open the database.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/examples/accesslog"
+	"github.com/grafnode/grafnode/examples/accesslog/check"
 )
 
 func main() {
@@ -35,10 +37,14 @@ func run(ctx context.Context) error {
 	flag.StringVar(&c.Store, "store", "requests.db", "SQLite database")
 	flag.Float64Var(&c.Rate, "rate", 0, "lines per second; 0: as fast as they go")
 	stages := flag.String("stage", "", "stages to run, separated by commas: "+strings.Join(accesslog.Stages, ", ")+"; all if empty")
+	compare := flag.Bool("check", false, "run nothing: say whether the database has each line of the log once")
 	flag.Parse()
 	c.Input = flag.Arg(0)
 	if c.Input == "" || flag.NArg() > 1 {
 		return fmt.Errorf("want one access log, have %d", flag.NArg())
+	}
+	if *compare {
+		return judge(ctx, c)
 	}
 	var only []string
 	if *stages != "" {
@@ -50,4 +56,22 @@ func run(ctx context.Context) error {
 	}
 	defer cl.Close()
 	return accesslog.Run(ctx, cl, c, only)
+}
+
+// judge compares the database with the log.
+func judge(ctx context.Context, c accesslog.Config) error {
+	f, err := os.Open(c.Input)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := check.Compare(ctx, f, c.Store)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d lines: %d stored, %d dead letters, %d lost, %d doubled, %d wrong\n", r.Lines, r.Stored, r.DeadLettered, r.Lost, r.Doubled, r.Wrong)
+	if r.Lost+r.Doubled+r.Wrong > 0 {
+		return errors.New("the database is not what the log says")
+	}
+	return nil
 }
