@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
@@ -61,6 +62,11 @@ func (c OpenSession) apply(d *draft, e Entry) (Result, error) {
 	if err := lease.CheckTTL(c.TTL); err != nil {
 		return Result{}, fmt.Errorf("session %s: %w: %w", c.Session, err, api.ErrInvalid)
 	}
+	if len(c.Rules) > 0 {
+		if err := c.Rules.Check(); err != nil {
+			return Result{}, fmt.Errorf("session %s: %w", c.Session, err)
+		}
+	}
 	if was, ok := d.Session(c.Session); ok {
 		if was.Token != c.Token {
 			return Result{}, fmt.Errorf("session %s exists: %w", c.Session, api.ErrConflict)
@@ -75,7 +81,7 @@ func (c OpenSession) apply(d *draft, e Entry) (Result, error) {
 	}
 	s := Session{
 		ID: c.Session, Stage: c.Stage, Node: c.Node, Incarnation: c.Incarnation, PID: c.PID, TTL: c.TTL, Token: c.Token,
-		Opened: e.Proposed,
+		Opened: e.Proposed, Rules: slices.Clone(c.Rules),
 	}
 	d.putSession(s)
 	return Result{Sessions: []Session{s}}, nil

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +16,7 @@ import (
 	"github.com/grafnode/grafnode/registry/state"
 )
 
-var update = flag.Bool("update", false, "write testdata/level4.snapshot anew; only while level 4 is unreleased")
+var update = flag.Bool("update", false, "write the snapshots of levels 4 and 5 anew; only while those are unreleased")
 
 // furnished returns a state with something of everything in it.
 func furnished(t require.TestingT) *state.State {
@@ -169,6 +170,42 @@ func TestGoldenSnapshotOfLevel4Restores(t *testing.T) {
 	require.Equal(t, api.DrainUntilStart, n.API(s).Drain)
 }
 
+// ruled returns a state with something of everything that level 5 has brought: tokens, and a session with rules.
+func ruled(t require.TestingT) *state.State {
+	first := drained(t)
+	s := &script{t: t, state: first, index: first.Index(), term: 2}
+	s.must(state.Upgrade{Level: 5})
+	rules := api.Rules{{Prefix: "etl.", Rights: []api.Right{api.RightRead, api.RightCAS}}, {Prefix: "", Rights: []api.Right{api.RightWatch}}}
+	s.must(state.PutToken{Token: "t1", Name: "ci", Hash: [32]byte{1, 31: 9}, Rules: rules, Expires: 1 << 40})
+	s.must(state.PutToken{Token: "t2", Hash: [32]byte{2}, Rules: rules[1:]})
+	s.must(state.PutToken{Token: "t3", Hash: [32]byte{3}, Rules: rules[1:]})
+	s.must(state.RemoveToken{Token: "t3"})
+	s.must(state.OpenSession{Session: "s5", Stage: "stage", Node: "n1", Incarnation: 1, TTL: lease.TTLDefault, Rules: rules})
+	return s.state
+}
+
+// The fifth golden snapshot is what level 5 writes.
+func TestGoldenSnapshotOfLevel5Restores(t *testing.T) {
+	path := filepath.Join("testdata", "level5.snapshot")
+	want := ruled(t)
+	if *update {
+		require.NoError(t, os.WriteFile(path, bytesOf(t, want), 0o644))
+	}
+	golden, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, want))
+	s, err := state.Read(bytes.NewReader(golden))
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, s))
+	require.EqualValues(t, 5, s.Level())
+	token, _ := s.Token("t1")
+	require.Equal(t, [32]byte{1, 31: 9}, token.Hash)
+	require.True(t, token.Rules.Allow(api.RightCAS, "etl.a"))
+	require.Len(t, slices.Collect(s.Tokens()), 2)
+	session, _ := s.Session("s5")
+	require.Equal(t, token.Rules, session.Rules)
+}
+
 func TestEveryDamageOfASnapshotIsNoticed(t *testing.T) {
 	whole := bytesOf(t, furnished(t))
 	for i := range whole {
@@ -187,8 +224,10 @@ func TestEveryCommandSurvivesTheLog(t *testing.T) {
 	all := append(state.Commands(), change("s1", "op", producer("e", 3, "l1"), consumer("f", 0, "l2")),
 		state.OpenSession{Session: "s", Token: [32]byte{1, 31: 9}},
 		state.PutCheckpoint{Key: "k", Value: []byte{0, 255}, Write: true},
-		state.DrainNode{Node: "n", Drain: api.DrainUntilStart}, state.ChangeSpare{Edge: "e", Arm: true, Planned: true})
-	require.Len(t, state.Commands(), 19)
+		state.DrainNode{Node: "n", Drain: api.DrainUntilStart}, state.ChangeSpare{Edge: "e", Arm: true, Planned: true},
+		state.OpenSession{Session: "s", Rules: api.Rules{{Prefix: "p", Rights: api.Rights}}},
+		state.PutToken{Token: "t", Name: "n", Hash: [32]byte{1, 31: 9}, Rules: api.Rules{{Rights: api.Rights}}, Expires: 7}, state.RemoveToken{Token: "t"})
+	require.Len(t, state.Commands(), 21)
 	for _, c := range all {
 		b, err := state.Encode(c, -7)
 		require.NoError(t, err)
@@ -236,6 +275,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(bytesOf(f, furnished(f)))
 	f.Add(bytesOf(f, upgraded(f)))
 	f.Add(bytesOf(f, spared(f)))
+	f.Add(bytesOf(f, ruled(f)))
 	f.Add(bytesOf(f, state.New()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := state.Read(bytes.NewReader(state.Mend(b)))

@@ -57,6 +57,8 @@ type OpenSession struct {
 	PID         int
 	TTL         time.Duration
 	Token       [32]byte // SHA-256 of its secret
+	// Rules, from level 5 on, are all that the session may do; none: what any session may.
+	Rules api.Rules `codec:",omitempty"`
 }
 
 // AdoptSession takes a session over into a new incarnation of its node.
@@ -192,6 +194,20 @@ type PutCheckpoint struct {
 	Expect api.Revision // with Write: only if the checkpoint's revision is still this; zero: whatever it is
 	Value  []byte
 	Sum    uint32 // CRC32C of Value
+}
+
+// PutToken makes a token. Its ID must be new. From level 5 on.
+type PutToken struct {
+	Token   string // its ID, chosen by the proposer
+	Name    string
+	Hash    [32]byte // SHA-256 of its secret
+	Rules   api.Rules
+	Expires int64 // Unix seconds; zero: never
+}
+
+// RemoveToken takes a token back. From level 5 on.
+type RemoveToken struct {
+	Token string
 }
 
 // Nothing changes nothing. It is the barrier behind which strict reads and a new leader stand.

@@ -44,7 +44,7 @@ func contents[K key[K], V any](t tree[K, V]) map[string]string {
 // SameTrees reports whether two states share everything but the revision.
 func SameTrees(a, b *State) bool {
 	return a.nodes == b.nodes && a.sessions == b.sessions && a.leases == b.leases && a.edges == b.edges &&
-		a.tombstones == b.tombstones && a.checkpoints == b.checkpoints && a.ended == b.ended && reflect.DeepEqual(a.by, b.by) &&
+		a.tombstones == b.tombstones && a.checkpoints == b.checkpoints && a.tokens == b.tokens && a.ended == b.ended && reflect.DeepEqual(a.by, b.by) &&
 		a.cluster == b.cluster && a.floor == b.floor && a.endings == b.endings
 }
 

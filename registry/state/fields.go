@@ -50,7 +50,31 @@ func list[T any, P interface {
 
 // texts is a list of texts that is left out when it is empty.
 func (c *canonical) texts(name string, all *[]string) {
-	if !c.reading && len(*all) == 0 || c.reading && !c.optional(name) || !c.reading && !c.name(name) {
+	if c.present(name, len(*all) > 0) {
+		listed(c, all, false)
+	}
+}
+
+// listed are the texts of a list.
+func listed[S ~string](c *canonical, all *[]S, share bool) {
+	n := len(*all)
+	if *all == nil {
+		n = -1
+	}
+	if n = c.count(n); c.bad {
+		return
+	}
+	if c.reading && n >= 0 {
+		*all = make([]S, n)
+	}
+	for i := 0; i < n && !c.bad; i++ {
+		content(c, &(*all)[i], share)
+	}
+}
+
+// rules are left out where there are none.
+func (c *canonical) rules(name string, all *api.Rules) {
+	if !c.present(name, len(*all) > 0) {
 		return
 	}
 	n := c.count(len(*all))
@@ -58,10 +82,21 @@ func (c *canonical) texts(name string, all *[]string) {
 		return
 	}
 	if c.reading && n >= 0 {
-		*all = make([]string, n)
+		*all = make(api.Rules, n)
 	}
 	for i := 0; i < n && !c.bad; i++ {
-		content(c, &(*all)[i], false)
+		c.nested(rule{&(*all)[i]})
+	}
+}
+
+// rule is an api.Rule; its names are those of the API.
+type rule struct{ *api.Rule }
+
+func (r rule) fields(c *canonical) {
+	c.value(2, 0)
+	word(c, "prefix", &r.Prefix)
+	if c.name("rights") {
+		listed(c, &r.Rights, true)
 	}
 }
 
@@ -188,12 +223,17 @@ func (l *Lease) fields(c *canonical) {
 }
 
 func (s *Session) fields(c *canonical) {
-	c.value(9, 0)
+	n := 10
+	if !c.reading {
+		n = 9 + set(len(s.Rules) > 0)
+	}
+	c.value(n, 1)
 	word(c, "ID", &s.ID)
 	whole(c, "Incarnation", &s.Incarnation)
 	word(c, "Node", &s.Node)
 	signed(c, "Opened", &s.Opened)
 	signed(c, "PID", &s.PID)
+	c.rules("Rules", &s.Rules)
 	whole(c, "Seq", &s.Seq)
 	word(c, "Stage", &s.Stage)
 	signed(c, "TTL", &s.TTL)

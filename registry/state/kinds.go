@@ -25,6 +25,8 @@ const (
 	kindRemoveNode    kind = 17
 	kindChangeSpare   kind = 18 // level 3
 	kindDrainNode     kind = 19 // level 4
+	kindPutToken      kind = 20 // level 5
+	kindRemoveToken   kind = 21
 
 	kindSnapshotHead  kind = 128
 	kindSnapshotTail  kind = 129
@@ -35,6 +37,7 @@ const (
 	kindSnapshotTomb  kind = 134
 	kindSnapshotCheck kind = 135
 	kindSnapshotEnded kind = 136
+	kindSnapshotToken kind = 137 // level 5
 )
 
 func (Nothing) kind() kind       { return kindNothing }
@@ -56,13 +59,15 @@ func (Upgrade) kind() kind       { return kindUpgrade }
 func (RemoveNode) kind() kind    { return kindRemoveNode }
 func (ChangeSpare) kind() kind   { return kindChangeSpare }
 func (DrainNode) kind() kind     { return kindDrainNode }
+func (PutToken) kind() kind      { return kindPutToken }
+func (RemoveToken) kind() kind   { return kindRemoveToken }
 
 // Commands returns an empty command of each kind, for callers who have to decide something for every one.
 func Commands() []Command {
 	return []Command{
 		Nothing{}, InitCluster{}, RegisterNode{}, OpenSession{}, AdoptSession{}, EndSession{}, ChangeEdges{}, DeleteEdge{},
 		GrantLease{}, ReleaseLease{}, RevokeLease{}, AdoptLease{}, Allowance{}, Expire{}, PutCheckpoint{},
-		Upgrade{}, RemoveNode{}, ChangeSpare{}, DrainNode{},
+		Upgrade{}, RemoveNode{}, ChangeSpare{}, DrainNode{}, PutToken{}, RemoveToken{},
 	}
 }
 

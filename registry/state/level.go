@@ -13,11 +13,12 @@ import (
 //	   revisions in snapshots
 //	3  ChangeSpare, and with it the spares of records and of their histories
 //	4  DrainNode, and with it what nodes say of it; spares that are planned moves; rings take what is beside their capacity, too
+//	5  PutToken, RemoveToken; the rules of sessions
 //
 // A cluster is at one level, which stands in its state. Commands, fields and rules of a higher one are not used until every voter knows
 // it and the leader has proposed Upgrade: a node that does not know them would have to stop. At level 1 the state's snapshots
 // are those of version 0.1.0, byte for byte.
-const Level = 4
+const Level = 5
 
 // Upgrade raises the level of the cluster. Raising it to what it is already, or less, does nothing.
 type Upgrade struct {
@@ -62,6 +63,12 @@ func (s *State) Admits(c Command) error {
 // needs returns the level that knows all of c.
 func needs(c Command) uint64 {
 	switch c := c.(type) {
+	case PutToken, RemoveToken:
+		return 5
+	case OpenSession:
+		if len(c.Rules) > 0 {
+			return 5
+		}
 	case DrainNode:
 		return 4
 	case ChangeSpare:

@@ -94,12 +94,12 @@ func (g *generator) marks() (leases []state.Mark[lease.ID], sessions []state.Mar
 
 func (g *generator) command() state.Command {
 	incarnation := rapid.Uint64Range(0, 3).Draw(g.t, "incarnation")
-	switch rapid.IntRange(0, 27).Draw(g.t, "kind") {
+	switch rapid.IntRange(0, 30).Draw(g.t, "kind") {
 	case 0:
 		return state.RegisterNode{Node: g.node(), Address: "127.0.0.1:1", Memory: pick(g, "memory", uint64(0), 500, 1000)}
 	case 1, 2:
 		return state.OpenSession{Session: lease.SessionID(g.fresh("s")), Stage: "stage", Node: g.node(),
-			Incarnation: incarnation, TTL: lease.TTLDefault}
+			Incarnation: incarnation, TTL: lease.TTLDefault, Rules: pick(g, "rules", nil, nil, g.rules())}
 	case 3:
 		return state.AdoptSession{Session: g.session(), Node: g.node(), Incarnation: incarnation}
 	case 4:
@@ -137,15 +137,26 @@ func (g *generator) command() state.Command {
 		return g.spare()
 	case 20, 21:
 		return state.DrainNode{Node: g.node(), Drain: pick(g, "drain", api.DrainNot, api.DrainNot, api.DrainUntilEnabled, api.DrainUntilStart, "x")}
+	case 22, 23:
+		return state.PutToken{Token: pick(g, "token", "t1", "t2", "t3"), Name: pick(g, "name", "", "ci"), Hash: [32]byte{byte(incarnation)},
+			Rules: g.rules(), Expires: pick(g, "expires", int64(0), 1, 1<<40, -1)}
+	case 24:
+		return state.RemoveToken{Token: pick(g, "token", "t1", "t2", "t3")}
 	default:
 		return g.change()
 	}
 }
 
+// rules are mostly some that somebody can be given.
+func (g *generator) rules() api.Rules {
+	return pick(g, "rules", api.Rules{{Prefix: "a", Rights: []api.Right{api.RightRead}}}, api.Rules{{Rights: api.Rights}, {Prefix: "b", Rights: api.Rights[:2]}},
+		api.Rules{{Prefix: "c"}}, api.Rules{})
+}
+
 // beginning returns a state at some level, mostly with an edge that both sides use.
 func beginning(t *rapid.T) *script {
 	s := newScript(t)
-	s.must(state.Upgrade{Level: rapid.SampledFrom([]uint64{4, 4, 4, 3, 2, 1}).Draw(t, "level")})
+	s.must(state.Upgrade{Level: rapid.SampledFrom([]uint64{5, 5, 5, 4, 3, 2, 1}).Draw(t, "level")})
 	if rapid.Bool().Draw(t, "bare") {
 		return s
 	}

@@ -35,6 +35,8 @@ type Session struct {
 	Token       [32]byte // SHA-256 of its secret
 	Opened      int64
 	Seq         uint64 // counts its allowances
+	// Rules, from level 5 on, are all that it may do; none: what any session may. Shared, never changed in place.
+	Rules api.Rules `codec:",omitempty"`
 }
 
 // Lease is a grant of a node's memory or storage.
@@ -138,6 +140,16 @@ type Checkpoint struct {
 	Revision api.Revision
 }
 
+// Token is a capability. It is no record that can be watched: what there is to know of it is for operators only.
+type Token struct {
+	ID      string
+	Name    string    // for people
+	Hash    [32]byte  // SHA-256 of its secret; never shown
+	Rules   api.Rules // all that it allows; shared, never changed in place
+	Expires int64     // Unix seconds, by the clock of the node that is asked; zero: never
+	Created int64
+}
+
 // API returns r as the API shows it. The locator is put together from the record and what s says of its node now, so it
 // follows a node to a new address.
 func (r Record) API(s *State) api.Edge {
@@ -237,6 +249,15 @@ func (n Node) API(s *State) api.Node {
 		ID: n.ID, Name: n.Name, Zone: n.Zone, Address: n.Address, Incarnation: n.Incarnation, Memory: n.Memory,
 		Leased: s.Leased(n.ID), Version: n.Version, Drain: n.Drain,
 	}
+}
+
+// API returns t as the API shows it.
+func (t Token) API() api.Token {
+	shown := api.Token{ID: t.ID, Name: t.Name, Rules: t.Rules, Created: instant(t.Created)}
+	if t.Expires != 0 {
+		shown.Expires = time.Unix(t.Expires, 0).UTC()
+	}
+	return shown
 }
 
 // API returns c as the API shows it.

@@ -13,7 +13,7 @@ import (
 	"github.com/grafnode/grafnode/fence"
 )
 
-// A snapshot is a head, then nodes, sessions, leases, edges, tombstones, checkpoints and ends, each by key, then a tail that
+// A snapshot is a head, then nodes, sessions, leases, edges, tombstones, checkpoints, ends and tokens, each by key, then a tail that
 // counts the frames before it and sums them up, so that a snapshot cut off between two frames is noticed too. Equal states give equal
 // bytes. Indexes are computed when it is read.
 
@@ -56,6 +56,7 @@ func (s *State) Write(w io.Writer) error {
 	for _, e := range s.ended.all() {
 		sw.frame(kindSnapshotEnded, &e.Ended)
 	}
+	writeAll(&sw, kindSnapshotToken, s.tokens)
 	sw.frame(kindSnapshotTail, snapshotTail{sw.frames, sw.sum.Sum32()})
 	if sw.err != nil {
 		return sw.err
@@ -214,6 +215,12 @@ func (d *draft) loadSmall(k kind, payload []byte) error {
 			twice := d.ended.get(e.ID) != nil
 			d.ended.put(d.edit, e)
 			return twice, CheckID("ID", e.ID)
+		})
+	case kindSnapshotToken:
+		return decodeTo(payload, d.names, func(t Token) (bool, error) {
+			twice := d.tokens.has(text(t.ID))
+			d.tokens.put(d.edit, text(t.ID), &t)
+			return twice, t.check()
 		})
 	default:
 		return fmt.Errorf("unknown kind %d: %w", k, ErrNewer)

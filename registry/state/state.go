@@ -23,6 +23,8 @@ const (
 	TombstonesMax = 1 << 16
 	// CheckpointsMax bounds the number of checkpoints.
 	CheckpointsMax = 1 << 16
+	// TokensMax bounds the number of tokens.
+	TokensMax = 4096
 	// ChangeEdgesMax bounds the edges of one ChangeEdges.
 	ChangeEdgesMax = 128
 )
@@ -47,6 +49,7 @@ type State struct {
 	edges       tree[text, *Record]
 	tombstones  tree[text, *Tombstone]
 	checkpoints tree[text, *Checkpoint]
+	tokens      tree[text, *Token]
 	ended       ends
 
 	by index
@@ -163,6 +166,12 @@ func (s *State) RingBytes(capacity uint64) uint64 {
 
 // Checkpoint returns a checkpoint.
 func (s *State) Checkpoint(key string) (Checkpoint, bool) { return deref(s.checkpoints.get(text(key))) }
+
+// Token returns a token that was not removed. It may have expired.
+func (s *State) Token(id string) (Token, bool) { return deref(s.tokens.get(text(id))) }
+
+// Tokens yields the tokens, by ID.
+func (s *State) Tokens() iter.Seq[Token] { return copies(under(s.tokens, "")) }
 
 // Counts returns how much there is of everything.
 func (s *State) Counts() (edges, leases, sessions, nodes int) {

@@ -24,6 +24,15 @@ func (s *State) verifySessions() error {
 		if _, ok := s.Node(v.Node); !ok {
 			return fmt.Errorf("session %s is on unknown node %q", v.ID, v.Node)
 		}
+		if len(v.Rules) == 0 {
+			continue
+		}
+		if s.Level() < 5 {
+			return fmt.Errorf("session %s has rules at level %d", v.ID, s.Level())
+		}
+		if err := v.Rules.Check(); err != nil {
+			return fmt.Errorf("session %s: %w", v.ID, err)
+		}
 	}
 	return nil
 }
@@ -129,6 +138,9 @@ func (s *State) verifyRest() error {
 	}
 	if s.base > s.revision || s.revision >= numberMax || s.floor >= numberMax || s.base != 0 && s.Level() == 1 {
 		return fmt.Errorf("revision %d on base %d at level %d, generations above %d", s.revision, s.base, s.Level(), s.floor)
+	}
+	if n := s.tokens.size(); n > TokensMax || n > 0 && s.Level() < 5 {
+		return fmt.Errorf("%d tokens at level %d", n, s.Level())
 	}
 	if s.ended.size() > EndedMax || s.forgotten > s.revision {
 		return fmt.Errorf("%d ends, forgotten up to revision %d", s.ended.size(), s.forgotten)
