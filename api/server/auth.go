@@ -13,7 +13,7 @@ import (
 
 // authorise returns the live session that r's headers name and prove. A session that this node has not heard of may merely
 // be newer than its state, and "your session has ended" is terminal for who hears it: look again behind a quorum round
-// before saying so.
+// before saying so. From then on the session's rules bind the request, whoever else asks.
 func (s *Server) authorise(r *http.Request) (state.Session, error) {
 	id, token := lease.SessionID(r.Header.Get(api.HeaderSession)), r.Header.Get(api.HeaderToken)
 	if id == "" || token == "" {
@@ -33,6 +33,7 @@ func (s *Server) authorise(r *http.Request) (state.Session, error) {
 	if subtle.ConstantTimeCompare(sum[:], session.Token[:]) != 1 {
 		return state.Session{}, api.Errorf(api.KindSession, "the token is not that of session %s", id)
 	}
+	accessOf(r).also = session.Rules
 	return session, nil
 }
 

@@ -81,7 +81,7 @@ func (s *Server) fenceBlocks(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// blockLease checks that the path names a block lease on this node and that a live session asks. Which session holds the
+// blockLease checks that the path names a block lease on this node and that a live session asks that may. Which session holds the
 // lease is not asked: a successor may be ahead of what this node has applied, and the epoch settles who may write.
 func (s *Server) blockLease(r *http.Request) (lease.ID, error) {
 	if _, err := s.authorise(r); err != nil {
@@ -99,6 +99,9 @@ func (s *Server) blockLease(r *http.Request) (lease.ID, error) {
 		if l, ok = s.c.Registry.State().Lease(id); !ok {
 			return "", endedLease(s.c.Registry.State(), id)
 		}
+	}
+	if err := accessOf(r).may(leaseName(l)); err != nil {
+		return "", err
 	}
 	if l.Kind != lease.KindBlock || l.Node != s.c.Node {
 		return "", api.Errorf(api.KindNotFound, "lease %s is no block region of this node", id)

@@ -56,7 +56,7 @@ func TestAnotherSiteAsksInVain(t *testing.T) {
 				f.registry.watchErr = api.ErrUnavailable
 				before := f.registry.State()
 				w := fromBrowser(f, caller, route, "127.0.0.1:7400", headers)
-				require.Equal(t, needs[route] != open, refused(w), "%s as %s: %s: %d %s", site, user, route, w.Code, w.Body)
+				require.Equal(t, needs[route].right != open, refused(w), "%s as %s: %s: %d %s", site, user, route, w.Code, w.Body)
 				require.Same(t, before, f.registry.State(), "%s as %s: %s", site, user, route)
 			}
 		}

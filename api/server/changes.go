@@ -26,6 +26,11 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
 	if err := checkChange(want, session); err != nil {
 		return err
 	}
+	for _, e := range want.Edges {
+		if err := accessOf(r).may(e.Name); err != nil {
+			return err
+		}
+	}
 	current := s.c.Registry.State()
 	if records, ok := appliedBefore(current, want); ok {
 		return s.answerChange(w, records)

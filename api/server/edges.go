@@ -8,14 +8,16 @@ import (
 	"github.com/grafnode/grafnode/registry/state"
 )
 
-func (s *Server) listEdges(current *state.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) listEdges(current *state.State, q *query, w http.ResponseWriter, r *http.Request) error {
 	prefix := q.text("prefix")
 	if err := q.check(); err != nil {
 		return err
 	}
-	edges := []api.Edge{}
+	edges, access := []api.Edge{}, accessOf(r)
 	for record := range current.Edges(prefix) {
-		edges = append(edges, record.API(current))
+		if access.allows(record.Name) {
+			edges = append(edges, record.API(current))
+		}
 	}
 	return answer(w, edges)
 }
@@ -82,14 +84,16 @@ func (s *Server) done(w http.ResponseWriter) error {
 	return nil
 }
 
-// listLeases answers with all leases, rings' and others.
-func (s *Server) listLeases(current *state.State, q *query, w http.ResponseWriter, _ *http.Request) error {
+// listLeases answers with all leases that the caller may see, rings' and others.
+func (s *Server) listLeases(current *state.State, q *query, w http.ResponseWriter, r *http.Request) error {
 	if err := q.check(); err != nil {
 		return err
 	}
-	leases := []api.Lease{}
+	leases, access := []api.Lease{}, accessOf(r)
 	for l := range current.Leases() {
-		leases = append(leases, l.API())
+		if access.allows(leaseName(l)) {
+			leases = append(leases, l.API())
+		}
 	}
 	return answer(w, leases)
 }

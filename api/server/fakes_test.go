@@ -40,6 +40,7 @@ type fakeRegistry struct {
 	onRead   func()
 	events   []api.Event
 	watchErr error
+	onEvent  func(i int) // before each of events
 	silent   time.Duration
 }
 
@@ -73,7 +74,10 @@ func (f *fakeRegistry) Read(context.Context, api.Consistency) error {
 
 func (f *fakeRegistry) Watch(context.Context, api.WatchRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
-		for _, e := range f.events {
+		for i, e := range f.events {
+			if f.onEvent != nil {
+				f.onEvent(i)
+			}
 			if !yield(e, nil) {
 				return
 			}

@@ -20,6 +20,9 @@ import (
 // nodes that each take the other for the leader would send it round for ever.
 const headerForwarded = "Grafnode-Forwarded"
 
+// headerLimit, on a request that a node passes on, has the rules that bind its caller, in JSON. It only ever takes rights away.
+const headerLimit = "Grafnode-Limit"
+
 // forwarder passes requests on to the leader.
 type forwarder struct {
 	self      string
@@ -62,6 +65,10 @@ func (f *forwarder) rewrite(r *httputil.ProxyRequest) {
 		r.Out.Header.Del(h) // this node has judged them, and to the leader, which is another site, they would be wrong
 	}
 	f.sign(r.Out)
+	r.Out.Header.Del(headerLimit)
+	if limit := accessOf(r.In).limit(); limit != "" {
+		r.Out.Header.Set(headerLimit, limit)
+	}
 }
 
 // sign says on a request who passes it on, and for which cluster.

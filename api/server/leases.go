@@ -23,6 +23,9 @@ func (s *Server) acquire(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := accessOf(r).may(want.Name); err != nil {
+		return err
+	}
 	if want.ID == "" {
 		want.ID = lease.NewID()
 	}
@@ -49,6 +52,9 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.mayLease(r, leaseID(r)); err != nil {
+		return err
+	}
 	if _, err := s.c.Registry.Apply(r.Context(), state.ReleaseLease{Lease: leaseID(r), Session: session.ID}); err != nil {
 		return err
 	}
@@ -64,6 +70,9 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := checkID("lease ID", string(leaseID(r))); err != nil {
 		return err
 	}
+	if err := s.mayLease(r, leaseID(r)); err != nil {
+		return err
+	}
 	if _, err := s.c.Registry.Apply(r.Context(), state.RevokeLease{Lease: leaseID(r), Detail: detail}); err != nil {
 		return err
 	}
@@ -77,6 +86,9 @@ func (s *Server) adopt(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := checkID("lease ID", string(leaseID(r))); err != nil {
+		return err
+	}
+	if err := s.mayLease(r, leaseID(r)); err != nil {
 		return err
 	}
 	if l, ok := s.c.Registry.State().Lease(leaseID(r)); ok && l.Epoch != want.Generation {

@@ -62,6 +62,9 @@ var descriptions = map[string]described{
 	"POST /v1/nodes/{id}/drain":       {what: "drains a node, or ends that", in: api.DrainRequest{}, out: api.DrainStatus{}},
 	"POST /v1/internal/sessions":      {what: "a node opens, adopts or ends a session", in: api.SessionRequest{}, out: api.SessionResponse{}},
 	"POST /v1/internal/found":         {what: "a node asks for a promise before it founds a cluster", in: api.FoundRequest{}},
+	"GET /v1/tokens":                  {what: "tokens, without their secrets", query: consistency, out: []api.Token{}},
+	"POST /v1/tokens":                 {what: "makes a token, and shows its secret this once", in: api.TokenRequest{}, out: api.TokenCreated{}},
+	"DELETE /v1/tokens/{id}":          {what: "takes a token back"},
 	"GET /v1/checkpoints/{key...}":    {what: "a fenced value", out: api.Checkpoint{}, query: consistency},
 	"POST /v1/checkpoints/{key...}":   {what: "fences a value and perhaps writes it", in: api.CheckpointRequest{}, out: api.Checkpoint{}},
 	"GET /v1/blocks/{lease}":          {what: "bytes of a block region", query: []string{"offset", "bytes"}, raw: "application/octet-stream"},
@@ -102,7 +105,7 @@ func openAPI() map[string]any {
 	for route, d := range descriptions {
 		method, path, _ := strings.Cut(route, " ")
 		path = strings.NewReplacer("...}", "}", "{$}", "").Replace(path)
-		operation := map[string]any{"summary": d.what, "x-right": string(needs[route]), "responses": map[string]any{"default": failed, "2XX": answerOf(d, ref)}}
+		operation := map[string]any{"summary": d.what, "x-right": string(needs[route].right), "responses": map[string]any{"default": failed, "2XX": answerOf(d, ref)}}
 		if parameters := parametersOf(path, d.query); len(parameters) > 0 {
 			operation["parameters"] = parameters
 		}

@@ -29,7 +29,7 @@ func (s *Server) reports(w http.ResponseWriter, r *http.Request) error {
 	}
 	all := s.ownReports(prefix, traces)
 	if r.Header.Get(headerForwarded) != "" {
-		return answer(w, all)
+		return answer(w, visible(all, accessOf(r)))
 	}
 	path := "/v1/reports?" + url.Values{"prefix": {prefix}, "traces": {strconv.FormatBool(traces)}}.Encode()
 	others := s.others()
@@ -52,7 +52,14 @@ func (s *Server) reports(w http.ResponseWriter, r *http.Request) error {
 		all.Sides, all.Traces = append(all.Sides, heard[i].Sides...), append(all.Traces, heard[i].Traces...)
 	}
 	sortReports(&all)
-	return answer(w, all)
+	return answer(w, visible(all, accessOf(r)))
+}
+
+// visible leaves of reports what their reader may see.
+func visible(r api.Reports, a *access) api.Reports {
+	r.Sides = slices.DeleteFunc(r.Sides, func(side api.SideReport) bool { return !a.allows(side.Edge) })
+	r.Traces = slices.DeleteFunc(r.Traces, func(trace api.Trace) bool { return !a.allows(trace.Edge) })
+	return r
 }
 
 // ownReports is what stages have reported to this node.

@@ -121,10 +121,12 @@ type Server struct {
 	forwarder *forwarder
 	mux       *http.ServeMux
 	took      *prometheus.HistogramVec
-	started   time.Time
-	patience  time.Duration // bodyPatience; shorter in tests
-	saving    chan struct{} // holds a token for each snapshot on its way out
-	restoring sync.Mutex    // held by the one that comes in
+	// tokensRefused counts requests by why their token did not do.
+	tokensRefused *prometheus.CounterVec
+	started       time.Time
+	patience      time.Duration // bodyPatience; shorter in tests
+	saving        chan struct{} // holds a token for each snapshot on its way out
+	restoring     sync.Mutex    // held by the one that comes in
 }
 
 // New returns a server; it starts nothing. Close gives its idle connections back.
@@ -152,9 +154,17 @@ func New(c Config) (*Server, error) {
 			Namespace: "grafnode", Name: "http_request_seconds", Help: "Time to answer API requests, watches left out.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 4, 8),
 		}, []string{"route", "code"}),
+		tokensRefused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "grafnode", Name: "token_refused_total", Help: "Requests refused over the token that they showed, by why.",
+		}, []string{"reason"}),
 	}
-	if err := c.Metrics.Register(s.took); err != nil {
-		return nil, fmt.Errorf("api/server: %w", err)
+	for _, reason := range tokenRefusals {
+		s.tokensRefused.WithLabelValues(reason)
+	}
+	for _, metric := range []prometheus.Collector{s.took, s.tokensRefused} {
+		if err := c.Metrics.Register(metric); err != nil {
+			return nil, fmt.Errorf("api/server: %w", err)
+		}
 	}
 	counted, err := newWatched(c.Registry, c.Metrics)
 	if err != nil {

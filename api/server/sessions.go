@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"time"
@@ -70,7 +71,32 @@ func (s *Server) getLease(current *state.State, q *query, w http.ResponseWriter,
 	if !ok {
 		return endedLease(current, id)
 	}
+	if err := accessOf(r).may(leaseName(l)); err != nil {
+		return err
+	}
 	return answer(w, l.API())
+}
+
+// leaseName is the name by which rules go for a lease.
+func leaseName(l state.Lease) string { return cmp.Or(l.Edge, l.Name) }
+
+// mayLease refuses what a request asks of a lease that its caller has no right to. Of one that there is not, who may not do everything learns
+// how it ended, and nothing is done.
+func (s *Server) mayLease(r *http.Request, id lease.ID) error {
+	access := accessOf(r)
+	if access.allows("") {
+		return nil
+	}
+	l, ok := s.c.Registry.State().Lease(id)
+	if !ok {
+		if err := s.catchUp(r.Context()); err != nil {
+			return err
+		}
+		if l, ok = s.c.Registry.State().Lease(id); !ok {
+			return endedLease(s.c.Registry.State(), id)
+		}
+	}
+	return access.may(leaseName(l))
 }
 
 // endedLease says why there is no such lease, as far as it is remembered.

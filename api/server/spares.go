@@ -27,6 +27,9 @@ func (s *Server) spare(w http.ResponseWriter, r *http.Request) error {
 	if err := checkSpare(want, session); err != nil {
 		return err
 	}
+	if err := accessOf(r).may(want.Name); err != nil {
+		return err
+	}
 	current := s.c.Registry.State()
 	if record, ok := sparedBefore(current, want); ok {
 		return s.answerSpare(w, record)

@@ -1,0 +1,364 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/registry/state"
+)
+
+// tokenMay says it anew, route by route: which single right a token needs (none: no token may), and what a prefix makes of it.
+var tokenMay = map[string]struct {
+	right  api.Right
+	prefix byte
+}{
+	"GET /metrics":                    {"read", '*'}, // all or nothing
+	"GET /v1/status":                  {"read", '*'},
+	"GET /v1/sessions":                {"read", '*'},
+	"GET /v1/sessions/{id}":           {"read", '*'},
+	"GET /v1/nodes":                   {"read", '*'},
+	"GET /v1/nodes/{id}/drain":        {"read", '*'},
+	"GET /v1/operator/health":         {"read", '*'},
+	"GET /v1/operator/raft":           {"read", '*'},
+	"GET /v1/edges":                   {"read", '~'}, // whatever there is with it
+	"GET /v1/reports":                 {"read", '~'},
+	"GET /v1/leases":                  {"read", '~'},
+	"GET /v1/watch":                   {"watch", '~'},
+	"GET /v1/edges/{name}":            {"read", '.'}, // what it is about begins with it
+	"GET /v1/edges/{name}/history":    {"read", '.'},
+	"GET /v1/leases/{id}":             {"read", '.'},
+	"GET /v1/checkpoints/{key...}":    {"read", '.'},
+	"GET /v1/blocks/{lease}":          {"read", '.'},
+	"POST /v1/changes":                {"cas", '.'},
+	"POST /v1/spares":                 {"cas", '.'},
+	"POST /v1/checkpoints/{key...}":   {"cas", '.'},
+	"POST /v1/leases":                 {"lease", '.'},
+	"DELETE /v1/leases/{id}":          {"lease", '.'},
+	"POST /v1/leases/{id}/adopt":      {"lease", '.'},
+	"PUT /v1/blocks/{lease}":          {"lease", '.'},
+	"POST /v1/blocks/{lease}/fence":   {"lease", '.'},
+	"DELETE /v1/edges/{name}":         {"operate", '.'},
+	"POST /v1/edges/{name}/relocate":  {"operate", '.'},
+	"POST /v1/leases/{id}/revoke":     {"operate", '.'},
+	"DELETE /v1/nodes/{id}":           {"operate", '*'},
+	"POST /v1/nodes/{id}/drain":       {"operate", '*'},
+	"DELETE /v1/operator/raft/{id}":   {"operate", '*'},
+	"POST /v1/operator/raft/transfer": {"operate", '*'},
+	"GET /v1/operator/debug/{what}":   {"operate", '*'},
+	"GET /v1/operator/snapshot":       {"operate", '*'},
+	"PUT /v1/operator/snapshot":       {"operate", '*'},
+	"GET /v1/tokens":                  {},
+	"POST /v1/tokens":                 {},
+	"DELETE /v1/tokens/{id}":          {},
+	"POST /v1/renew":                  {},
+	"POST /v1/nodes":                  {},
+	"POST /v1/internal/sessions":      {},
+	"POST /v1/internal/found":         {},
+}
+
+// opened are the routes that are for anybody.
+var opened = []string{"GET /{$}", "GET /ui/{file...}", "GET /livez", "GET /readyz", "GET /v1/authorities"}
+
+// tokenFixture is newFixture at a level that knows tokens, with an edge, a ring's lease and a block region whose names begin with "p.".
+type tokenFixture struct {
+	*fixture
+	ring, region lease.ID
+}
+
+func newTokenFixture(t *testing.T) *tokenFixture {
+	f := newFixture(t)
+	apply(t, f.registry, state.Upgrade{Level: state.Level})
+	status, _, body := f.ask(t, "POST", "/v1/changes", createParse)
+	require.Equal(t, http.StatusOK, status, body)
+	record, _ := f.registry.State().Edge("p.parse")
+	region := lease.NewID()
+	apply(t, f.registry, state.GrantLease{Lease: region, Kind: lease.KindBlock, Node: "n1", Session: "s1", Name: "p.region", Bytes: 4096, TTL: lease.TTLDefault})
+	return &tokenFixture{fixture: f, ring: record.Lease, region: region}
+}
+
+// token makes a token and returns its secret.
+func (f *tokenFixture) token(t *testing.T, expires time.Time, rules ...api.Rule) (id, secret string) {
+	id, secret, hash := api.NewTokenSecret()
+	c := state.PutToken{Token: id, Name: "test", Hash: hash, Rules: rules}
+	if !expires.IsZero() {
+		c.Expires = expires.Unix()
+	}
+	apply(t, f.registry, c)
+	return id, secret
+}
+
+// queries are those that a request is refused without.
+var queries = map[string]string{"GET /v1/blocks/{lease}": "?bytes=4", "PUT /v1/blocks/{lease}": "?bytes=5&epoch=1&number=1", "POST /v1/blocks/{lease}/fence": "?epoch=1",
+	"DELETE /v1/edges/{name}": "?expect=1"}
+
+// send makes the sample request of a route, about things that begin with "p.", as somebody who shows session s1 and a token.
+func (f *tokenFixture) send(route string, caller Caller, secret string) (refused bool, answer *httptest.ResponseRecorder) {
+	method, pattern, _ := strings.Cut(route, " ")
+	value := "p.parse"
+	switch {
+	case strings.Contains(pattern, "/leases/"):
+		value = string(f.ring)
+	case strings.Contains(pattern, "/blocks/"):
+		value = string(f.region)
+	}
+	path := strings.ReplaceAll(samples[route].path, "V", value)
+	body := strings.ReplaceAll(samples[route].body, `"name":"r"`, `"name":"p.other"`)
+	r := httptest.NewRequest(method, path+queries[route], strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set(api.HeaderSession, "s1")
+	r.Header.Set(api.HeaderToken, "secret")
+	r.Header.Set(api.HeaderAuthorization, api.TokenScheme+" "+secret)
+	w := httptest.NewRecorder()
+	as(caller, f.server.Handler()).ServeHTTP(w, r)
+	return w.Code == http.StatusForbidden && strings.Contains(w.Body.String(), string(api.KindForbidden)), w
+}
+
+func TestEveryRouteAgainstEveryToken(t *testing.T) {
+	require.Equal(t, slices.Sorted(maps.Keys(samples)), slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(tokenMay)), opened...))),
+		"a route of which nobody has said which tokens may")
+	callers := []Caller{{}, {Role: identity.Client}, {Role: identity.Operator}, {Role: identity.Server}, {Trusted: true}}
+	for route, may := range tokenMay {
+		for i, right := range api.Rights {
+			for _, prefix := range []string{"", "p.", "q."} {
+				f := newTokenFixture(t)
+				f.registry.watchErr = api.ErrUnavailable
+				_, secret := f.token(t, time.Time{}, api.Rule{Prefix: prefix, Rights: []api.Right{right}})
+				caller := callers[(i+len(prefix)+len(route))%len(callers)] // whoever it is
+				refused, w := f.send(route, caller, secret)
+				want := right == may.right && (prefix == "" || may.prefix == '~' || may.prefix == '.' && prefix == "p.")
+				require.Equal(t, want, !refused, "%s with %s to %q, %+v: %d %s", route, right, prefix, caller, w.Code, w.Body)
+				require.NotContains(t, w.Body.String(), secret[22:])
+			}
+		}
+	}
+	for _, route := range opened {
+		refused, w := newTokenFixture(t).send(route, Caller{}, "nonsense")
+		require.False(t, refused, "%s: %s", route, w.Body)
+	}
+}
+
+// A token that is no good is worse than none: whatever is beside it does not count.
+func TestTokensThatAreNoGood(t *testing.T) {
+	for _, caller := range []Caller{{}, {Role: identity.Client}, {Role: identity.Operator}, {Role: identity.Server}, {Trusted: true}} {
+		f := newTokenFixture(t)
+		everything := api.Rule{Rights: api.Rights}
+		_, good := f.token(t, time.Now().Add(time.Hour), everything)
+		_, other := f.token(t, time.Time{}, everything)
+		_, over := f.token(t, time.Now().Add(-time.Second), everything)
+		removed, gone := f.token(t, time.Time{}, everything)
+		apply(t, f.registry, state.RemoveToken{Token: removed})
+		_, never, _ := api.NewTokenSecret()
+		for secret, why := range map[string]string{
+			over: "expired", gone: "unknown", never: "unknown", good[:22] + other[22:]: "wrong", good[:len(good)-1] + flip(good): "wrong",
+			"": "malformed", "x": "malformed", good[1:]: "malformed", good + "A": "malformed", good + " " + good: "malformed", strings.ToUpper(good): "malformed",
+		} {
+			before := f.counted(t, why)
+			for route := range tokenMay {
+				refused, w := f.send(route, caller, secret)
+				require.True(t, refused, "%s with a token that is %s: %d %s", route, why, w.Code, w.Body)
+				if len(secret) > 22 {
+					require.NotContains(t, w.Body.String(), secret[22:], "an answer is no echo")
+				}
+			}
+			require.Equal(t, before+len(tokenMay), f.counted(t, why))
+		}
+		refused, w := f.send("GET /v1/edges", caller, good)
+		require.False(t, refused, w.Body)
+		r := httptest.NewRequest("GET", "/v1/edges", nil)
+		r.Header[api.HeaderAuthorization] = []string{api.TokenScheme + " " + good, api.TokenScheme + " " + good}
+		two := httptest.NewRecorder()
+		as(caller, f.server.Handler()).ServeHTTP(two, r)
+		require.Equal(t, http.StatusForbidden, two.Code)
+	}
+}
+
+// counted returns how many tokens were refused for a reason.
+func (f *tokenFixture) counted(t *testing.T, reason string) (n int) {
+	shown := f.list("GET /metrics", Caller{Trusted: true}, "")
+	_, after, ok := strings.Cut(shown, fmt.Sprintf("grafnode_token_refused_total{reason=%q} ", reason))
+	require.True(t, ok, shown)
+	_, err := fmt.Sscan(after, &n)
+	require.NoError(t, err)
+	return n
+}
+
+// flip returns another last character.
+func flip(secret string) string {
+	if secret[len(secret)-1] == 'A' {
+		return "B"
+	}
+	return "A"
+}
+
+// What is not in a token's prefixes is not in its lists.
+func TestListsAreFiltered(t *testing.T) {
+	f := newTokenFixture(t)
+	other := strings.NewReplacer("p.parse", "q.parse", "o1", "o2").Replace(createParse)
+	status, _, body := f.ask(t, "POST", "/v1/changes", other)
+	require.Equal(t, http.StatusOK, status, body)
+	apply(t, f.registry, state.GrantLease{Lease: lease.NewID(), Kind: lease.KindMemory, Node: "n1", Session: "s1", Bytes: 4096, TTL: lease.TTLDefault})
+	f.stages.Report("s1", api.StageReport{Stage: "parse", Edges: []api.EdgeReport{{Edge: "p.parse", Role: "producer"}, {Edge: "q.parse", Role: "producer"}}})
+	_, all := f.token(t, time.Time{}, api.Rule{Rights: api.Rights})
+	_, some := f.token(t, time.Time{}, api.Rule{Prefix: "p.", Rights: api.Rights}, api.Rule{Prefix: "zz", Rights: api.Rights[:1]})
+	_, none := f.token(t, time.Time{}, api.Rule{Prefix: "parse", Rights: api.Rights})
+	for secret, want := range map[string]map[string][2]int{ // how often the two edges are in the answers
+		all:  {"GET /v1/edges": {1, 1}, "GET /v1/leases": {1, 1}, "GET /v1/reports": {1, 1}},
+		some: {"GET /v1/edges": {1, 0}, "GET /v1/leases": {1, 0}, "GET /v1/reports": {1, 0}},
+		none: {"GET /v1/edges": {0, 0}, "GET /v1/leases": {0, 0}, "GET /v1/reports": {0, 0}},
+	} {
+		for route, counts := range want {
+			w := f.list(route, Caller{}, secret)
+			require.Equal(t, counts, [2]int{strings.Count(w, `"p.parse"`), strings.Count(w, `"q.parse"`)}, "%s: %s", route, w)
+		}
+		var leases []api.Lease
+		require.NoError(t, json.Unmarshal([]byte(f.list("GET /v1/leases", Caller{Role: identity.Operator}, secret)), &leases))
+		require.Len(t, leases, map[string]int{all: 4, some: 2, none: 0}[secret], "the unnamed one is for those who may see everything")
+	}
+}
+
+func (f *tokenFixture) list(route string, caller Caller, secret string) string {
+	method, path, _ := strings.Cut(route, " ")
+	r := httptest.NewRequest(method, path, nil)
+	if secret != "" {
+		r.Header.Set(api.HeaderAuthorization, api.TokenScheme+" "+secret)
+	}
+	w := httptest.NewRecorder()
+	as(caller, f.server.Handler()).ServeHTTP(w, r)
+	return w.Body.String()
+}
+
+// watched is what a token's reader is told of events.
+func (f *tokenFixture) watched(t *testing.T, secret, query string) (events []api.Event) {
+	r := httptest.NewRequest("GET", "/v1/watch"+query, nil)
+	r.Header.Set(api.HeaderAuthorization, api.TokenScheme+" "+secret)
+	w := httptest.NewRecorder()
+	as(Caller{}, f.server.Handler()).ServeHTTP(w, r)
+	for d := json.NewDecoder(w.Body); ; {
+		var e api.Event
+		err := d.Decode(&e)
+		if err == io.EOF {
+			return events
+		}
+		require.NoError(t, err)
+		events = append(events, e)
+	}
+}
+
+// Each event is judged, in the state at the beginning and at a record's end too.
+func TestWatchesAreFiltered(t *testing.T) {
+	f := newTokenFixture(t)
+	f.registry.watchErr = api.ErrUnavailable
+	edge := func(kind api.EventType, name string, deleted bool) api.Event {
+		return api.Event{Type: kind, Kind: api.RecordEdge, Edge: &api.Edge{Name: name}, Deleted: deleted}
+	}
+	of := func(l api.Lease, deleted bool) api.Event {
+		return api.Event{Type: api.EventChange, Kind: api.RecordLease, Lease: &l, Deleted: deleted}
+	}
+	f.registry.events = []api.Event{
+		edge(api.EventState, "p.a", false), edge(api.EventState, "q.a", false), {Type: api.EventSync, Revision: 5},
+		edge(api.EventChange, "q.a", true), edge(api.EventChange, "p.a", true),
+		of(api.Lease{ID: "1", Edge: "p.a"}, true), of(api.Lease{ID: "2", Edge: "q.a"}, true), of(api.Lease{ID: "3", Name: "p.r"}, false), of(api.Lease{ID: "4"}, false),
+		{Type: api.EventChange, Kind: api.RecordNode, Node: &api.Node{ID: "p.node", Name: "p.node"}},
+		{Type: api.EventChange, Kind: api.RecordSession, Session: &api.Session{ID: "p.session", Stage: "p.stage"}},
+		{Type: api.EventBookmark, Revision: 9},
+	}
+	_, all := f.token(t, time.Time{}, api.Rule{Rights: []api.Right{api.RightWatch}})
+	_, some := f.token(t, time.Time{}, api.Rule{Prefix: "p.", Rights: []api.Right{api.RightWatch}}, api.Rule{Rights: []api.Right{api.RightRead}})
+	require.Len(t, f.watched(t, all, ""), len(f.registry.events)+1)
+	var told []string
+	for _, e := range f.watched(t, some, "") {
+		_, name := e.Record()
+		told = append(told, fmt.Sprint(e.Type, name, e.Deleted))
+	}
+	require.Equal(t, []string{"statep.afalse", "syncfalse", "changep.atrue", "change1true", "change3false", "bookmarkfalse", "errorfalse"}, told)
+	for _, kinds := range []string{"?kind=node", "?kind=edge,session"} {
+		require.Contains(t, f.list("GET /v1/watch"+kinds, Caller{}, some), `"forbidden"`)
+		require.Len(t, f.watched(t, all, kinds), len(f.registry.events)+1)
+	}
+}
+
+// A watch does not outlive its token, and says how far it had come.
+func TestAWatchEndsWithItsToken(t *testing.T) {
+	for name, end := range map[string]func(f *tokenFixture, id string){
+		"was deleted": func(f *tokenFixture, id string) { apply(t, f.registry, state.RemoveToken{Token: id}) },
+		"has expired": func(f *tokenFixture, id string) { // as if time had passed
+			token, _ := f.registry.State().Token(id)
+			apply(t, f.registry, state.RemoveToken{Token: id})
+			apply(t, f.registry, state.PutToken{Token: id, Name: "test", Hash: token.Hash, Rules: token.Rules, Expires: 1})
+		},
+	} {
+		f := newTokenFixture(t)
+		id, secret := f.token(t, time.Now().Add(time.Hour), api.Rule{Rights: []api.Right{api.RightWatch}})
+		f.registry.events = []api.Event{{Type: api.EventSync, Revision: 5}, {Type: api.EventBookmark, Revision: 6},
+			{Type: api.EventChange, Revision: 7, Kind: api.RecordEdge, Edge: &api.Edge{Name: "p.a"}}}
+		f.registry.onEvent = func(i int) {
+			if i == 2 {
+				end(f, id)
+			}
+		}
+		told := f.watched(t, secret, "")
+		require.Len(t, told, 3)
+		require.Equal(t, api.EventError, told[2].Type)
+		require.Equal(t, api.Revision(6), told[2].Revision)
+		require.Equal(t, api.KindForbidden, told[2].Error.Kind)
+		require.Contains(t, told[2].Error.Message, name)
+	}
+}
+
+func TestTokensAreMadeListedAndDeleted(t *testing.T) {
+	f := newTokenFixture(t)
+	status, header, body := f.ask(t, "POST", "/v1/tokens", samples["POST /v1/tokens"].body)
+	require.Equal(t, http.StatusOK, status, body)
+	require.Equal(t, "no-store", header.Get("Cache-Control"))
+	var made api.TokenCreated
+	require.NoError(t, json.Unmarshal([]byte(body), &made))
+	require.Equal(t, api.Rules{{Prefix: "p.", Rights: []api.Right{api.RightRead}}}, made.Rules)
+	require.Contains(t, f.list("GET /v1/edges", Caller{}, made.Secret), "p.parse")
+
+	require.Equal(t, []api.Token{made.Token}, get[[]api.Token](t, f.fixture, "/v1/tokens"))
+	_, hash, ok := api.ParseTokenSecret(made.Secret)
+	require.True(t, ok)
+	for _, path := range []string{"/v1/tokens", "/metrics", "/v1/status", "/v1/operator/raft", "/v1/sessions", "/v1/operator/debug/goroutines"} {
+		_, _, shown := f.ask(t, "GET", path, "")
+		require.NotContains(t, shown, made.Secret[22:], path)
+		require.NotContains(t, shown, string(hash[:]), path)
+	}
+	status, _, body = f.ask(t, "DELETE", "/v1/tokens/"+made.ID, "")
+	require.Equal(t, http.StatusNoContent, status, body)
+	status, _, _ = f.ask(t, "DELETE", "/v1/tokens/"+made.ID, "")
+	require.Equal(t, http.StatusNotFound, status)
+	require.Contains(t, f.list("GET /v1/edges", Caller{}, made.Secret), "no token "+made.ID)
+
+	for _, bad := range []string{
+		`{"name":"","rules":[{"prefix":"","rights":["read"]}]}`, `{"name":"x","rules":[]}`, `{"name":"x"}`, `{"name":"x","rules":[{"prefix":"","rights":["member"]}]}`,
+		`{"name":"x","rules":[{"prefix":"","rights":["appoint"]}]}`, `{"name":"x","rules":[{"prefix":"","rights":["read"]}],"expires":"2001-01-01T00:00:00Z"}`,
+		`{"name":"x","rules":[{"prefix":"\u0001","rights":["read"]}]}`,
+	} {
+		status, _, body := f.ask(t, "POST", "/v1/tokens", bad)
+		require.Equal(t, http.StatusBadRequest, status, "%s: %s", bad, body)
+	}
+}
+
+// Before all voters know tokens none can be made, and those whom rules would bind have no rights.
+func TestBelowTheLevelOfTokens(t *testing.T) {
+	f := newFixture(t)
+	status, _, body := f.ask(t, "POST", "/v1/tokens", samples["POST /v1/tokens"].body)
+	require.Equal(t, http.StatusServiceUnavailable, status, body)
+	r := httptest.NewRequest("GET", "/v1/edges", nil)
+	w := httptest.NewRecorder()
+	as(Caller{Rules: api.Rules{{Rights: api.Rights}}}, f.server.Handler()).ServeHTTP(w, r)
+	require.Equal(t, http.StatusForbidden, w.Code)
+}
