@@ -31,6 +31,9 @@ type APIConfig struct {
 	Timeout time.Duration // of one request; streams: until the answer begins. Zero: TryTimeoutDefault
 	// Credentials returns the session that requests are made for and its secret; nil, or an empty session: none.
 	Credentials func() (session lease.SessionID, token string)
+	// Token returns the secret of a capability token, which then is all that requests have rights by; nil, or an empty one: none. Over a TCP
+	// connection without TLS whoever listens has it.
+	Token func() string
 	// Cluster returns the ID of the cluster that the node must be of: of another it refuses (api.ErrCluster), and has done nothing.
 	// Empty: any. Nil: the one that its first answer names, for as long as the API is used.
 	Cluster func() string
@@ -48,6 +51,7 @@ type API struct {
 	base    string
 	timeout time.Duration
 	creds   func() (lease.SessionID, string)
+	token   func() string
 	leader  func(string)
 	cluster func() string
 	stays   bool                   // told is the first that was heard, not the last
@@ -68,6 +72,9 @@ func NewAPI(target string, c APIConfig) (*API, error) {
 	if c.Credentials == nil {
 		c.Credentials = func() (lease.SessionID, string) { return "", "" }
 	}
+	if c.Token == nil {
+		c.Token = func() string { return "" }
+	}
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	host := address
 	if network == "unix" {
@@ -87,7 +94,7 @@ func NewAPI(target string, c APIConfig) (*API, error) {
 		return identity.Dial(ctx, conn, with)
 	}
 	a := &API{
-		target: target, base: "http://" + host, timeout: c.Timeout, creds: c.Credentials, leader: c.Leader, cluster: c.Cluster,
+		target: target, base: "http://" + host, timeout: c.Timeout, creds: c.Credentials, token: c.Token, leader: c.Leader, cluster: c.Cluster,
 		stays: c.Cluster == nil,
 		wire:  &wire{dial: dial, host: host},
 		http: &http.Client{

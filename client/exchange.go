@@ -159,6 +159,9 @@ func (a *API) header(r request, body []byte) (fields [][2]string) {
 	if session, token := a.creds(); session != "" {
 		fields = append(fields, [2]string{api.HeaderSession, string(session)}, [2]string{api.HeaderToken, token})
 	}
+	if token := a.token(); token != "" {
+		fields = append(fields, [2]string{api.HeaderAuthorization, api.TokenScheme + " " + token})
+	}
 	return fields
 }
 

@@ -7,7 +7,7 @@
 // that says it was not done, or api.ErrUnknown; a request that was being passed on when the leader went away is unknown, never
 // silently sent again.
 //
-// The package authorises session requests by the session's token against the registry's state. It does not authenticate
-// operators or nodes: whoever reaches the port may ask. It holds no state but counters. Package node is its only caller and
+// Each request is held to the rights of its caller (access.go), deny by default: those of a token that it shows, else of its connection's certificate or
+// user, else of the session whose secret it shows. Who a connection is of, its server says (WithCaller). It holds no state but counters. Package node is its only caller and
 // serves Handler on the TCP port and on the Unix socket.
 package server

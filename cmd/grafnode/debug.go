@@ -72,11 +72,7 @@ func (r *remote) bundle(ctx context.Context, a *client.API, f *os.File, lasts ti
 
 // other calls f with the API of another node than the one that was named.
 func (r *remote) other(address string, f func(*client.API)) error {
-	trust, err := r.trust()
-	if err != nil {
-		return err
-	}
-	a, err := client.NewAPI(address, client.APIConfig{Timeout: r.timeout, TLS: trust})
+	a, err := r.api(address)
 	if err != nil {
 		return err
 	}

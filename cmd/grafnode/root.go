@@ -110,6 +110,7 @@ Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health
 		newSession(),
 		newNode(),
 		newOperator(),
+		newToken(),
 		newStatus(),
 		newVersion(),
 		demo.Command(),

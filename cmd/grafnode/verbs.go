@@ -30,6 +30,8 @@ type remote struct {
 	stale   bool
 	timeout time.Duration
 	tls     identity.Files
+	// tokenFile has the secret of the token to show.
+	tokenFile string
 }
 
 // flags adds the common flags to cmd and gives it the paragraph that explains them.
@@ -41,6 +43,7 @@ func (r *remote) flags(cmd *cobra.Command) *cobra.Command {
 	f.StringVar(&r.tls.CA, "tls-ca", "", "file with the certificate of the cluster's authority (default: $GRAFNODE_TLS_CA)")
 	f.StringVar(&r.tls.Cert, "tls-cert", "", "file with the caller's certificate (default: $GRAFNODE_TLS_CERT)")
 	f.StringVar(&r.tls.Key, "tls-key", "", "file with its key (default: $GRAFNODE_TLS_KEY)")
+	f.StringVar(&r.tokenFile, "token-file", "", "file with the caller's token (default: $GRAFNODE_TOKEN_FILE, or the token itself in $GRAFNODE_TOKEN)")
 	cmd.Long += `
 
 Any node can be asked: --address, else $GRAFNODE_ADDRESS, else the socket in $GRAFNODE_SOCKET, else ` + client.SocketDefault + `,
@@ -67,11 +70,7 @@ func (r *remote) ask(cmd *cobra.Command, f func(ctx context.Context, a *client.A
 		return usagef("%s: --timeout %v: must be positive", cmd.CommandPath(), r.timeout)
 	}
 	from, address := r.target()
-	trust, err := r.trust()
-	if err != nil {
-		return usagef("%s: %w", cmd.CommandPath(), err)
-	}
-	a, err := client.NewAPI(address, client.APIConfig{Timeout: r.timeout, TLS: trust})
+	a, err := r.api(address)
 	if err != nil {
 		return usagef("%s: %s: %w", cmd.CommandPath(), from, err)
 	}
@@ -83,6 +82,19 @@ func (r *remote) ask(cmd *cobra.Command, f func(ctx context.Context, a *client.A
 		return usagef("%s: %s: %w", cmd.CommandPath(), from, err)
 	}
 	return err
+}
+
+// api returns the API of the node at address, with what the caller shows.
+func (r *remote) api(address string) (*client.API, error) {
+	trust, err := r.trust()
+	if err != nil {
+		return nil, err
+	}
+	token, err := r.token(address, trust != nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.NewAPI(address, client.APIConfig{Timeout: r.timeout, TLS: trust, Token: func() string { return token }})
 }
 
 // trust returns what a node is called with beyond this host; nil: without TLS.

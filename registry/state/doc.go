@@ -1,5 +1,5 @@
 // Package state is the registry's state machine: what a cluster remembers (handoff records, nodes, sessions, leases, checkpoints,
-// what was deleted and what has ended), and what each command does to it.
+// tokens, what was deleted and what has ended), and what each command does to it.
 //
 // State.Step is a pure function: an immutable state and an entry of the log give the next state and a result. There is no clock, no
 // randomness, no goroutine and no file in here, so that every replica computes the same bytes, and the simulation the same as
