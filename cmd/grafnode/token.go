@@ -114,10 +114,10 @@ func days(s string) (time.Duration, error) {
 func newTokenList() *cobra.Command {
 	r := &remote{}
 	return r.staleFlag(r.flags(&cobra.Command{
-		Use:   "list",
-		Short: "List the tokens, without their secrets",
+		Use:     "list",
+		Short:   "List the tokens, without their secrets",
 		Example: "  grafnode token list",
-		Args: exactly(),
+		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
 				tokens, err := a.Tokens(ctx, r.consistency())
