@@ -50,7 +50,9 @@ func Stages(names ...string) RunOption {
 // A stage that loses its session starts over in place. A stage may end before those that feed it in other processes, and if one
 // of them dies then, or the ring between with the last acknowledgement, this stage is needed once more: so keep all stages
 // running, by running them again, until the source's has ended. Running a pipeline that has ended passes its end through again and
-// repeats nothing.
+// repeats nothing. A stage that has ended is run again only when Run has returned, so when all that run here have ended: if one of two branches
+// ends, and the stage that feeds both dies in another process and makes more for that branch than its Capacity holds, the other branch
+// waits for ever. Run branches that meet nowhere else in processes of their own, or with the stage that feeds them.
 //
 // A standby does not learn that its stage has ended in another process, unless the stages that feed it have ended here: it waits
 // until ctx ends. Two processes that are standbys of each other for the same stages, each with the roles of some, so keep each other
