@@ -23,14 +23,17 @@ type Config struct {
 	BindPort         int      // zero: any free one
 	AdvertiseAddress string   // host:port of the node's port for Raft, API and data
 	Join             []string // host:port of the gossip of some other nodes; none: this is the first
-	Expect           int      // how many nodes form the cluster; zero: this one only joins
-	PeersFile        string   // remembers other nodes over a restart; empty: nothing does
-	Label            string   // the cluster's name: gossip under another label is discarded
-	Version          string   // of this grafnode
-	Keys             [][]byte // KeyBytes each: the first encrypts gossip, all decrypt it; none: it is not encrypted
-	Self             Self     // what to say at the start; Update changes it
-	Logger           *slog.Logger
-	Timing           Timing // zero: Fast()
+	// Seeds, unless nil, returns more such addresses, and is asked before each look for others: what it says may change. With an error it
+	// returns those that it has nevertheless. It is called by one goroutine at a time and must not block for long.
+	Seeds     func() ([]string, error)
+	Expect    int      // how many nodes form the cluster; zero: this one only joins
+	PeersFile string   // remembers other nodes over a restart; empty: nothing does
+	Label     string   // the cluster's name: gossip under another label is discarded
+	Version   string   // of this grafnode
+	Keys      [][]byte // KeyBytes each: the first encrypts gossip, all decrypt it; none: it is not encrypted
+	Self      Self     // what to say at the start; Update changes it
+	Logger    *slog.Logger
+	Timing    Timing // zero: Fast()
 
 	// wrap lets tests cut the network.
 	wrap func(memberlist.NodeAwareTransport) memberlist.NodeAwareTransport

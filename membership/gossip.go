@@ -20,10 +20,11 @@ type Gossip struct {
 	list   *memberlist.Memberlist // nil: not open
 	closed bool
 
-	keyring  *memberlist.Keyring // nil: gossip is not encrypted
-	self     self
-	announce chan struct{} // capacity 1: self has changed
-	ending   sync.Mutex    // held by Leave and Close: memberlist panics if the two meet
+	keyring    *memberlist.Keyring // nil: gossip is not encrypted
+	self       self
+	announce   chan struct{} // capacity 1: self has changed
+	seedsWrong string        // the last complaint about Config.Seeds; of rejoinLoop alone
+	ending     sync.Mutex    // held by Leave and Close: memberlist panics if the two meet
 
 	looping context.Context // ends with Leave or Close
 	stop    context.CancelFunc

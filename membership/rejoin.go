@@ -2,6 +2,7 @@ package membership
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -35,7 +36,7 @@ func (g *Gossip) rejoinLoop() {
 		} else {
 			every /= aloneShare
 			if rounds++; rounds == aloneRounds {
-				g.cfg.Logger.Warn("no other node is found: are these the gossip addresses of nodes that are up?", "gossip", g.cfg.Join, "error", err)
+				g.cfg.Logger.Warn("no other node is found: are these the gossip addresses of nodes that are up?", "gossip", g.seeds(), "error", err)
 			}
 		}
 		timer.Reset(every/2 + rand.N(every)) // spread, so that a thousand nodes do not ask one seed at once
@@ -45,7 +46,7 @@ func (g *Gossip) rejoinLoop() {
 // rejoin asks each missing node once. It reports whether this one is still alone, and the last failure.
 func (g *Gossip) rejoin() (alone bool, failure error) {
 	list := g.opened()
-	addresses, _ := g.cache.missing(g.cfg.Join, g.cfg.Timing.Forget)
+	addresses, _ := g.cache.missing(g.seeds(), g.cfg.Timing.Forget)
 	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
 	for _, address := range addresses {
 		if g.looping.Err() != nil {
@@ -58,6 +59,23 @@ func (g *Gossip) rejoin() (alone bool, failure error) {
 	}
 	_, alone = g.cache.missing(nil, g.cfg.Timing.Forget)
 	return alone && len(addresses) > 0, failure
+}
+
+// seeds returns the addresses that others were said to have.
+func (g *Gossip) seeds() []string {
+	if g.cfg.Seeds == nil {
+		return g.cfg.Join
+	}
+	more, err := g.cfg.Seeds()
+	said := ""
+	if err != nil {
+		said = err.Error()
+	}
+	if said != g.seedsWrong && err != nil { // once for each thing that is wrong
+		g.cfg.Logger.Warn("some addresses of other nodes cannot be used", "error", err)
+	}
+	g.seedsWrong = said
+	return slices.Concat(g.cfg.Join, more)
 }
 
 // opened returns memberlist; loops run only after Open has set it.

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -38,5 +39,29 @@ func TestANodeThatFindsNobodySaysSo(t *testing.T) {
 			require.Contains(t, text, "refused")
 			return
 		}
+	}
+}
+
+// Where the others are may become known after the start, and what is wrong is said once.
+func TestSeedsMayChange(t *testing.T) {
+	a := start(t, config("a", "127.0.0.1"))
+	warnings := make(chan string, 100)
+	cfg := config("b", "127.0.0.2")
+	cfg.Logger = slog.New(heard{slog.NewTextHandler(nil, nil), warnings})
+	asked := 0
+	cfg.Seeds = func() ([]string, error) { // called by one goroutine at a time
+		if asked++; asked < 3 {
+			return nil, errors.New("no file")
+		}
+		return []string{a.Address()}, nil
+	}
+	b := start(t, cfg)
+	await(t, b, "found", sees("a", Alive))
+	await(t, a, "found", sees("b", Alive))
+	require.Contains(t, <-warnings, "no file")
+	select {
+	case text := <-warnings:
+		require.NotContains(t, text, "no file")
+	default:
 	}
 }

@@ -59,6 +59,8 @@ type Config struct {
 	// Join are addresses, host[:port] as in Bind, of nodes to find the others by. Some may be away, and the node itself may be
 	// among them. Nodes once seen are remembered in DataDir.
 	Join []string
+	// JoinFile names a file of more such addresses, one on each line. It is read whenever others are looked for, so it may change, or come later.
+	JoinFile string
 	// BootstrapExpect is how many nodes found the cluster together; each of them must be told the same number. Zero: this
 	// node founds none, it waits to be taken in. A node that belongs to a cluster pays no attention to it.
 	BootstrapExpect int
@@ -206,6 +208,30 @@ func (c Config) names() (names []string) {
 		}
 	}
 	return names
+}
+
+// seedsOf returns the gossip addresses of the nodes that a file names, one on each line, and what is wrong with the others. Empty lines and those that
+// begin with # are passed over.
+func seedsOf(path string) (seeds []string, wrong error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	number := 0
+	for line := range strings.Lines(string(text)) {
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		seed, err := gossipAddress(line)
+		if err != nil {
+			wrong = errors.Join(wrong, fmt.Errorf("%s:%d: %w", path, number, err))
+			continue
+		}
+		seeds = append(seeds, seed)
+	}
+	return seeds, wrong
 }
 
 // gossipAddress turns a node's address, host[:port], into that of its gossip. Host names stay names: they may come to mean

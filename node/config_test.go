@@ -1,6 +1,8 @@
 package node
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -73,4 +75,15 @@ func TestGossipAddresses(t *testing.T) {
 		require.NoError(t, err, in)
 		require.Equal(t, want, got)
 	}
+}
+
+func TestSeedsOfAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "nodes")
+	_, err := seedsOf(path)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoError(t, os.WriteFile(path, []byte("# ours\n10.0.0.1\n\n 10.0.0.2:80 \n10.0.0.300\nnode-c\na:b:c"), 0o600))
+	seeds, err := seedsOf(path)
+	require.Equal(t, []string{"10.0.0.1:7401", "10.0.0.2:81", "node-c:7401"}, seeds)
+	require.ErrorContains(t, err, path+":5: ")
+	require.ErrorContains(t, err, path+":7: ")
 }

@@ -149,9 +149,13 @@ func (n *Node) openGossip() (err error) {
 	if n.advertised, err = n.self(); err != nil {
 		return err
 	}
+	var more func() ([]string, error)
+	if path := n.cfg.JoinFile; path != "" {
+		more = func() ([]string, error) { return seedsOf(path) }
+	}
 	n.gossip, err = membership.New(membership.Config{
 		NodeID: n.dir.id, Name: n.cfg.Name, Zone: n.cfg.Zone, BindAddr: bind.Addr().String(), BindPort: int(bind.Port()) + 1,
-		AdvertiseAddress: n.Address(), Join: seeds, Expect: n.cfg.BootstrapExpect, PeersFile: n.dir.file(filePeers),
+		AdvertiseAddress: n.Address(), Join: seeds, Seeds: more, Expect: n.cfg.BootstrapExpect, PeersFile: n.dir.file(filePeers),
 		Version: n.cfg.Version, Self: n.advertised, Keys: keys, Logger: n.log,
 	})
 	if err != nil {

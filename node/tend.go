@@ -57,10 +57,10 @@ func (n *Node) settle(ctx context.Context) error {
 		return err // part of a group; its leader will make itself heard
 	}
 	if n.cfg.BootstrapExpect == 0 {
-		if len(n.cfg.Join) == 0 {
-			return errors.New("waiting to be found: neither --join nor --bootstrap-expect was given")
+		if len(n.cfg.Join) == 0 && n.cfg.JoinFile == "" {
+			return errors.New("waiting to be found: none of --join, --join-file and --bootstrap-expect was given")
 		}
-		return fmt.Errorf("waiting to be taken in by one of %v", n.cfg.Join)
+		return fmt.Errorf("waiting to be taken in by one of %v %s", n.cfg.Join, n.cfg.JoinFile)
 	}
 	a, err := assemble(n.dir.id, n.cfg.BootstrapExpect, n.gossip.Members())
 	if err != nil {

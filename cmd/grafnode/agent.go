@@ -80,6 +80,7 @@ func (f *agentFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.DataDir, "data-dir", "", "directory of the node's own (required without --dev)")
 	flags.StringVar(&c.Bind, "bind", node.BindDefault, "IP[:port] by which the other nodes reach this one, or a template of one, such as {{ GetPrivateIP }}")
 	flags.StringSliceVar(&c.Join, "join", nil, "nodes to find the others by, host[:port]; repeat or separate by commas")
+	flags.StringVar(&c.JoinFile, "join-file", "", "file with more of them, one on each line, read whenever others are looked for")
 	flags.IntVar(&c.BootstrapExpect, "bootstrap-expect", 0, "how many nodes found the cluster; 0: wait to be taken in")
 	flags.StringVar(&c.Name, "name", "", "name for people (default: the host's)")
 	flags.StringVar(&c.Zone, "zone", node.ZoneDefault, "what fails together with this node: rack, room, region")
@@ -193,8 +194,8 @@ func develop(c *node.Config) (cleanup func(), err error) {
 	switch {
 	case c.DataDir != "":
 		return nil, usagef("--dev and --data-dir: one or the other; --dev keeps nothing")
-	case len(c.Join) > 0 || c.BootstrapExpect > 1:
-		return nil, usagef("--dev is a cluster of one node: no --join, no --bootstrap-expect")
+	case len(c.Join) > 0 || c.JoinFile != "" || c.BootstrapExpect > 1:
+		return nil, usagef("--dev is a cluster of one node: no --join, no --join-file, no --bootstrap-expect")
 	}
 	if c.DataDir, err = os.MkdirTemp("", "grafnode-dev-"); err != nil {
 		return nil, usagef("--dev: %w", err)

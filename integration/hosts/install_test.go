@@ -53,8 +53,8 @@ func onThisHost(t *testing.T, dir, script string, env ...string) {
 }
 
 const (
-	lines = 40_000
-	rate  = 800 // a second
+	lines = 20_000
+	rate  = 600 // a second
 )
 
 // stageUnits are where the stages run. Who comes second to a stage waits for its turn.
