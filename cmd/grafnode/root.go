@@ -112,6 +112,7 @@ Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health
 		newOperator(),
 		newToken(),
 		newStatus(),
+		newTop(),
 		newVersion(),
 		demo.Command(),
 		newBench(),
