@@ -81,6 +81,7 @@ demo: build ## the demo on generated input
 ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
 	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m ./handoff/explore ./integration/...
 	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m -p 1 -run '^(TestChaos|TestSimulation)$$' ./edge ./stream # 10,000 seeds of each
+	GRAFNODE_CI=1 $(GO) test -count=1 -run 'AnotherAddress|NoTwoClusters' ./node
 	$(GO) test -count=1 -tags crashsteps -run Dies ./fabric/shm
 	$(GO) test -count=1 -tags fabricdebug ./fabric/... ./edge/...
 	GRAFNODE_CI=1 $(GO) test -count=1 -run 'Hostile|Cycles' ./fabric/shm

@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// Tests that wait more than they do run side by side, after the others: t.Parallel is for those that no pause of the machine harms.
+
 // patience bounds what must happen in the end; nothing is judged by how fast it was.
 const patience = time.Minute
 
@@ -253,6 +255,7 @@ func TestANodeIsTakenInLater(t *testing.T) {
 
 // A node whose data directory is lost comes back at its address as another one, and counts again.
 func TestAWipedNodeIsTakenInAgain(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.ready()
 	before := c.nodes[1].ID()

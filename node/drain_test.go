@@ -178,6 +178,7 @@ func TestANodeLeavesEmpty(t *testing.T) {
 
 // Who cannot be told in time finds out: no node fails to stop for that.
 func TestNobodyHasTimeForAGoodBye(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.ready()
 	none, cancel := context.WithCancel(t.Context())

@@ -35,6 +35,7 @@ func (c *cluster) clusterID(i int) string {
 // seaweedfs#10880: a node that is told to found, and has founded, is started again and reaches nobody. It waits; even if the
 // number that it is told is one.
 func TestAnIsolatedNodeFoundsNothingOnceItHasACluster(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.ready()
 	c.session(0, "s1")
@@ -62,6 +63,7 @@ func TestAnIsolatedNodeFoundsNothingOnceItHasACluster(t *testing.T) {
 // hashicorp/raft#122: two of three are wiped, and told to found. With the third there, that has state, they found nothing, and
 // nothing is rolled back; the one that has it all is not outvoted by two that know nothing.
 func TestOneStaleNodeAndTwoNewOnesFoundNothing(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.ready()
 	id := c.clusterID(0)
@@ -84,6 +86,7 @@ func TestOneStaleNodeAndTwoNewOnesFoundNothing(t *testing.T) {
 
 // Nodes that were told different numbers found nothing, and say so.
 func TestFoundersMustAgree(t *testing.T) {
+	t.Parallel()
 	c := newClusterOf(t, 3, func(i int, cfg *node.Config) { cfg.BootstrapExpect = 2 + i%2 })
 	quiet()
 	c.leaderless()

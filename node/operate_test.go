@@ -90,6 +90,7 @@ func TestEdgesGoOnAfterARestore(t *testing.T) {
 // A majority is lost for good. The one that is left goes on alone, with what it had, and takes the others in again once they
 // have been wiped; one that was not wiped is a stranger.
 func TestRecoveryFromALostMajority(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.ready()
 	c.session(0, "s1")
@@ -163,6 +164,7 @@ func TestANodeComesBackAtAnotherAddress(t *testing.T) {
 	if os.Getenv("GRAFNODE_CI") == "" {
 		t.Skip("takes the 30 s that gossip holds a dead node's address; set GRAFNODE_CI to run it")
 	}
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.ready()
 	id := c.nodes[1].ID()

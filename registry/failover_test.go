@@ -55,6 +55,21 @@ func TestADeadLeaderIsReplacedAtOnce(t *testing.T) {
 	require.Equal(t, uint64(1), next.Stats().Failover.Elections)
 }
 
+// Who founds a group, and who is alone in one, waits for nobody's silence.
+func TestAFounderLeadsAtOnce(t *testing.T) {
+	t.Parallel()
+	never := func(cfg *registry.Config) { cfg.Heartbeat, cfg.Election = 2*patience, 2*patience }
+	for _, size := range []int{1, 3} {
+		c := newCluster(t, size, never)
+		require.Same(t, c.members[0], c.leader())
+		c.apply(state.Nothing{})
+		if size == 1 {
+			c.restart(c.members[0])
+			c.leader()
+		}
+	}
+}
+
 // successor waits for another leader.
 func (c *cluster) successor(of *member) *member {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

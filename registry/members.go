@@ -44,7 +44,22 @@ func (r *Registry) Bootstrap(peers []Peer) error {
 	} else if err != nil {
 		return fmt.Errorf("registry: found a group: %w", err)
 	}
+	r.running.Go(r.stand)
 	return nil
+}
+
+// stand has this node stand for election without waiting for a leader to be silent: nobody but it knows of the group yet, or it is the only
+// one to vote. If that fails it stands when Raft's time has come.
+func (r *Registry) stand() {
+	if err := r.transport.Stand(); err != nil {
+		r.log.Debug("no election at once", "error", err)
+	}
+}
+
+// alone reports whether nobody but this node votes.
+func (r *Registry) alone() bool {
+	voters := r.view().Voters
+	return len(voters) == 1 && voters[0].ID == raft.ServerID(r.cfg.NodeID)
 }
 
 // Leader returns the leader that this node knows of.

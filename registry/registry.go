@@ -91,6 +91,9 @@ func (r *Registry) Open() error {
 	}
 	r.opened = time.Now()
 	r.running.Go(r.leadLoop)
+	if r.alone() {
+		r.running.Go(r.stand)
+	}
 	r.running.Go(func() { r.hub.ring(r.life) })
 	r.running.Go(func() { r.hub.gone.watch(r.life, r.cfg.Election, r.cfg.raft().LeaderLeaseTimeout, r.contact) })
 	return nil

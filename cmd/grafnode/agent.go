@@ -186,9 +186,6 @@ func tell(log *slog.Logger, err error) {
 	}
 }
 
-// devHeartbeat is short: a node that is alone waits for it before it leads, and loses no leader to it.
-const devHeartbeat = 200 * time.Millisecond
-
 // develop fills in what --dev implies.
 func develop(c *node.Config) (cleanup func(), err error) {
 	switch {
@@ -201,9 +198,6 @@ func develop(c *node.Config) (cleanup func(), err error) {
 		return nil, usagef("--dev: %w", err)
 	}
 	c.BootstrapExpect, c.Insecure = 1, true
-	if c.Heartbeat == node.HeartbeatDefault {
-		c.Heartbeat = devHeartbeat
-	}
 	return func() {
 		if err := os.RemoveAll(c.DataDir); err != nil {
 			c.Logger.Warn("temporary directory is left behind", "error", err)

@@ -27,6 +27,7 @@ type TransportConfig struct {
 // Transport is raft's network transport with the guards of the package comment. Raft closes it when it shuts down.
 type Transport struct {
 	named    // embedded, so that pre-votes and Close stay visible to raft
+	self     raft.ServerID
 	address  raft.ServerAddress
 	layer    *layer
 	news     *herald
@@ -38,10 +39,10 @@ type Transport struct {
 
 // NewTransport starts a transport.
 func NewTransport(c TransportConfig) *Transport {
-	t := &Transport{address: raft.ServerAddress(c.Address)}
+	t := &Transport{self: c.Self, address: raft.ServerAddress(c.Address)}
 	f := &failover{
 		self: c.Self, step: c.Heartbeat / 10, limit: c.Heartbeat / 2, logger: c.Logger,
-		elect: func() error { return t.electSelf(c.Self) },
+		elect: t.Stand,
 	}
 	f.life, f.end = context.WithCancel(context.Background())
 	t.failover = f
@@ -68,12 +69,13 @@ func NewTransport(c TransportConfig) *Transport {
 // Attend tells the transport how to see what Raft knows, which it needs to notice that a leader is gone. view must not block.
 func (t *Transport) Attend(view func() View) { t.failover.attend(view) }
 
-// electSelf sends this node, over its own listener, the message by which a leader hands its term on.
-func (t *Transport) electSelf(self raft.ServerID) error {
+// Stand has this node stand for election at once, which only those may who know that there is no leader: it sends this node, over its
+// own listener, the message by which a leader hands its term on. It blocks until Raft has taken that.
+func (t *Transport) Stand() error {
 	request := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
-		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(self), Addr: t.EncodePeer(self, t.address),
+		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.self), Addr: t.EncodePeer(t.self, t.address),
 	}}
-	return t.TimeoutNow(self, t.address, &request, new(raft.TimeoutNowResponse))
+	return t.TimeoutNow(t.self, t.address, &request, new(raft.TimeoutNowResponse))
 }
 
 // SetHeartbeatHandler ignores raft's wish for a fast path: without a handler, heartbeats wait in line with everything else for
