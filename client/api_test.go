@@ -18,9 +18,15 @@ import (
 
 func apiOf(t *testing.T, f http.HandlerFunc) *client.API {
 	t.Helper()
+	return apiWithin(t, patience, f)
+}
+
+// apiWithin gives up what is not answered in time.
+func apiWithin(t *testing.T, limit time.Duration, f http.HandlerFunc) *client.API {
+	t.Helper()
 	s := httptest.NewServer(f)
 	t.Cleanup(s.Close)
-	a, err := client.NewAPI(strings.TrimPrefix(s.URL, "http://"), client.APIConfig{Timeout: 200 * time.Millisecond})
+	a, err := client.NewAPI(strings.TrimPrefix(s.URL, "http://"), client.APIConfig{Timeout: limit})
 	require.NoError(t, err)
 	t.Cleanup(func() { a.Close() })
 	return a
@@ -41,7 +47,7 @@ func TestOutcomes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := apiOf(t, f)
+			a := apiWithin(t, 200*time.Millisecond, f)
 			_, err := a.Edge(t.Context(), "e", api.Stale)
 			require.ErrorIs(t, err, api.ErrUnavailable)
 			_, err = a.Change(t.Context(), api.ChangeRequest{})
