@@ -136,7 +136,10 @@ func newCluster(t testing.TB, size int, tune func(*registry.Config)) *cluster {
 		peers = append(peers, registry.Peer{ID: m.id, Address: m.address})
 	}
 	t.Cleanup(c.close)
-	require.NoError(t, c.members[0].Bootstrap(peers)) // the others learn of it from the first leader
+	require.NoError(t, c.members[0].Bootstrap(peers))
+	for _, m := range c.members { // the others learn of it from the first leader: whoever has not cannot campaign
+		require.Eventually(t, func() bool { known, err := m.Servers(); return err == nil && len(known) == size }, patience, time.Millisecond)
+	}
 	return c
 }
 
