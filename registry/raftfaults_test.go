@@ -17,14 +17,15 @@ import (
 // and the leader, hearing of it, would have stepped down.
 func TestARejoiningNodeDeposesNobody(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, nil)
+	c := newCluster(t, 3, steady)
 	c.apply(state.Nothing{})
 	leader, away := c.leader(), c.followers()[0]
-	term := leader.Term()
 	away.wire.setCut(true)
+	term := away.Term() // what the others vote on from now on it does not hear
 	require.Eventually(t, func() bool { return away.Stats().State == "candidate" }, patience, time.Millisecond)
 	last := c.apply(state.Nothing{})
 	require.Equal(t, term, away.Term(), "asking beforehand costs no term")
+	term = leader.Term()
 	away.wire.setCut(false)
 	require.NoError(t, away.WaitApplied(c.within(), last.Revision))
 	if c.leader() == leader { // unless the machine was too busy for its heartbeats
