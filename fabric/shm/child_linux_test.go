@@ -18,6 +18,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/internal/step"
 	"github.com/grafnode/grafnode/fabric/shm"
+	"github.com/grafnode/grafnode/internal/boottime"
 	"github.com/grafnode/grafnode/internal/fdconn"
 )
 
@@ -331,6 +332,9 @@ func childNode(conn *fdconn.Conn, cfg fabric.Config) error {
 		if err := a.Mapped(role); err != nil {
 			return err
 		}
+	}
+	if m.N > 0 {
+		a.SetDeadline(boottime.Now().Add(time.Duration(m.N)))
 	}
 	for _, role := range []fabric.Role{fabric.RoleProducer, fabric.RoleConsumer} {
 		f, err := a.PeerFile(role)

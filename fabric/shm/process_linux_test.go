@@ -151,6 +151,13 @@ func TestConsumerKilledAnywhere(t *testing.T) {
 
 // restart plays the death of a node: a child makes the ring and hands out both sides, then is killed.
 func restart(t *testing.T, cfg fabric.Config) (*shm.Producer, *shm.Consumer) {
+	t.Helper()
+	return restartWith(t, cfg, 0)
+}
+
+// restartWith is restart of a node that, once both sides are mapped, lets the ring end after a time; zero: it leaves the deadline.
+func restartWith(t *testing.T, cfg fabric.Config, left time.Duration) (*shm.Producer, *shm.Consumer) {
+	t.Helper()
 	node := startChild(t)
 	node.send(message{Config: cfg, Task: "node"})
 	_, list := node.receive()
@@ -164,7 +171,7 @@ func restart(t *testing.T, cfg fabric.Config) (*shm.Producer, *shm.Consumer) {
 	require.NoError(t, err)
 	c, err := shm.OpenConsumer(cfg, files)
 	require.NoError(t, err)
-	node.send(message{})
+	node.send(message{N: uint64(left)})
 	_, list = node.receive()
 	require.NoError(t, p.BindPeer(list[0]))
 	_, list = node.receive()
@@ -237,8 +244,8 @@ func TestRingOutlivesItsNode(t *testing.T) {
 
 func TestAdoptRefusesWhatIsOver(t *testing.T) {
 	cfg := fabrictest.Config(fabric.CapacityMin)
-	cfg.Deadline = boottime.Now().Add(200 * time.Millisecond)
-	p, c := restart(t, cfg)
+	cfg.Deadline = boottime.Now().Add(time.Minute)
+	p, c := restartWith(t, cfg, 200*time.Millisecond)
 	ctx := patient(t)
 	for p.Wait(ctx) == nil { // until the deadline
 	}

@@ -109,6 +109,7 @@ func serveEnded(t *testing.T, o *owner) error {
 
 // A peer that is cut off without a word is noticed at both ends, by its silence.
 func TestBlackHoleIsNoticedAtBothEnds(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	o := newOwner(t)
 	proxy := faultnet.Start(t, o.listener.Addr().String())
 	p, c := both(t, o, proxy)
@@ -124,6 +125,7 @@ func TestBlackHoleIsNoticedAtBothEnds(t *testing.T) {
 
 // Half-open: only what goes up is lost. The owner notices by the silence, the side by the owner's hanging up.
 func TestHalfOpenIsNoticedAtBothEnds(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	o := newOwner(t)
 	proxy := faultnet.Start(t, o.listener.Addr().String())
 	p, c := both(t, o, proxy)
@@ -135,6 +137,7 @@ func TestHalfOpenIsNoticedAtBothEnds(t *testing.T) {
 
 // What was flushed before Close arrives, however slow the way.
 func TestCloseDeliversWhatWasFlushed(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	o := newOwner(t)
 	proxy := faultnet.Start(t, o.listener.Addr().String())
 	proxy.Delay(faultnet.Both, 30*time.Millisecond)
@@ -171,6 +174,7 @@ func TestCloseDeliversTheLastAck(t *testing.T) {
 
 // Closing towards an owner that is gone without a word ends too, and says that it is not known what arrived.
 func TestCloseIntoABlackHole(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	o := newOwner(t)
 	proxy := faultnet.Start(t, o.listener.Addr().String())
 	p, c := both(t, o, proxy)
@@ -321,6 +325,7 @@ func TestResolversErrorsKeepTheirKind(t *testing.T) {
 
 // A node whose packets vanish is given up after six heartbeats, and not before a second, however far attaching has come.
 func TestAttachingIntoABlackHole(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	o := newOwner(t)
 	proxy := faultnet.Start(t, o.listener.Addr().String())
 	for _, way := range []faultnet.Direction{faultnet.Up, faultnet.Down} {
@@ -349,6 +354,7 @@ func (s slow) Resolve(ctx context.Context, h tcp.Hello) (fabric.Arena, error) {
 
 // A node that is slow to answer, and says so, is waited for, as long as Attach.Timeout says.
 func TestAttachingTakesTime(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	arena, err := inproc.New(fabrictest.Config(fabric.CapacityMin))
 	require.NoError(t, err)
 	o := serve(t, arena, slow{&owner{arena: arena}})

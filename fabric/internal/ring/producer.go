@@ -26,7 +26,7 @@ type Producer struct {
 	resume    []byte       // once read
 
 	// Stored by the calls, loaded by a wait beside them.
-	wanted     atomic.Uint64 // how far the peer must have acked for the last claim; zero: it got its room
+	wanted     atomic.Uint64 // how far the peer must have acked for the last claim; zero: it got its room. Partner: side.awake, as of the next
 	deafened   atomic.Bool   // by Heed
 	stableSeen atomic.Uint64
 	resumeSeen atomic.Bool
@@ -73,7 +73,9 @@ func (p *Producer) hasNews() bool {
 }
 
 // hears reports whether a wait is to end for what the consumer acknowledges. Who changes that looks at the waiting word afterwards, and a
-// sleeper looks at this after its waiting word is stored: so one of the two sees the other.
+// sleeper looks at this after its waiting word is stored: so one of the two sees the other. Both are of one process, whose atomics are in one
+// order. A consumer that saw the deaf word had stored its ack before, and the sleeper looks for acks behind the barrier that follows its next one:
+// so no ack is lost for which nobody rang.
 func (p *Producer) hears() bool { return !p.deafened.Load() || p.wanted.Load() != 0 }
 
 // Heed implements fabric.Heeder.

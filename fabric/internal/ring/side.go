@@ -28,7 +28,7 @@ type side struct {
 	setup   Setup
 	guard                        // of the memory
 	lost    atomic.Pointer[loss] // the first loss that this side noticed
-	waiting *atomic.Uint64       // in this side's words; partner: the other side's wakePeer
+	waiting *atomic.Uint64       // in this side's words; partners: the other side's wakePeer, and of a producer its own Heed and makeRoom
 	news    func() bool          // whether the other calls may have something new to say
 	cares   func() bool          // whether acks are news
 	waited  func()               // called at a wait's end
