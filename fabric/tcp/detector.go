@@ -17,15 +17,15 @@ type detector struct {
 }
 
 const (
-	waitsMax = 4  // how often a word waits for a processor on its way
-	fading   = 16 // the part of a lateness that is forgotten in a turn
+	waitsMax = 4 // how often a word waits for a processor on its way
+	fading   = 3 // the part of a lateness that is forgotten in a silence is one in so many
 )
 
 // turn ends a turn that took so long, and reports whether the peer is silent: after a silence and a turn if no turn is late; and whatever the
 // load, before the turn is over in which five silences are, or in five turns if all are late by more than a silence.
 func (d *detector) turn(heard bool, took time.Duration) (silent bool) {
 	late := min(max(took-d.half, 0), d.silence)
-	d.late = max(late, d.late-d.late/fading)
+	d.late = max(late, d.late-d.late/(fading*(d.silence/d.half)))
 	if heard {
 		d.quiet = 0
 		return false

@@ -67,21 +67,21 @@ func took(t *rapid.T, lateMax time.Duration) time.Duration {
 func TestDetectorAccusesNobodyEarly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := testDetector(rapid.IntRange(1, 8).Draw(t, "missed"))
-		quiet, worst := time.Duration(0), time.Duration(0) // since it was heard
+		quiet, worst, turns := time.Duration(0), time.Duration(0), time.Duration(0) // since it was heard
 		for range rapid.IntRange(0, 200).Draw(t, "turns") {
 			took := took(t, rapid.SampledFrom([]time.Duration{0, testHalf, time.Second, time.Hour}).Draw(t, "load"))
 			if rapid.IntRange(0, 9).Draw(t, "heard") == 0 {
 				require.False(t, d.turn(true, took))
-				quiet, worst = 0, 0
+				quiet, worst, turns = 0, 0, 0
 				continue
 			}
-			quiet, worst = quiet+took, max(worst, took-testHalf)
+			quiet, worst, turns = quiet+took, max(worst, min(took-testHalf, d.silence)), turns+1
 			if !d.turn(false, took) {
 				continue
 			}
 			require.GreaterOrEqual(t, quiet, d.silence-testHalf/2)
-			faded := worst - worst*(quiet/testHalf)/fading // or more
-			require.GreaterOrEqual(t, quiet, d.silence-2*testHalf+waitsMax*min(faded, d.silence))
+			faded := worst - worst*turns/(fading*(d.silence/testHalf)) // or more
+			require.GreaterOrEqual(t, quiet, d.silence-2*testHalf+waitsMax*faded)
 		}
 	})
 }

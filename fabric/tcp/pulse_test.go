@@ -175,12 +175,12 @@ func TestWhatTheKernelHeardIsLife(t *testing.T) {
 	l.join(false)
 	defer l.fail(errEnd)
 	p := l.pulse.Load()
-	last := func(silence time.Duration) int {
+	last := func(half, silence time.Duration) int {
 		p.mu.Lock()
-		p.peer = detector{half: p.half, silence: silence, quiet: silence}
+		p.peer = detector{half: half, silence: silence, quiet: silence}
 		p.mu.Unlock()
 		p.heard.Store(false)
-		silent, _ := p.judge(p.half)
+		silent, _ := p.judge(half)
 		return len(silent)
 	}
 	_, err = b.Write([]byte{1})
@@ -188,13 +188,12 @@ func TestWhatTheKernelHeardIsLife(t *testing.T) {
 	if _, known := tcpconn.Heard(a); !known {
 		t.Skip("this kernel does not tell")
 	}
-	require.Zero(t, last(p.key.silence()))
+	require.Zero(t, last(p.half, p.key.silence()))
 	_, err = l.conn.Read(make([]byte, 1))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { ago, known := tcpconn.Heard(a); return known && ago >= 40*time.Millisecond }, 10*time.Second, time.Millisecond)
-	require.Zero(t, last(p.key.silence()), "it was said within the silence")
-	p.half = 10 * time.Millisecond
-	require.Equal(t, 1, last(20*time.Millisecond), "it was not")
+	require.Zero(t, last(p.half, p.key.silence()), "it was said within the silence")
+	require.Equal(t, 1, last(10*time.Millisecond, 20*time.Millisecond), "it was not")
 }
 
 // Links come and go while others' turns are: nothing is forgotten, nobody is accused.
