@@ -1,7 +1,7 @@
 // The chosen edge: its record, its sides, its last rewire and its history.
 
 import { cells, el, keep, list, say, set } from "./dom.js";
-import { bytes, clock, rate, share, short, took } from "./format.js";
+import { bytes, clock, count, rate, share, short, took } from "./format.js";
 import { tones } from "./model.js";
 import { phases, showRewire } from "./rewire.js";
 
@@ -47,7 +47,7 @@ function record(e, s, model) {
     ["on node", `${model.name(at.node)}, ${at.zone || "no zone"}, ${at.address ?? "–"}`],
     ["lease", lease ? `${lease.status}, ${took(lease.ttl_ns)} term, since ${clock(lease.granted)}, node's start ${lease.incarnation}` : "none in force", lease ? "" : "bad"],
     ["capacity", bytes(e.capacity)],
-    ["retained", s.items === undefined ? "" : `${rate(s.items)} items, ${bytes(s.bytes)}, ${share(s.fill)} of the ring`],
+    ["retained", s.items === undefined ? "" : `${count(s.items)} items, ${bytes(s.bytes)}, ${share(s.fill)} of the ring`],
     ["lag", s.producer ? took(s.lag) : ""],
     ["spare", spare ? `generation ${spare.generation} on ${model.name(spare.locator.node)}${spare.planned ? ", to be moved to" : ""}` : "none is armed"],
     ["codec", e.codec, "code"],
@@ -63,8 +63,8 @@ function showSides(body, e, s, model) {
     ["since generation", ...of(side => side.epoch || "–")],
     ["state", ...of((_, r) => (r ? `${r.state} since ${clock(r.since)}` : "not told"))],
     ["in generation", ...of((_, r) => r?.generation ?? "–")],
-    ["items", ...of((_, r) => (r ? `${rate(r.items)}, ${rate(model.rateOf(r)?.perSecond)}/s` : "–"))],
-    ["retained", s.producer ? `${rate(s.producer.retained)} until their ack` : "–", s.consumer ? `${rate(s.consumer.retained)} in hand` : "–"],
+    ["items", ...of((_, r) => (r ? `${count(r.items)}, ${rate(model.rateOf(r)?.perSecond)}/s` : "–"))],
+    ["retained", s.producer ? `${count(s.producer.retained)} until their ack` : "–", s.consumer ? `${count(s.consumer.retained)} in hand` : "–"],
     ["repeats", ...of((_, r) => r?.repeats ?? "–")],
     ["rings bound", ...of((_, r) => (r ? r.rebinds + 1 : "–"))],
     ["writes fenced", ...of((_, r) => r?.fenced ?? "–")],

@@ -10,6 +10,9 @@ export function rate(n) {
   return n > 0 && n < 10 ? n.toFixed(1) : n.toFixed(0);
 }
 
+// count is rate for what comes in whole numbers.
+export const count = n => (n === undefined ? "–" : n < 1000 ? String(n) : rate(n));
+
 export function bytes(n) {
   if (n === undefined) return "–";
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -5,13 +5,14 @@ import { ask, follow } from "./api.js";
 import { cells, el, keep, list, say, set } from "./dom.js";
 import { makeDetails, showDetails } from "./edge.js";
 import { draw } from "./draw.js";
-import { bytes, clock, plural, rate, share, short, took } from "./format.js";
+import { bytes, clock, count, plural, rate, share, short, took } from "./format.js";
 import { compare, Model, tones } from "./model.js";
 import { showNodes } from "./nodes.js";
 import { pipelines } from "./pipelines.js";
 
 const $ = id => document.getElementById(id);
 const drawnMax = 12; // pipelines
+const edgesMax = 150; // of one
 const rowsMax = 300;
 const edgeHeads = ["edge", "state", "items/s", "bytes/s", "fill", "lag", "generation", "ring on", "spare on", "producer", "consumer", "last change"];
 
@@ -50,17 +51,21 @@ async function lookAt(name) {
   later();
 }
 
+// later has the page shown anew in the next frame, or after a pause if the last time took long.
 let asked = false;
+let cost = 0; // of the last time, milliseconds
 function later() {
   if (asked) return;
   asked = true;
-  requestAnimationFrame(() => {
+  setTimeout(() => requestAnimationFrame(began => {
     asked = false;
     show();
-  });
+    cost = performance.now() - began;
+  }), cost > 10 ? 5 * cost : 0);
 }
 
 function show() {
+  model.count();
   showFacts();
   showNodes($("nodes"), model, node => drain(node, model));
   const edges = [...model.edges.values()].filter(e => e.name.startsWith($("filter").value.trim()));
@@ -84,6 +89,7 @@ function showFacts() {
   const problems = [...new Set([...(trouble ? [trouble] : []), ...(health?.problems ?? []), ...(status?.problems ?? []),
     ...model.unheard.map(n => `${n.name || short(n.node)} was not heard (${n.why}): what its stages report is missing`)])];
   say($("banner"), problems.join("\n"));
+  if (problems.length > 0 && $("banner").hidden) say($("said"), problems.join(". ")); // once: how long something lasts changes all the time
   $("banner").hidden = problems.length === 0;
 }
 
@@ -96,7 +102,7 @@ function showPipelines(edges) {
     const [title, told] = figure.firstChild.children;
     say(title, p.name);
     say(told, summary(p.edges));
-    draw(figure.children[1], p, model, chosen, choose);
+    draw(figure.children[1], { ...p, edges: p.edges.slice(0, edgesMax) }, model, chosen, choose);
     const holds = p.edges.some(e => e.name === chosen);
     if (holds && details.parentNode !== figure) figure.append(details);
   }
@@ -109,7 +115,8 @@ function showPipelines(edges) {
 
 function summary(edges) {
   const states = Map.groupBy(edges.map(e => model.standing(e)), s => s.state || "not told");
-  return `${plural(edges.length, "edge")}: ${[...states].map(([state, all]) => `${all.length} ${state}`).join(", ")}`;
+  const some = edges.length > edgesMax ? `, of which the first ${edgesMax} are drawn` : "";
+  return `${plural(edges.length, "edge")}${some}: ${[...states].map(([state, all]) => `${all.length} ${state}`).join(", ")}`;
 }
 
 function showEdges(edges) {
@@ -125,7 +132,7 @@ function showEdges(edges) {
     const s = model.standing(e);
     const tr = rows.get(e.name);
     cells(tr, edgeHeads, [undefined, s.state || "not told", rate(s.flow?.perSecond), s.flow?.bytesPerSecond === undefined ? "–" : bytes(s.flow.bytesPerSecond), share(s.fill),
-      s.producer ? `${rate(s.items)} / ${took(s.lag)}` : "–", e.generation, model.name(e.locator?.node), e.spare ? model.name(e.spare.locator.node) : "–",
+      s.producer ? (s.items || s.lag ? `${count(s.items)} / ${took(s.lag)}` : "0") : "–", e.generation, model.name(e.locator?.node), e.spare ? model.name(e.spare.locator.node) : "–",
       holder(e.producer), holder(e.consumer), `${clock(e.changed)} ${e.reason}`]);
     set(tr.cells[1], "data-tone", tones[s.state] ?? null);
     set(tr.cells[4], "data-tone", s.fill > 0.8 ? "warn" : null);

@@ -66,8 +66,9 @@ export class Model {
   #noteEdge(was, e) {
     if (!e) return was && this.note(`${was.name} was deleted`, "warn");
     if (was?.revision === e.revision || e.reason === "spare-armed") return;
+    if (e.spare?.planned) return this.note(`${e.name} is to move to ${this.name(e.spare.locator.node)}`, "calm", e.name);
     if (was && was.generation === e.generation) return this.note(`${e.name}: ${e.reason}, generation ${e.generation} stays`, "warn", e.name);
-    const tone = ["created", "takeover", "requested", "adopted"].includes(e.reason) ? "calm" : "bad";
+    const tone = ["created", "takeover", "requested", "adopted"].includes(e.reason) ? "calm" : "warn";
     const where = was && was.locator?.node !== e.locator?.node ? `from ${this.name(was.locator?.node)} to ${this.name(e.locator?.node)}` : `on ${this.name(e.locator?.node)}`;
     this.note(`${e.name}: generation ${was ? was.generation + " to " : ""}${e.generation}, ${where}, ${e.reason}`, tone, e.name);
   }
@@ -140,16 +141,21 @@ export class Model {
     return node ? (this.nodes.get(node)?.name ?? short(node)) : "–";
   }
 
-  // lent counts what a node has.
-  lent(id) {
-    const n = { rings: 0, spares: 0, stages: 0, other: 0 };
+  // count counts what each node has, for lent.
+  count() {
+    this.counts = new Map();
+    const of = id => this.counts.get(id) ?? this.counts.set(id, { rings: 0, spares: 0, stages: 0, other: 0 }).get(id);
     for (const e of this.edges.values()) {
-      if (e.locator?.node === id && this.leases.has(e.locator.arena)) n.rings++;
-      if (e.spare?.locator.node === id) n.spares++;
+      if (this.leases.has(e.locator?.arena)) of(e.locator.node).rings++;
+      if (e.spare) of(e.spare.locator.node).spares++;
     }
-    for (const s of this.sessions.values()) if (s.node === id) n.stages++;
-    for (const l of this.leases.values()) if (l.node === id && !l.edge) n.other++;
-    return n;
+    for (const s of this.sessions.values()) of(s.node).stages++;
+    for (const l of this.leases.values()) if (!l.edge) of(l.node).other++;
+  }
+
+  // lent returns what a node had when that was counted.
+  lent(id) {
+    return this.counts.get(id) ?? { rings: 0, spares: 0, stages: 0, other: 0 };
   }
 
   // nodesInOrder are the nodes by zone and name.
