@@ -5,6 +5,7 @@ go 1.26.0
 // These versions build together without exclude or replace, either of which would break go install. Do not raise
 // raft-boltdb/v2 above v2.3.0, nor raft-wal above v0.4.1: later ones import go-metrics/compat, which go-metrics v0.7.0, that
 // raft v1.8.0 and memberlist v0.7.0 need, no longer has.
+// chromedp above v0.15.1 has another API, and is for tests only.
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/chromedp/cdproto v0.0.0-20260321001828-e3e3800016bc
