@@ -30,7 +30,8 @@ type SessionOpen struct {
 	Stage       string          `json:"stage"`
 	PID         int             `json:"pid"`
 	TTL         time.Duration   `json:"ttl_ns"`
-	TokenSum    []byte          `json:"token_sum"` // SHA-256 of the secret that the session's holder has
+	TokenSum    []byte          `json:"token_sum"`       // SHA-256 of the secret that the session's holder has
+	Rules       Rules           `json:"rules,omitempty"` // all that it may do; none: what any session may. From level 5 on
 }
 
 // SessionAdopt moves a session to its node's present incarnation: the node was away, the process was not.

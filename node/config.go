@@ -18,6 +18,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/node/local"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -79,6 +80,8 @@ type Config struct {
 	Insecure bool
 	// Socket is the path of the Unix socket for stages; default grafnode.sock in DataDir.
 	Socket string
+	// Local gives users of this host rights behind Socket; root and the node's own user have all. Others get none, and cannot open it without an entry.
+	Local []local.Entry
 	// Heartbeat and Election are how long Raft followers wait for a word of the leader, and candidates for votes; default
 	// HeartbeatDefault, and Election as Heartbeat. Shorter finds a dead leader sooner, and a slow one dead.
 	Heartbeat time.Duration

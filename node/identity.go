@@ -6,17 +6,19 @@ import (
 	"net"
 	"time"
 
-	"github.com/grafnode/grafnode/api/server"
 	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/internal/keyfile"
-	"github.com/grafnode/grafnode/transport"
+	"github.com/grafnode/grafnode/node/local"
 )
 
 // papers are what a node shows others, or nothing: then nodes speak without TLS.
 type papers struct{ id *identity.Identity }
 
-// openIdentity reads certificates and keys.
+// openIdentity reads certificates and keys, and finds out about the host's users.
 func (n *Node) openIdentity() (err error) {
+	if err := n.users.tell(n.cfg.Local); err != nil {
+		return err
+	}
 	if n.cfg.TLS != (identity.Files{}) {
 		if n.identity.id, err = identity.Open(n.cfg.TLS, identity.Server); err != nil {
 			return &ConfigError{"tls-cert", err}
@@ -38,9 +40,12 @@ func (n *Node) gossipKeys() ([][]byte, error) {
 	return keys, nil
 }
 
-// Reload reads the node's certificates and keys again: certificates for the connections made from now on, keys for all gossip. What cannot be
-// read leaves those it has.
-func (n *Node) Reload() error {
+// Reload reads the node's certificates and keys again: certificates for the connections made from now on, keys for all gossip. For such connections
+// entries take the place of Config.Local. What cannot be used leaves what there is.
+func (n *Node) Reload(entries []local.Entry) error {
+	if _, err := local.Resolve(entries); err != nil {
+		return &ConfigError{"local", err}
+	}
 	keys, err := n.gossipKeys()
 	if err != nil {
 		return err
@@ -50,11 +55,16 @@ func (n *Node) Reload() error {
 			return &ConfigError{"tls-cert", err}
 		}
 	}
-	if keys == nil {
-		return nil
+	if keys != nil {
+		if err := n.gossip.Rekey(keys); err != nil {
+			return &ConfigError{"gossip-keys", err}
+		}
 	}
-	if err := n.gossip.Rekey(keys); err != nil {
-		return &ConfigError{"gossip-keys", err}
+	if err := n.users.tell(entries); err != nil {
+		return err
+	}
+	if err := n.chmod(); err != nil {
+		return &ConfigError{"socket", err}
 	}
 	return nil
 }
@@ -95,15 +105,6 @@ func (p papers) dial(ctx context.Context, network, address string) (net.Conn, er
 }
 
 const dialTimeout = 2 * time.Second
-
-// caller notes on a connection's requests who makes them.
-func (p papers) caller(ctx context.Context, conn net.Conn) context.Context {
-	if secured, ok := conn.(*transport.Secured); ok {
-		return server.WithCaller(ctx, server.Caller{Role: secured.Role()})
-	}
-	_, tcp := conn.LocalAddr().(*net.TCPAddr)
-	return server.WithCaller(ctx, server.Caller{Trusted: !tcp || p.id == nil, Plain: true}) // a browser reaches the socket too, by ssh -L
-}
 
 // problem says that the certificate has ended.
 func (p papers) problem(now time.Time) (string, bool) {

@@ -35,6 +35,7 @@ type Node struct {
 	stages   *server.Stages
 	dir      *dataDir
 	identity papers
+	users    users
 	blocks   *blocks.Store
 	mux      *transport.Mux
 	registry *registry.Registry

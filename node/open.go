@@ -187,7 +187,7 @@ func (n *Node) openAPI() (err error) {
 		return err
 	}
 	n.opened(n.api.Close)
-	socket, err := listenUnix(n.cfg.Socket)
+	socket, err := listenUnix(n.cfg.Socket, n.users.mode())
 	if err != nil {
 		return &ConfigError{"socket", err}
 	}
@@ -196,7 +196,7 @@ func (n *Node) openAPI() (err error) {
 		Handler: n.api.Handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog:    slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),  // about single connections
 		BaseContext: func(net.Listener) context.Context { return n.life }, // watches end with the node
-		ConnContext: n.identity.caller,
+		ConnContext: n.caller,
 	}
 	return nil
 }
@@ -240,8 +240,8 @@ func (n *Node) serveHTTP(l net.Listener) {
 	}
 }
 
-// listenUnix makes the node's socket. One that a crash left behind is removed, one that somebody answers at is not.
-func listenUnix(path string) (*net.UnixListener, error) {
+// listenUnix makes the node's socket, of a mode. One that a crash left behind is removed, one that somebody answers at is not.
+func listenUnix(path string, mode fs.FileMode) (*net.UnixListener, error) {
 	addr := &net.UnixAddr{Name: path, Net: "unix"}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != fs.ModeSocket {
@@ -258,7 +258,7 @@ func listenUnix(path string) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o660); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil

@@ -58,8 +58,8 @@ func (s rings) ring(current *state.State, l state.Lease) (host.Ring, bool) {
 	}, true
 }
 
-// Session returns the hash of a live session's token.
-func (s rings) Session(id lease.SessionID) ([32]byte, bool) {
+// Session returns what the host goes by of a live session.
+func (s rings) Session(id lease.SessionID) (host.Session, bool) {
 	session, ok := s.registry.State().Session(id)
-	return session.Token, ok
+	return host.Session{TokenSum: session.Token, Rules: session.Rules}, ok
 }

@@ -31,7 +31,7 @@ func TestASecureCluster(t *testing.T) {
 	})
 	c.ready()
 	for _, n := range c.nodes {
-		require.NoError(t, n.Reload())
+		require.NoError(t, n.Reload(nil))
 	}
 
 	operator := house.Open("operator", identity.Operator)

@@ -195,7 +195,7 @@ func (s *Server) admit(r *http.Request, n need) (*access, error) {
 			return nil, err
 		}
 		a = token
-	} else if !a.rules.AllowSome(n.right) && sessionRules.AllowSome(n.right) && r.Header.Get(api.HeaderSession) != "" {
+	} else if !a.rules.AllowSome(n.right) && sessionRules.AllowSome(n.right) && r.Header.Get(api.HeaderSession) != "" && r.Header.Get(headerLimit) == "" {
 		session, err := s.authorise(r)
 		if err != nil {
 			return nil, err

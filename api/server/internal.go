@@ -19,6 +19,9 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.c.Registry.State().Admits(command); err != nil {
+		return err
+	}
 	result, err := s.c.Registry.Apply(r.Context(), command)
 	if want.End != nil && errors.Is(err, api.ErrSessionLost) {
 		err, result.Revision = nil, s.c.Registry.State().Revision() // it has ended, which is what was asked for
@@ -35,7 +38,7 @@ func sessionCommand(r api.SessionRequest) (state.Command, error) {
 	var sums [][]byte
 	if o := r.Open; o != nil {
 		commands, sums = append(commands, state.OpenSession{Session: o.Session, Stage: o.Stage, Node: o.Node,
-			Incarnation: o.Incarnation, PID: o.PID, TTL: o.TTL, Token: tokenSum(o.TokenSum)}), append(sums, o.TokenSum)
+			Incarnation: o.Incarnation, PID: o.PID, TTL: o.TTL, Token: tokenSum(o.TokenSum), Rules: o.Rules}), append(sums, o.TokenSum)
 	}
 	if a := r.Adopt; a != nil {
 		commands, sums = append(commands, state.AdoptSession{Session: a.Session, Node: a.Node,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -106,6 +107,11 @@ var queries = map[string]string{"GET /v1/blocks/{lease}": "?bytes=4", "PUT /v1/b
 
 // send makes the sample request of a route, about things that begin with "p.", as somebody who shows session s1 and a token.
 func (f *tokenFixture) send(route string, caller Caller, secret string) (refused bool, answer *httptest.ResponseRecorder) {
+	return f.show(route, caller, map[string]string{api.HeaderSession: "s1", api.HeaderToken: "secret", api.HeaderAuthorization: api.TokenScheme + " " + secret})
+}
+
+// show is send with other headers.
+func (f *tokenFixture) show(route string, caller Caller, headers map[string]string) (refused bool, answer *httptest.ResponseRecorder) {
 	method, pattern, _ := strings.Cut(route, " ")
 	value := "p.parse"
 	switch {
@@ -118,9 +124,9 @@ func (f *tokenFixture) send(route string, caller Caller, secret string) (refused
 	body := strings.ReplaceAll(samples[route].body, `"name":"r"`, `"name":"p.other"`)
 	r := httptest.NewRequest(method, path+queries[route], strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(api.HeaderSession, "s1")
-	r.Header.Set(api.HeaderToken, "secret")
-	r.Header.Set(api.HeaderAuthorization, api.TokenScheme+" "+secret)
+	for name, value := range headers {
+		r.Header.Set(name, value)
+	}
 	w := httptest.NewRecorder()
 	as(caller, f.server.Handler()).ServeHTTP(w, r)
 	return w.Code == http.StatusForbidden && strings.Contains(w.Body.String(), string(api.KindForbidden)), w
@@ -148,6 +154,64 @@ func TestEveryRouteAgainstEveryToken(t *testing.T) {
 		refused, w := newTokenFixture(t).send(route, Caller{}, "nonsense")
 		require.False(t, refused, "%s: %s", route, w.Body)
 	}
+}
+
+// Rules are the same whoever has them: a user of this host, somebody for whom another node asks, a session.
+func TestEveryRouteAgainstRules(t *testing.T) {
+	session := func(id string) map[string]string {
+		return map[string]string{api.HeaderSession: id, api.HeaderToken: "secret"}
+	}
+	for route, may := range tokenMay {
+		for _, right := range api.Rights {
+			for _, prefix := range []string{"", "p.", "q."} {
+				f := newTokenFixture(t)
+				f.registry.watchErr = api.ErrUnavailable
+				rules := api.Rules{{Prefix: prefix, Rights: []api.Right{right}}}
+				want := right == may.right && (prefix == "" || may.prefix == '~' || may.prefix == '.' && prefix == "p.")
+				passed := session("s1")
+				limit := access{rules: rules, bound: true}
+				passed[headerLimit] = limit.limit()
+				refused, w := f.show(route, Caller{Role: identity.Server}, passed)
+				require.Equal(t, want, !refused, "passed on: %s with %s: %d %s", route, rules, w.Code, w.Body)
+				refused, w = f.show(route, Caller{Rules: rules}, nil)
+				if w.Code != http.StatusBadRequest { // else it is refused without a session
+					require.Equal(t, want, !refused, "local: %s with %s: %d %s", route, rules, w.Code, w.Body)
+				}
+				apply(t, f.registry, state.OpenSession{Session: "limited", Stage: "parse", Node: "n1", Incarnation: 1, TTL: lease.TTLDefault,
+					Token: sha256.Sum256([]byte("secret")), Rules: rules})
+				refused, w = f.show(route, Caller{}, session("limited"))
+				if w.Code != http.StatusBadRequest { // else the sample's body is of session s1
+					require.Equal(t, want && right != api.RightOperate, !refused, "session: %s with %s: %d %s", route, rules, w.Code, w.Body)
+				}
+				refused, w = f.show(route, Caller{Role: identity.Client}, map[string]string{headerLimit: `[{"prefix":"","rights":["operate","member","appoint","cas","lease"]}]`})
+				require.Equal(t, may.right != api.RightRead && may.right != api.RightWatch, refused, "a limit gives nothing: %s: %d %s", route, w.Code, w.Body)
+			}
+		}
+		refused, w := newTokenFixture(t).show(route, Caller{Role: identity.Server}, map[string]string{headerLimit: "["})
+		require.True(t, refused, "%s: %d %s", route, w.Code, w.Body)
+	}
+}
+
+// A node that passes a request on says by what it is bound, and takes nobody's word for it.
+func TestLimitsArePassedOn(t *testing.T) {
+	var got http.Header
+	leader := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer leader.Close()
+	f := newTokenFixture(t)
+	f.registry.leads, f.registry.leader.ID, f.registry.leader.Address = false, "n2", strings.TrimPrefix(leader.URL, "http://")
+	rules := api.Rules{{Prefix: "é.", Rights: []api.Right{api.RightRead}}}
+	ask := func(c Caller, headers map[string]string) http.Header {
+		refused, w := f.show("GET /v1/edges", c, headers)
+		require.False(t, refused, w.Body)
+		return got
+	}
+	var passed api.Rules
+	require.NoError(t, json.Unmarshal([]byte(ask(Caller{Rules: rules}, map[string]string{headerLimit: "[]"}).Get(headerLimit)), &passed))
+	require.Equal(t, rules, passed)
+	require.Empty(t, ask(Caller{Role: identity.Operator}, map[string]string{headerLimit: "[]"}).Values(headerLimit))
+	_, secret := f.token(t, time.Time{}, rules[0])
+	shown := map[string]string{api.HeaderAuthorization: api.TokenScheme + " " + secret}
+	require.Equal(t, api.TokenScheme+" "+secret, ask(Caller{Rules: rules}, shown).Get(api.HeaderAuthorization), "the leader judges the token again")
 }
 
 // A token that is no good is worse than none: whatever is beside it does not count.

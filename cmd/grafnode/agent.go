@@ -54,8 +54,8 @@ attach through its Unix socket.
 
 Every setting below may also stand in the file that --config names, as a TOML key of the same name, in a drop-in, *.toml in
 the directory that is called as the file is but ends in .d, or in the environment, as GRAFNODE_DATA_DIR for --data-dir. The
-command line wins over the environment, and that over the files. SIGHUP has the files read again: certificates, keys and
-log-level are applied at once, what else has changed is named in the log and waits for the next start.`,
+command line wins over the environment, and that over the files. SIGHUP has the files read again: certificates, keys,
+local and log-level are applied at once, what else has changed is named in the log and waits for the next start.`,
 		Example: `  # one node, nothing kept
   grafnode agent --dev
 
@@ -90,6 +90,7 @@ func (f *agentFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.TLS.Key, "tls-key", "", "file with its key")
 	flags.StringVar(&c.GossipKeys, "gossip-keys", "", "file of the keys that gossip is encrypted with, the one that encrypts first")
 	flags.StringVar(&c.Socket, "socket", "", "Unix socket for stages (default: grafnode.sock in the data directory)")
+	flags.Var((*locals)(&c.Local), "local", `what other users of this host may do behind the socket, such as "user:etl etl.=read,watch,cas,lease"; repeat`)
 	flags.DurationVar(&c.Heartbeat, "raft-heartbeat", node.HeartbeatDefault, "followers wait this long for a word of the leader")
 	flags.DurationVar(&c.Election, "raft-election", 0, "candidates wait this long for votes (default: the heartbeat)")
 	flags.DurationVar(&c.DrainFor, "drain-on-stop", 0, "when told to stop, first have the rings here moved to other nodes, for at most this long")

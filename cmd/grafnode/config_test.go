@@ -12,8 +12,10 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/cmd/grafnode/config"
 	gnode "github.com/grafnode/grafnode/node"
+	"github.com/grafnode/grafnode/node/local"
 )
 
 func TestConfigCommands(t *testing.T) {
@@ -77,6 +79,8 @@ func TestReload(t *testing.T) {
 	require.Equal(t, slog.LevelDebug, least.Level())
 	require.Contains(t, reload("data-dir = '/d'\nmemory = '1GiB'\nlog-level = 'warn'"), "settings=[memory]")
 	require.Equal(t, slog.LevelWarn, least.Level())
+	require.NotContains(t, reload("data-dir = '/d'\nlocal = ['user:7 =read']\nlog-level = 'warn'"), "wait")
+	require.Len(t, node.entries, 1)
 	node.err = &gnode.ConfigError{Setting: "tls-cert", Err: os.ErrNotExist}
 	require.Contains(t, reload("data-dir = '/d'"), "--tls-cert: file does not exist")
 	require.Equal(t, slog.LevelWarn, least.Level())
@@ -87,9 +91,46 @@ func TestReload(t *testing.T) {
 	}
 }
 
-type fakeNode struct{ err error }
+type fakeNode struct {
+	err     error
+	entries []local.Entry
+}
 
-func (n *fakeNode) Reload() error { return n.err }
+func (n *fakeNode) Reload(entries []local.Entry) error {
+	n.entries = entries
+	return n.err
+}
+
+// What local users may do is a list in a file, and one text with commas in the environment.
+func TestLocalUsersAreASetting(t *testing.T) {
+	want := []local.Entry{
+		{User: "etl", Rules: api.Rules{{Prefix: "etl.", Rights: []api.Right{"read", "cas"}}, {Prefix: "ref.", Rights: []api.Right{"read"}}}},
+		{Group: "7", Rules: api.Rules{{Rights: []api.Right{"read", "watch", "operate"}}}},
+	}
+	const etl, seven = "user:etl etl.=read,cas ref.=read", "group:7 =read,watch,operate"
+	path := filepath.Join(t.TempDir(), "g.toml")
+	require.NoError(t, os.WriteFile(path, []byte("local = ['"+etl+"', '"+seven+"']"), 0o600))
+	for _, c := range []struct {
+		args []string
+		env  string
+	}{{[]string{"--local", etl, "--local", seven}, ""}, {nil, etl + "," + seven}, {[]string{"--config", path}, ""}} {
+		if c.env != "" {
+			t.Setenv("GRAFNODE_LOCAL", c.env)
+		} else {
+			require.NoError(t, os.Unsetenv("GRAFNODE_LOCAL"))
+		}
+		f, flags := &agentFlags{}, pflag.NewFlagSet("agent", pflag.ContinueOnError)
+		f.define(flags)
+		require.NoError(t, flags.Parse(c.args))
+		require.NoError(t, f.load(flags))
+		require.Equal(t, want, f.config.Local, c)
+	}
+	require.NoError(t, os.WriteFile(path, []byte("\n\nlocal = ['etl =read']"), 0o600))
+	f, flags := &agentFlags{}, pflag.NewFlagSet("agent", pflag.ContinueOnError)
+	f.define(flags)
+	require.NoError(t, flags.Parse([]string{"--config", path}))
+	require.ErrorContains(t, f.load(flags), path+":3: local: ")
+}
 
 func TestOnHangup(t *testing.T) {
 	heard := make(chan struct{}, 1)

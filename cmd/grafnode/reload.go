@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/grafnode/grafnode/cmd/grafnode/config"
+	"github.com/grafnode/grafnode/node/local"
 )
 
 // onHangup calls f for each SIGHUP until ctx or the function that it returns, which waits for a call that is under way.
@@ -38,7 +39,7 @@ func onHangup(ctx context.Context, f func()) (stop func()) {
 
 // reloader is a running node.
 type reloader interface {
-	Reload() error // of certificates
+	Reload(entries []local.Entry) error // of certificates, and of what local users may do
 }
 
 // reload reads the files again, applies what can change while the node runs, and says what cannot. What is wrong in them changes nothing.
@@ -55,7 +56,7 @@ func (f *agentFlags) reload(running *pflag.FlagSet, least *slog.LevelVar, node r
 		err = fresh.validate()
 	}
 	if err == nil {
-		err = f.blame(node.Reload())
+		err = f.blame(node.Reload(fresh.config.Local))
 	}
 	if err != nil {
 		log.Error("settings not reloaded: all stay as they are", "error", err)
@@ -64,7 +65,7 @@ func (f *agentFlags) reload(running *pflag.FlagSet, least *slog.LevelVar, node r
 	least.Set(fresh.level)
 	var waiting []string
 	flags.VisitAll(func(g *pflag.Flag) {
-		if g.Name != "log-level" && g.Value.String() != running.Lookup(g.Name).Value.String() {
+		if g.Name != "log-level" && g.Name != "local" && g.Value.String() != running.Lookup(g.Name).Value.String() {
 			waiting = append(waiting, g.Name)
 		}
 	})

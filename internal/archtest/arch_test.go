@@ -61,7 +61,8 @@ var allowed = map[string][]string{
 	"node/leaselog":         {"api", "registry/state", "leasebroker"},
 	"node/host":             {"api", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "internal/..."},
 	"node/blocks":           {"api", "durable", "internal/..."},
-	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/blocks", "node/drain", "node/group", "node/leaselog", "fabric", "fabric/tcp", "internal/..."},
+	"node/local":            {"api"},
+	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/local", "node/blocks", "node/drain", "node/group", "node/leaselog", "fabric", "fabric/tcp", "internal/..."},
 
 	"examples/...":      {"stream", "stream/...", "edge", "client", "durable", "handoff", "api", "fabric", "examples/..."},
 	"demo":              {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric", "internal/..."},

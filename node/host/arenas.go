@@ -151,6 +151,9 @@ func (h *Host) waitApplied(ctx context.Context, r api.Revision) error {
 
 // check returns the ring that w is a side of, if the state gives that side to w's session.
 func (h *Host) check(w want) (Ring, error) {
+	if session, ok := h.config.State.Session(w.session); ok && !session.may(w.edge) {
+		return Ring{}, api.Errorf(api.KindForbidden, "session %s has not the right %q to edge %s", w.session, api.RightCAS, w.edge)
+	}
 	r, status := h.config.State.Ring(w.arena)
 	if status != lease.Active {
 		return r, fmt.Errorf("arena %s of edge %s: %w", w.arena, w.edge, sealReason(status))

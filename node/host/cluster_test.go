@@ -42,6 +42,7 @@ type cluster struct {
 	rings    map[locator.ArenaID]host.Ring
 	ended    map[locator.ArenaID]lease.Status
 	sessions map[lease.SessionID][32]byte
+	rules    map[lease.SessionID]api.Rules
 	over     map[lease.SessionID]bool
 	refuse   error // what the leader answers to everything, if set
 	refuseTo error // what it answers to AdoptLease, if set
@@ -52,7 +53,7 @@ type cluster struct {
 func newCluster() *cluster {
 	return &cluster{
 		moved: make(chan struct{}), rings: map[locator.ArenaID]host.Ring{}, ended: map[locator.ArenaID]lease.Status{},
-		sessions: map[lease.SessionID][32]byte{}, over: map[lease.SessionID]bool{},
+		sessions: map[lease.SessionID][32]byte{}, rules: map[lease.SessionID]api.Rules{}, over: map[lease.SessionID]bool{},
 	}
 }
 
@@ -91,11 +92,11 @@ func (c *cluster) Ring(id locator.ArenaID) (host.Ring, lease.Status) {
 	return host.Ring{}, lease.Released
 }
 
-func (c *cluster) Session(id lease.SessionID) ([32]byte, bool) {
+func (c *cluster) Session(id lease.SessionID) (host.Session, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sum, ok := c.sessions[id]
-	return sum, ok
+	return host.Session{TokenSum: sum, Rules: c.rules[id]}, ok
 }
 
 func (c *cluster) Sessions(_ context.Context, r api.SessionRequest) (api.SessionResponse, error) {
@@ -107,6 +108,7 @@ func (c *cluster) Sessions(_ context.Context, r api.SessionRequest) (api.Session
 	switch {
 	case r.Open != nil:
 		c.sessions[r.Open.Session] = [32]byte(r.Open.TokenSum)
+		c.rules[r.Open.Session] = r.Open.Rules
 	case r.Adopt != nil:
 		if sum, ok := c.sessions[r.Adopt.Session]; !ok || sum != [32]byte(r.Adopt.TokenSum) {
 			return api.SessionResponse{}, api.Errorf(api.KindSession, "no such session, or not yours")

@@ -40,7 +40,9 @@ type Config struct {
 	// the ring's memory.
 	DataGrace time.Duration
 	TLS       *tls.Config // what data connections speak; nil: no TLS
-	UIDs      []int       // users who may open sessions beside root and the node's own
+	// Users says what the sessions of a user and a group of this host may do: all of it, or what rules allow; an error: they have none. Nil: root and the
+	// node's own user may do everything, and nobody else anything.
+	Users     func(uid, gid int) (all bool, rules api.Rules, err error)
 	State     State
 	Leader    Leader
 	Addresses func() []string // host:port of the other nodes, for sessions to fall back on
@@ -72,9 +74,18 @@ type State interface {
 	// Ring returns the ring that lies in an arena of this node: lease.Active if its lease is active and its edge's record
 	// points at it, else why not. An arena that the state does not know is lease.Released.
 	Ring(id locator.ArenaID) (Ring, lease.Status)
-	// Session returns the SHA-256 of the token of a live session of any node, and false if there is no such session.
-	Session(id lease.SessionID) (tokenSum [32]byte, ok bool)
+	// Session returns a live session of any node, and false if there is no such session.
+	Session(id lease.SessionID) (Session, bool)
 }
+
+// Session is what the applied state says of a session.
+type Session struct {
+	TokenSum [32]byte  // SHA-256 of its secret
+	Rules    api.Rules // all that it may do; none: what any session may
+}
+
+// may reports whether the session may have sides of an edge.
+func (s Session) may(edge string) bool { return len(s.Rules) == 0 || s.Rules.Allow(api.RightCAS, edge) }
 
 // Leader takes to the leader what the host asks for. *client.API of the leader is one; package node's follows the leader as
 // it moves. All methods are safe for concurrent use. Errors say, by api.ErrUnknown, whether the request may have been done.
@@ -131,6 +142,9 @@ func (c Config) withDefaults() Config {
 	c.DataGrace = cmp.Or(c.DataGrace, DataGrace)
 	if c.Addresses == nil {
 		c.Addresses = func() []string { return nil }
+	}
+	if c.Users == nil {
+		c.Users = ownersOnly
 	}
 	if c.Observer == nil {
 		c.Observer = nobody{}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -19,7 +20,7 @@ var errProbe = errors.New("closed without a word")
 
 // greet reads a connection's hello, has the cluster open a session or hand an old one over to this incarnation, and
 // answers. On error the stage has been told.
-func (h *Host) greet(conn *fdconn.Conn, pid int) (*session, error) {
+func (h *Host) greet(conn *fdconn.Conn, sock *net.UnixConn) (*session, error) {
 	// The stage has connected to talk; one that does not is not waited for.
 	if err := conn.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func (h *Host) greet(conn *fdconn.Conn, pid int) (*session, error) {
 	if err := conn.SetReadDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
-	s, w, err := h.welcome(conn, m.Hello, pid)
+	s, w, err := h.welcome(conn, m.Hello, sock)
 	if err != nil {
 		// What counts is that it was refused; whether the stage could still be told is its business.
 		_ = conn.Send(api.SessionMessage{Seq: m.Seq, Error: api.ErrorOf(err)})
@@ -49,9 +50,13 @@ func (h *Host) greet(conn *fdconn.Conn, pid int) (*session, error) {
 	return s, nil
 }
 
-func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, pid int) (*session, *api.Welcome, error) {
+func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, sock *net.UnixConn) (*session, *api.Welcome, error) {
 	if hello == nil {
 		return nil, nil, api.Errorf(api.KindInvalid, "a session begins with hello")
+	}
+	pid, rules, err := h.admitPeer(sock)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := api.CheckEdgeName(hello.Stage); err != nil {
 		return nil, nil, api.Errorf(api.KindInvalid, "stage: %v", err)
@@ -66,11 +71,10 @@ func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, pid int) (*session, 
 		h: h, conn: conn, id: hello.Session, stage: hello.Stage, pid: pid, ttl: hello.TTL, beat: h.now(),
 		underWay: make(chan struct{}, underWayMax), renewed: make(chan struct{}), asking: map[*api.Attach]context.CancelFunc{},
 	}
-	var err error
 	token := hello.Token
 	if s.id == "" {
 		close(s.renewed) // its first deadline is known
-		token, err = h.begin(s)
+		token, err = h.begin(s, rules)
 	} else {
 		err = h.takeUp(s, token)
 	}
@@ -85,8 +89,8 @@ func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, pid int) (*session, 
 	}, nil
 }
 
-// begin has the cluster open a new session for s. Its first deadline counts from before it was asked for.
-func (h *Host) begin(s *session) (token string, err error) {
+// begin has the cluster open a new session for s, with rules if there are any. Its first deadline counts from before it was asked for.
+func (h *Host) begin(s *session, rules api.Rules) (token string, err error) {
 	ctx, cancel := h.within(helloTimeout)
 	defer cancel()
 	s.id, token = lease.SessionID(lease.NewID()), rand.Text()
@@ -94,7 +98,7 @@ func (h *Host) begin(s *session) (token string, err error) {
 	s.deadline = lease.HolderDeadline(h.now(), s.ttl)
 	resp, err := h.config.Leader.Sessions(ctx, api.SessionRequest{Open: &api.SessionOpen{
 		Session: s.id, Node: h.config.Node, Incarnation: h.config.Incarnation, Stage: s.stage, PID: s.pid, TTL: s.ttl,
-		TokenSum: sum[:],
+		TokenSum: sum[:], Rules: rules,
 	}})
 	unused := errors.Is(err, api.ErrUnknown)
 	if err == nil {

@@ -213,8 +213,8 @@ func (h *Host) Renewed(asked lease.Instant, r api.RenewResponse) {
 
 // authorised reports whether token is that of a live session, wherever its process is.
 func (h *Host) authorised(id lease.SessionID, token string) bool {
-	sum, ok := h.config.State.Session(id)
-	return ok && sha256.Sum256([]byte(token)) == sum
+	session, ok := h.config.State.Session(id)
+	return ok && sha256.Sum256([]byte(token)) == session.TokenSum
 }
 
 // within bounds what is done for one request.

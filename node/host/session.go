@@ -43,18 +43,13 @@ type session struct {
 
 // serveSession serves one connection from hello to its end.
 func (h *Host) serveSession(sock *net.UnixConn) {
-	pid, err := h.admitPeer(sock)
-	if err != nil {
-		h.log.Warn("session refused", "err", err)
-		return
-	}
 	conn := fdconn.New(sock, fdconn.Config{FrameMax: api.SessionFrameMax, RefuseUnknown: true, SendTimeout: sendTimeout})
-	s, err := h.greet(conn, pid)
+	s, err := h.greet(conn, sock)
 	if errors.Is(err, errProbe) {
 		return
 	}
 	if err != nil {
-		h.log.Warn("session refused", "pid", pid, "err", err)
+		h.log.Warn("session refused", "err", err)
 		return
 	}
 	h.log.Info("session opened", "session", s.id, "stage", s.stage, "pid", s.pid)
@@ -65,19 +60,29 @@ func (h *Host) serveSession(sock *net.UnixConn) {
 	h.depart(s, err)
 }
 
-// admitPeer checks who is at the other end. Where the system does not say, the socket's file mode has decided.
-func (h *Host) admitPeer(sock *net.UnixConn) (pid int, err error) {
+// admitPeer finds out who is at the other end, and what that one's sessions may do: everything if there are no rules. Where the system does not
+// say, the socket's file mode has decided.
+func (h *Host) admitPeer(sock *net.UnixConn) (pid int, rules api.Rules, err error) {
 	who, err := fdconn.Peer(sock)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		return 0, nil
+		return 0, nil, nil
 	case err != nil:
-		return 0, err
-	case who.UID == 0, who.UID == os.Getuid(), slices.Contains(h.config.UIDs, who.UID):
-		return who.PID, nil
-	default:
-		return 0, fmt.Errorf("process %d is of user %d, which this node does not serve", who.PID, who.UID)
+		return 0, nil, err
 	}
+	_, rules, err = h.config.Users(who.UID, who.GID)
+	if err != nil {
+		return 0, nil, fmt.Errorf("session of process %d: %w", who.PID, err)
+	}
+	return who.PID, rules, nil
+}
+
+// ownersOnly is the Users of a host that was told nothing.
+func ownersOnly(uid, _ int) (all bool, rules api.Rules, err error) {
+	if uid == 0 || uid == os.Getuid() {
+		return true, nil, nil
+	}
+	return false, nil, api.Errorf(api.KindForbidden, "user %d is none that this node serves", uid)
 }
 
 // serve answers requests until the connection ends, and returns why it did. Whatever waits for something gets a goroutine of
@@ -234,6 +239,9 @@ func (h *Host) reconcileSessions() {
 func (h *Host) takeReport(s *session, r *api.StageReport) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if known, ok := h.config.State.Session(s.id); ok { // whose edges are another's has nothing to say of them
+		r.Edges = slices.DeleteFunc(r.Edges, func(e api.EdgeReport) bool { return !known.may(e.Edge) })
+	}
 	s.report = r
 	h.config.Observer.Report(s.id, *r)
 }

@@ -2,12 +2,14 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/internal/fdconn"
 )
 
 const (
@@ -140,6 +142,17 @@ func (r *replay) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return r.UnixConn.Read(b)
+}
+
+// Peer says who is at the other end of a connection that a Split has given out.
+func Peer(conn net.Conn) (fdconn.Credentials, error) {
+	switch c := conn.(type) {
+	case *replay:
+		return fdconn.Peer(c.UnixConn)
+	case *net.UnixConn:
+		return fdconn.Peer(c)
+	}
+	return fdconn.Credentials{}, fmt.Errorf("a connection over %s: %w", conn.LocalAddr().Network(), errors.ErrUnsupported)
 }
 
 // queue is the listener of one protocol.
