@@ -54,9 +54,12 @@ func Consume[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 			return nil, fmt.Errorf("edge %s: positions of the store: %w", name, err)
 		}
 	}
-	c := &Consumer[T]{codec: codec, in: startReceiver(cl, name, claim, resume, o)}
+	c, item := &Consumer[T]{codec: codec}, none
 	c.into, _ = codec.(Into[T])
-	_, c.fixed = codec.(fixedCodec[T])
+	if _, c.fixed = codec.(fixedCodec[T]); c.fixed {
+		item = layout.Size[T]()
+	}
+	c.in = startReceiver(cl, name, claim, resume, item, o)
 	if !o.marks {
 		for _, p := range resume.Positions() {
 			c.lanes.see(p)
@@ -99,12 +102,27 @@ func (c *Consumer[T]) quick(msg *Msg[T]) bool {
 	if !c.fixed || in.empty() || c.in.over.Load() {
 		return false
 	}
-	h := in.head()
-	if h.kind != handoff.Item || !c.in.marks && !c.lanes.among(h.pos) || !layout.Copy(&msg.Value, in.payload()) {
+	pos := &in.pos[in.next]
+	if !c.in.marks && !c.lanes.among(*pos) {
 		return false
 	}
-	msg.Pos, msg.Kind = h.pos, handoff.Item
-	in.skip()
+	if in.size == 0 {
+		if in.heads[in.next].kind != handoff.Item || !layout.Copy(&msg.Value, in.copied()) {
+			return false
+		}
+		in.skip()
+	} else {
+		if !in.mu.Enter() {
+			return false
+		}
+		ok := layout.Copy(&msg.Value, in.lying())
+		in.mu.Exit()
+		if !ok {
+			return false
+		}
+		in.skipLying()
+	}
+	msg.Pos, msg.Kind = *pos, handoff.Item
 	return true
 }
 

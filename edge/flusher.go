@@ -37,7 +37,7 @@ func (p *sender) flusher(ctx context.Context) {
 
 // flushKicked flushes for the flusher, and reports whether there are marks to be pushed later.
 func (p *sender) flushKicked() (marks bool) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.kicked = false
 	_ = p.flushLocked() // the role has ended, and so will the flusher
@@ -45,7 +45,7 @@ func (p *sender) flushKicked() (marks bool) {
 }
 
 func (p *sender) flush() error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	return p.flushLocked()
 }
@@ -67,7 +67,7 @@ func (p *sender) mark(pos position.Position) error {
 	if err := pos.Validate(); err != nil {
 		return fmt.Errorf("edge %s: %w", p.link.name, err)
 	}
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return p.err
@@ -81,7 +81,7 @@ func (p *sender) mark(pos position.Position) error {
 // at most one per lane, so the window need not have room for them: waiting for it here would stop the acknowledgements that
 // make room. Too many lanes end the role.
 func (p *sender) pushMarks() {
-	p.mu.Lock()
+	p.lock()
 	marks := p.marks
 	p.marks = position.Vector{}
 	var err error

@@ -25,7 +25,7 @@ func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge
 		}
 		borrowed, lent = b, true
 	}
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.s.Bind(rec.Generation)
 	p.s.KeepIn(&borrowed.Run)
@@ -38,7 +38,7 @@ func (p *sender) install(ctx context.Context, ring fabric.Producer, rec api.Edge
 }
 
 func (p *sender) remove() {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.leave()
 	if p.lent {
@@ -67,7 +67,7 @@ func (p *sender) listen(ctx context.Context, ring fabric.Producer, gen fence.Epo
 
 // hear reads the notes of the bound ring once and sends what there is room for.
 func (p *sender) hear(ring fabric.Producer, gen fence.Epoch, resumed *bool) error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if p.ring != ring {
 		return errMoved

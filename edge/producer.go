@@ -80,7 +80,7 @@ func (p *Producer[T]) push(ctx context.Context, pos position.Position, v T, wait
 		return nil
 	}
 	p.out.mu.Exit()
-	p.out.mu.Lock()
+	p.out.lock()
 	defer p.out.mu.Unlock()
 	return p.addSized(ctx, pos, v, wait)
 }

@@ -21,6 +21,7 @@ type receiver struct {
 	cl    Cluster
 	marks bool
 	mode  fabric.Mode
+	item  int // the bytes of each item, if they are copied as they are; else none
 	stop  context.CancelCauseFunc
 	all   sync.WaitGroup // the goroutines
 	late  *time.Timer    // of the settler
@@ -28,33 +29,36 @@ type receiver struct {
 
 	inbox inbox // of the goroutine that pops
 
-	mu      sync.Mutex
-	r       *handoff.Receiver
-	ring    fabric.Consumer // nil while none is bound
-	ringCtx context.Context // ends when ring is to be left
-	changed chan struct{}   // closed and replaced when a ring is bound or the role ends
-	err     error
-	eighth  uint64             // of the bound ring, bytes
-	freed   uint64             // records, as last told to the bound ring
-	room    uint64             // their bytes
-	stable  position.Vector    // as last told to the bound ring
-	note    []byte             // room for stable's encoding
-	taker   func([]byte) error // take, made once
-	owes    bool               // what was drained frees something by itself
-	owed    int                // acknowledgements since the last look at what they free
-	armed   bool               // the settler's timer runs
-	waiting bool               // whoever pops has found nothing
-	viewing bool               // a record of ring is in use without mu
-	viewed  sync.Cond          // viewing has ended; of mu
-	first   bool
-	count   counters
-	moves   progress
+	mu       sync.Mutex
+	r        *handoff.Receiver
+	ring     fabric.Consumer // nil while none is bound
+	peeker   fabric.Peeker   // ring, if it is one and there is use for it; else nil
+	ringCtx  context.Context // ends when ring is to be left
+	changed  chan struct{}   // closed and replaced when a ring is bound or the role ends
+	err      error
+	eighth   uint64             // of the bound ring, bytes
+	freed    uint64             // records, as last told to the bound ring
+	room     uint64             // their bytes
+	stable   position.Vector    // as last told to the bound ring
+	note     []byte             // room for stable's encoding
+	taker    func([]byte) error // take, made once
+	owes     bool               // what was drained frees something by itself
+	owed     int                // acknowledgements since the last look at what they free
+	armed    bool               // the settler's timer runs
+	withheld bool               // all was to be settled while items that were not popped yet kept their space
+	waiting  bool               // whoever pops has found nothing
+	viewing  bool               // a record of ring is in use without mu
+	viewed   sync.Cond          // viewing has ended; of mu
+	first    bool
+	count    counters
+	moves    progress
 }
 
-func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector, o options) *receiver {
+// startReceiver opens the consuming side. item is the length of each item, or none.
+func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector, item int, o options) *receiver {
 	ctx, stop := context.WithCancelCause(context.Background())
 	c := &receiver{
-		cl: cl, marks: o.marks, mode: o.mode, stop: stop, late: time.NewTimer(settleDelay),
+		cl: cl, marks: o.marks, mode: o.mode, item: item, stop: stop, late: time.NewTimer(settleDelay),
 		changed: make(chan struct{}), r: handoff.NewReceiver(resume, !o.marks),
 	}
 	c.late.Stop()
@@ -79,6 +83,9 @@ func (c *receiver) install(ctx context.Context, ring fabric.Consumer, rec api.Ed
 		return err
 	}
 	c.ring, c.ringCtx, c.first = ring, ctx, false
+	if c.item != none {
+		c.peeker, _ = ring.(fabric.Peeker)
+	}
 	c.eighth, c.freed, c.room, c.stable = rec.Capacity/8, 0, 0, stable
 	c.count.bound(rec.Reason)
 	c.link.resumed(rec.Generation)
@@ -92,7 +99,8 @@ func (c *receiver) remove() {
 	for c.viewing {
 		c.viewed.Wait()
 	}
-	c.ring, c.ringCtx = nil, nil
+	c.inbox.detach()
+	c.ring, c.ringCtx, c.peeker = nil, nil, nil
 }
 
 func (c *receiver) broadcast() {
@@ -145,6 +153,10 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 		}
 	}()
 	c.inbox.clear()
+	if c.withheld { // or what was acknowledged before it was popped would free nothing until the next acknowledgement
+		c.withheld = false
+		c.settle(true)
+	}
 	c.waiting = false
 	if c.err != nil {
 		return false, false, wait, c.err
@@ -152,7 +164,7 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 	if c.ring == nil || c.ringCtx.Err() != nil {
 		return false, false, waiting{changed: c.changed}, nil
 	}
-	for c.inbox.empty() {
+	for c.inbox.empty() && !c.borrow() {
 		_, err := c.ring.Drain(inboxEntries, c.taker)
 		if c.owes { // not while it drains
 			c.owes = false
@@ -181,63 +193,6 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 		return false, false, wait, nil
 	}
 	return true, false, wait, nil
-}
-
-// errLarge refuses a record that does not go into the inbox.
-var errLarge = errors.New("edge: a record for which there is no room")
-
-// take accepts a record into the inbox. Called by Drain.
-func (c *receiver) take(record []byte) error {
-	if c.inbox.full() || len(record) > handoff.HeaderBytes+inPlaceMin {
-		return errLarge
-	}
-	var e handoff.Entry
-	fresh, err := c.r.Accept(record, &e)
-	if err != nil {
-		return err
-	}
-	if fresh && e.Kind == handoff.Item && c.first { // nearly always
-		c.count.item(len(e.Payload))
-	} else if !c.accepted(fresh, &e) {
-		return nil
-	}
-	c.inbox.put(&e)
-	return nil
-}
-
-// next accepts the bound ring's next record, in place.
-func (c *receiver) next(e *handoff.Entry) (fresh bool, err error) {
-	b, err := c.ring.Next()
-	if err != nil {
-		return false, err
-	}
-	if fresh, err = c.r.Accept(b, e); err != nil {
-		return false, err
-	}
-	c.accepted(fresh, e)
-	if c.owes {
-		c.owes = false
-		c.owe()
-	}
-	return fresh, nil
-}
-
-// accepted counts a record that was accepted, and returns fresh.
-func (c *receiver) accepted(fresh bool, e *handoff.Entry) bool {
-	switch {
-	case !fresh:
-		c.count.repeats++
-		c.owes = true
-	case e.Kind != handoff.Item:
-		c.owes = true // a mark may acknowledge itself
-	default:
-		c.count.item(len(e.Payload))
-		if !c.first {
-			c.first = true
-			c.link.first(c.r.Generation())
-		}
-	}
-	return fresh
 }
 
 func (c *receiver) ack(pos position.Position) error {

@@ -27,7 +27,7 @@ type sender struct {
 	closing  sync.Once
 	closeErr error
 
-	mu      turn.Turn // entered by whoever pushes
+	mu      turn.Turn // entered by whoever pushes; all others take it by lock
 	s       handoff.Sender
 	ring    fabric.Producer // nil while none is bound
 	batch   *fabric.Batch   // of ring
@@ -64,7 +64,7 @@ func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 
 // push retains an entry, whose payload is copied, and sends it if the ring has room.
 func (p *sender) push(ctx context.Context, e handoff.Entry, wait bool) error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if err := p.admit(ctx, e.Pos, e.Size(), wait); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (p *sender) await(ctx context.Context) error {
 	p.awaited, p.waits = true, true
 	p.heed(true)
 	p.mu.Unlock()
-	defer p.mu.Lock()
+	defer p.lock()
 	select {
 	case <-changed:
 		return nil
@@ -201,14 +201,14 @@ func (p *sender) send() (sent bool) {
 }
 
 func (p *sender) acked() position.Vector {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.catchUp()
 	return p.s.Stable()
 }
 
 func (p *sender) waitAcked(ctx context.Context, seen position.Vector) (position.Vector, error) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.catchUp()
 	for {
@@ -226,7 +226,7 @@ func (p *sender) waitAcked(ctx context.Context, seen position.Vector) (position.
 
 // fail ends the role.
 func (p *sender) fail(err error) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.end(err)
 }
@@ -254,7 +254,7 @@ func (p *sender) close(ctx context.Context) error {
 
 // drain waits until nothing is retained.
 func (p *sender) drain(ctx context.Context) error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.catchUp()
 	for {
@@ -272,7 +272,7 @@ func (p *sender) drain(ctx context.Context) error {
 }
 
 func (p *sender) relocate(ctx context.Context) error {
-	p.mu.Lock()
+	p.lock()
 	err := p.err
 	p.mu.Unlock()
 	if err != nil {
@@ -282,7 +282,7 @@ func (p *sender) relocate(ctx context.Context) error {
 }
 
 func (p *sender) report() api.EdgeReport {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	p.heed(true) // until the listener is woken and knows better; before the look, so that no ack of the item that is timed is missed
 	p.catchUp()

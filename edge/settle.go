@@ -52,6 +52,11 @@ func (c *receiver) settle(all bool) {
 		return
 	}
 	c.owed = 0
+	if c.inbox.lies.Load() {
+		c.withheld = c.withheld || all
+	} else {
+		c.r.Hold(0)
+	}
 	freed, room := c.r.Settle()
 	if !all && room-c.room < c.eighth {
 		return

@@ -16,26 +16,57 @@ import (
 // ErrBusy says that two goroutines have pushed to one Producer at the same time. Nothing was pushed.
 var ErrBusy = errors.New("edge: two goroutines push at once")
 
-// quick pushes an item of n bytes but for its payload, and returns where that belongs; nil if there is more to do than that. Called between
-// Enter and Exit. The check must not cover payloads.
+// Items that are copied as they are cost less still. For them reopen prepares a run, and then each is a look at what is left of that (quick),
+// with nothing else read or counted. Whoever else is about to look at the window or the batch counts what the run has brought, and ends it:
+// lock does that.
+
+// quick returns where the payload of an item of n bytes belongs, which is pushed by that; nil if it is to go another way. Called between Enter and Exit.
 func (p *sender) quick(n int, pos position.Position) []byte {
+	if b := p.s.Straight(pos); b != nil {
+		return b
+	}
+	if !p.reopen(n, pos) {
+		return nil
+	}
+	return p.s.Straight(pos)
+}
+
+// reopen prepares a run of items of n bytes each, as long as nothing need be looked at meanwhile: there is room in the window and in the ring, and
+// nothing has to be shown.
+func (p *sender) reopen(n int, pos position.Position) bool {
+	p.shut()
+	if !p.plain || !p.keeps || !p.first {
+		return false
+	}
 	size := handoff.HeaderBytes + n
-	if !p.plain || !p.keeps || !p.first || !p.holds(size) || !p.batch.Calm(size) {
-		return nil
+	count, bytes := p.s.Retained()
+	room := (p.window - bytes - count*fabric.RecordOverhead) / (size + fabric.RecordOverhead)
+	data, stride, most := p.batch.Lay(size, min(room, runMax))
+	return most > 0 && p.s.Open(pos, data, p.batch.At, size, stride, most)
+}
+
+// runMax is how many items are prepared for at once.
+const runMax = 64
+
+// lock takes mu, and finds the window and the batch as they are. All but whoever pushes take mu by it.
+func (p *sender) lock() {
+	p.mu.Lock()
+	p.shut()
+}
+
+// shut ends the run that reopen has prepared. Called with mu held, or between Enter and Exit.
+func (p *sender) shut() {
+	if n, size := p.s.Shut(); n > 0 {
+		p.batch.Laid(size, n)
+		p.count.items += uint64(n)
+		p.count.bytes += uint64(n * (size - handoff.HeaderBytes))
 	}
-	at := p.batch.At
-	record := p.batch.Add(size)
-	if !p.s.WriteStraight(record, at, p.batch.At, pos) {
-		p.batch.Undo(size)
-		return nil
-	}
-	p.count.item(n)
-	return record[handoff.HeaderBytes:]
 }
 
 // straight begins an item of n bytes and returns its record, or nil if the item goes the long way. Called between Enter and Exit; straightDone
 // follows, with the payload in the record.
 func (p *sender) straight(n int) (record []byte) {
+	p.shut()
 	size := handoff.HeaderBytes + n
 	if !p.keeps || (!p.holds(size) || !p.batch.Fits(size)) && !p.makeRoom(size) {
 		return nil

@@ -81,6 +81,21 @@ type Heeder interface {
 	Heed(notes bool)
 }
 
+// Peeker is a Consumer whose records can be read where they lie, many at a time.
+type Peeker interface {
+	// Peek returns the next records, one at least, and does not count them as read. Its errors are Next's. What it returns is read-only and
+	// valid as what Next returns is.
+	Peek() (Records, error)
+	// Skip counts the first n of what the last Peek returned as read. No other call but Wait and Close may have come in between.
+	Skip(n int)
+}
+
+// Records are records that lie in memory one behind the other: record i has the Bytes from Data[i*Stride] on.
+type Records struct {
+	Data             []byte
+	N, Bytes, Stride int
+}
+
 // MakeBatch returns a Batch whose run is empty: until a fabric sets one, each record is a call of w.
 func MakeBatch(w Writer) Batch { return Batch{writer: w} }
 
@@ -133,11 +148,29 @@ func (b *Batch) Fits(n int) bool {
 	return uint64(n) <= b.Max && RecordBytes(n) <= b.Limit-b.At && b.end == 0
 }
 
-// Calm reports whether the run covers a record of n bytes, and nothing need be done about it afterwards: it Fits, and after its Add the
-// Batch is Quiet.
-func (b *Batch) Calm(n int) bool {
-	end := b.At + RecordBytes(n)
-	return b.held == b.Due && end < b.Due && end <= b.Limit && uint64(n) <= b.Max && b.end == 0
+// Lay writes the headers of as many records of n bytes as the run covers, most at most, without anything to be done about them afterwards: the
+// Batch is Quiet and stays so. It returns where the first one's bytes are, how far each is from the next, and how many there are. None is
+// committed: that is Laid's, before any other call.
+func (b *Batch) Lay(n, most int) (data []byte, stride, count int) {
+	upto, size := min(b.Limit, b.Due-1), RecordBytes(n)
+	if !b.Quiet() || b.end != 0 || uint64(n) > b.Max || upto < b.At+size || most <= 0 {
+		return nil, 0, 0
+	}
+	at, room := (b.At-b.Base)&b.Mask, min((upto-b.At)/size, uint64(most))
+	if at+room*size > b.Mask { // where memory is not mapped twice, only the last of these may run on behind the ring's end
+		room = min(room, (b.Mask-at)/size+1)
+	}
+	data = b.Data[at:]
+	for i := range room {
+		binary.LittleEndian.PutUint64(data[i*size:], Header(b.Seed, b.At+i*size, uint32(n)))
+	}
+	return data[HeaderBytes : (room-1)*size+HeaderBytes+uint64(n)], int(size), int(room)
+}
+
+// Laid commits the first count of the records of n bytes that the last Lay has laid.
+func (b *Batch) Laid(n, count int) {
+	b.At += uint64(count) * RecordBytes(n)
+	b.Count += uint64(count)
 }
 
 // Add is Claim and Commit at once, for a record that Fits. Where it lies, which it returns, is to be filled in before any other call; and

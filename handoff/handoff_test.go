@@ -85,6 +85,9 @@ func (w *world) pop(t *rapid.T) {
 	if w.read == len(w.ring) {
 		return
 	}
+	if rapid.Bool().Draw(t, "as items") && w.popItems(t) {
+		return
+	}
 	var e handoff.Entry
 	fresh, err := w.r.Accept(w.ring[w.read], &e)
 	require.NoError(t, err)
@@ -93,6 +96,24 @@ func (w *world) pop(t *rapid.T) {
 		require.True(t, bytes.Equal(payloadOf(e.Pos), e.Payload), "%v", e.Pos)
 		w.got = append(w.got, e.Pos)
 	}
+}
+
+// popItems accepts records of one length, as far as they are new items whose payloads are not checked.
+func (w *world) popItems(t *rapid.T) bool {
+	var data []byte
+	var at [4]position.Position
+	all, bytes, stride := w.ring[w.read:], len(w.ring[w.read]), len(w.ring[w.read])+5
+	n := 0
+	for ; n < min(len(all), len(at)) && len(all[n]) == bytes; n++ {
+		data = append(append(data, all[n]...), "stray"...)
+	}
+	n = w.r.AcceptItems(data, bytes, stride, at[:n])
+	for i, p := range at[:n] {
+		require.Equal(t, payloadOf(p), all[i][handoff.HeaderBytes:])
+	}
+	w.got = append(w.got, at[:n]...)
+	w.read += n
+	return n > 0
 }
 
 // ack commits everything accepted to the consumer's store and acknowledges it.

@@ -18,26 +18,14 @@ type Receiver struct {
 	stable    position.Table // acknowledged
 	autoMarks bool           // marks acknowledge themselves once all before them is acknowledged
 	pending   queue[pending] // accepted and not acknowledged, in order
-	old       int            // of these, how many were read in earlier rings
+	old       int            // of these runs, how many were read in earlier rings
+	held      uint64         // records from this one on keep their space, whatever is acknowledged; zero: none do
 
 	gen   fence.Epoch // of the bound ring; zero: none yet
 	stamp stamp       // of gen
 	seq   uint64      // records read in this ring
 	freed uint64      // records of this ring whose space is given back
 	room  uint64      // and how many bytes these had
-}
-
-// pending is a record that is accepted, or dropped as a repeat, and still has its place in a ring.
-type pending struct {
-	offset, sub uint64
-	lane        position.Lane
-	bytes       uint32
-	kind        Kind
-	repeat      bool
-}
-
-func (p *pending) pos() position.Position {
-	return position.Position{Lane: p.lane, Offset: p.offset, Sub: p.sub}
 }
 
 // NewReceiver returns a Receiver that goes on after resume: what its store has durably, or nothing, in which case the
@@ -52,7 +40,7 @@ func (r *Receiver) Bind(gen fence.Epoch) (resume, stable position.Vector) {
 	if gen <= r.gen {
 		panic(fmt.Sprintf("handoff: receiver bound to generation %d after %d", gen, r.gen))
 	}
-	r.gen, r.stamp, r.seq, r.freed, r.room = gen, stampOf(gen), 0, 0, 0
+	r.gen, r.stamp, r.seq, r.freed, r.room, r.held = gen, stampOf(gen), 0, 0, 0, 0
 	r.pending.deleteFunc(func(p pending) bool { return p.repeat })
 	r.old = r.pending.len()
 	return r.accepted.Vector(), r.stable.Vector()
@@ -72,8 +60,7 @@ func (r *Receiver) Accept(b []byte, e *Entry) (fresh bool, err error) {
 		fresh = r.accepted.Raise(e.Pos)
 	}
 	r.seq++
-	p := r.pending.add()
-	p.offset, p.sub, p.lane, p.bytes, p.kind, p.repeat = e.Pos.Offset, e.Pos.Sub, e.Pos.Lane, uint32(len(b)), e.Kind, !fresh
+	r.pending.push(pending{offset: e.Pos.Offset, sub: e.Pos.Sub, n: 1, lane: e.Pos.Lane, bytes: uint32(len(b)), kind: e.Kind, repeat: !fresh})
 	return fresh, nil
 }
 
@@ -93,32 +80,6 @@ func (r *Receiver) Freed() (records uint64, stable position.Vector) {
 	return records, r.stable.Vector()
 }
 
-// Settle is Freed without what is stable, but with how many bytes the records had.
-func (r *Receiver) Settle() (records, bytes uint64) {
-	var upto position.Position // of the lane that the records are of; they come in runs
-	n, known := 0, false
-	for ; n < r.pending.n; n++ {
-		p := r.pending.at(n)
-		if r.autoMarks && p.kind != Item {
-			r.stable.Raise(p.pos())
-			known = false
-		}
-		if !known || p.lane != upto.Lane {
-			upto, known = r.stable.At(p.lane)
-		}
-		if !p.repeat && (!known || upto.Before(p.pos())) {
-			break
-		}
-		if n >= r.old {
-			r.freed++
-			r.room += uint64(p.bytes)
-		}
-	}
-	r.pending.drop(n)
-	r.old -= min(n, r.old)
-	return r.freed, r.room
-}
-
 // Generation returns the bound ring's generation.
 func (r *Receiver) Generation() fence.Epoch { return r.gen }
 
@@ -129,7 +90,12 @@ func (r *Receiver) Accepted() position.Vector { return r.accepted.Vector() }
 func (r *Receiver) Stable() position.Vector { return r.stable.Vector() }
 
 // Pending returns how many records are accepted and not acknowledged.
-func (r *Receiver) Pending() int { return r.pending.len() }
+func (r *Receiver) Pending() (n int) {
+	for i := range r.pending.len() {
+		n += int(r.pending.at(i).n)
+	}
+	return n
+}
 
 // Clone returns an independent copy.
 func (r *Receiver) Clone() *Receiver {
@@ -140,10 +106,10 @@ func (r *Receiver) Clone() *Receiver {
 
 // AppendKey appends an encoding of the whole state: equal states give equal bytes. See Sender.AppendKey.
 func (r *Receiver) AppendKey(b []byte) []byte {
-	b = appendNumbers(b, uint64(r.gen), r.seq, r.freed, flag(r.autoMarks), uint64(r.pending.len()), uint64(r.old))
+	b = appendNumbers(b, uint64(r.gen), r.seq, r.freed, r.held, flag(r.autoMarks), uint64(r.pending.len()), uint64(r.old))
 	for i := range r.pending.len() {
 		p := r.pending.at(i)
-		b = append(append(p.pos().Append(b), byte(p.kind)), byte(flag(p.repeat)))
+		b = append(append(p.last().Append(appendNumbers(b, p.n, p.step)), byte(p.kind)), byte(flag(p.repeat)))
 	}
 	for _, t := range []*position.Table{&r.accepted, &r.stable} {
 		b = t.Append(append(b, byte(t.Len())))

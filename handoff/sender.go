@@ -44,6 +44,7 @@ type Sender struct {
 	lane    position.Lane
 	clear   bool // nothing that is still to come of lane is covered by resume or stable
 	ends    ends // to be sent again in this ring
+	open    open // items that are written straight and not counted yet
 
 	repeats uint64 // records that were not sent again because the consumer had them; counts, decides nothing
 }

@@ -51,8 +51,17 @@ func (s *stamp) fold(b []byte, seq uint64) uint32 {
 
 // mix is fold for who has the words at hand.
 func (s *stamp) mix(n int, seq, what, offset, sub uint64) uint32 {
-	h := s.seed + seq*0xD6E8FEB86659FD93 + uint64(n)*0xA0761D6478BD642F +
-		what*0xE7037ED1A0B428DB + offset*0x8EBC6AF09C88C6E3 + sub*0x589965CC75374CC3
+	return mixIn(s.base(n, what), seq, offset, sub)
+}
+
+// base is the part of mix that is the same for all records of one length, lane and kind.
+func (s *stamp) base(n int, what uint64) uint64 {
+	return s.seed + uint64(n)*0xA0761D6478BD642F + what*0xE7037ED1A0B428DB
+}
+
+// mixIn is the rest of mix.
+func mixIn(base, seq, offset, sub uint64) uint32 {
+	h := base + seq*0xD6E8FEB86659FD93 + offset*0x8EBC6AF09C88C6E3 + sub*0x589965CC75374CC3
 	h ^= h >> 32
 	return uint32(h * 0xEB44ACCAB455D165 >> 32)
 }

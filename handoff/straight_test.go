@@ -75,6 +75,28 @@ func TestDamageInTheRingIsFound(t *testing.T) {
 	}
 }
 
+// straightMany writes up to n items behind pushed in one go, some less if so many do not fit a run, and returns how many.
+func straightMany(t *rapid.T, s *handoff.Sender, r *records, pushed uint64, n int, payload func(uint64) []byte) int {
+	size, data := handoff.HeaderBytes+8, make([]byte, 48*n)
+	at := func(offset uint64) position.Position { return position.Position{Offset: offset} }
+	require.True(t, s.Open(at(pushed+1), data, 40+48*uint64(len(*r)), size, 48, n))
+	require.Nil(t, s.Straight(at(pushed)), "it was pushed before")
+	require.Nil(t, s.Straight(position.Position{Lane: 1, Offset: pushed + 1}), "another lane")
+	require.Nil(t, s.Straight(at(1<<63)), "no position")
+	wrote := 0
+	for b := s.Straight(at(pushed + 1)); b != nil; b = s.Straight(at(pushed + uint64(wrote) + 1)) {
+		copy(b, payload(pushed+uint64(wrote)+1))
+		*r = append(*r, data[48*wrote:][:size])
+		wrote++
+	}
+	require.Equal(t, min(n, 64), wrote)
+	shut, bytes := s.Shut()
+	require.Equal(t, []int{wrote, size}, []int{shut, bytes})
+	shut, _ = s.Shut()
+	require.Zero(t, shut, "they are counted")
+	return wrote
+}
+
 // Runs are acknowledged in part, end with what goes the long way, and are moved item by item.
 func TestRuns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -82,6 +104,8 @@ func TestRuns(t *testing.T) {
 		s := new(handoff.Sender)
 		s.Bind(1)
 		s.KeepIn(&r)
+		check := rapid.SampledFrom([]handoff.Check{handoff.CheckAll, handoff.CheckHeader}).Draw(t, "check")
+		s.SetCheck(check)
 		require.NoError(t, s.Resume(position.Vector{}))
 		pushed, acked, seq := uint64(0), uint64(0), uint64(0)
 		payload := func(offset uint64) []byte { return binary.LittleEndian.AppendUint64(nil, offset) }
@@ -95,7 +119,12 @@ func TestRuns(t *testing.T) {
 			s.Write(b, e, n)
 			s.Sent()
 			r = append(r, b)
-			for range rapid.IntRange(0, 150).Draw(t, "straight") {
+			for left := rapid.IntRange(0, 150).Draw(t, "straight"); left > 0; left-- {
+				if ahead := rapid.IntRange(0, min(left, 70)).Draw(t, "prepared"); ahead > 1 && check == handoff.CheckHeader {
+					n := straightMany(t, s, &r, pushed, ahead, payload)
+					pushed, seq, left = pushed+uint64(n), seq+uint64(n), left-n+1
+					continue
+				}
 				pushed++
 				seq++
 				b := append(make([]byte, handoff.HeaderBytes), payload(pushed)...)

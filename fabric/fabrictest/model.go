@@ -40,6 +40,8 @@ func testModel(t *testing.T, newPair Factory) {
 			"flush": func(*rapid.T) { m.flushAll() },
 			"next":  func(*rapid.T) { m.next() },
 			"drain": m.drawDrain,
+			"lay":   m.drawLay,
+			"peek":  m.drawPeek,
 			"ack":   m.drawAck,
 		})
 	})
@@ -141,6 +143,51 @@ func (m *model) drawDrain(rt *rapid.T) {
 	})
 	require.LessOrEqual(m.t, n, limit)
 	require.True(m.t, err == nil || errors.Is(err, refused) || n == 0 && errors.Is(err, fabric.ErrEmpty), "%v", err)
+}
+
+// drawPeek looks at records where they lie, and takes some of them.
+func (m *model) drawPeek(rt *rapid.T) {
+	p, ok := m.c.(fabric.Peeker)
+	if !ok {
+		return
+	}
+	r, err := p.Peek()
+	if errors.Is(err, fabric.ErrEmpty) {
+		return
+	}
+	require.NoError(m.t, err)
+	require.Positive(m.t, r.N)
+	require.LessOrEqual(m.t, m.read+r.N, m.sent, "records that nobody sent")
+	for i := range r.N {
+		require.Equal(m.t, m.unacked[m.read-m.acked+i], append([]byte{}, r.Data[i*r.Stride:][:r.Bytes]...), "record %d", m.read+i)
+	}
+	n := rapid.IntRange(0, r.N).Draw(rt, "taken")
+	p.Skip(n)
+	m.read += n
+}
+
+// drawLay sends records of one length, laid ahead, some of which are not committed.
+func (m *model) drawLay(rt *rapid.T) {
+	batch, n := m.begin(), drawLength(rt)
+	if b, err := batch.Claim(3); err == nil { // there must be something to hold back
+		copy(b, record(m.sent, 3))
+		require.NoError(m.t, batch.Commit())
+		m.unacked = append(m.unacked, record(m.sent, 3))
+		m.sent++
+	}
+	if batch.Hold() {
+		data, stride, count := batch.Lay(n, rapid.IntRange(0, 100).Draw(rt, "laid"))
+		count = rapid.IntRange(0, count).Draw(rt, "committed")
+		for i := range count {
+			want := record(m.sent, n)
+			copy(data[i*stride:][:n], want)
+			m.unacked = append(m.unacked, want)
+			m.sent++
+		}
+		batch.Laid(n, count)
+	}
+	require.NoError(m.t, batch.End())
+	m.flushed = m.sent
 }
 
 func (m *model) flushAll() {

@@ -94,6 +94,32 @@ func (c *Consumer) lend(limit int, enough uint64, f func(record []byte) error) (
 	return n, nil
 }
 
+// Peek implements fabric.Peeker.
+func (c *Consumer) Peek() (r fabric.Records, err error) {
+	if !c.enter() {
+		return r, fabric.ErrClosed
+	}
+	defer c.exit()
+	if c.found.left == 0 {
+		if err := c.look(); err != nil {
+			return r, err
+		}
+	}
+	f := &c.found
+	at, n := f.read().at&c.mask, f.left
+	if at+n*f.size > c.mask+1 { // where memory is not mapped twice, only the last of these may run on behind the ring's end
+		n = (c.mask - at + f.size) / f.size
+	}
+	data := c.peer.Load().data[at+fabric.HeaderBytes : at+(n-1)*f.size+fabric.HeaderBytes+f.length]
+	return fabric.Records{Data: data, N: int(n), Bytes: int(f.length), Stride: int(f.size)}, nil
+}
+
+// Skip implements fabric.Peeker.
+func (c *Consumer) Skip(n int) {
+	step.At("read")
+	c.found.left -= uint64(n)
+}
+
 // look finds the next records, one at least. It guesses that they are as long as the last one, and as long as that is so, the place of
 // one does not depend on what stands in the one before: so the processor fetches many of them at once.
 func (c *Consumer) look() error {
