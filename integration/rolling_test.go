@@ -15,6 +15,8 @@ import (
 // Every node is restarted in its turn while a pipeline runs, its rings moved away before: no stage ends, no ring is lost, and the store has
 // every line once.
 func TestARollingRestartDoesNotShow(t *testing.T) {
+	needsTime(t)
+	t.Parallel()
 	c := prepareCluster(t, 3)
 	for _, nd := range c.nodes {
 		nd.args = append(nd.args, "--drain-on-stop", "30s")
