@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,12 +18,12 @@ import (
 // moody is a cluster that takes reports or does not.
 type moody struct {
 	edge.Cluster
-	away  bool
+	away  atomic.Bool // stored by the test, loaded by Report
 	taken []api.StageReport
 }
 
 func (m *moody) Report(_ context.Context, r api.StageReport) error {
-	if m.away {
+	if m.away.Load() {
 		return errors.New("no node to report to")
 	}
 	m.taken = append(m.taken, r)
@@ -32,7 +33,8 @@ func (m *moody) Report(_ context.Context, r api.StageReport) error {
 // What is told only once is told when there is somebody to listen.
 func TestRewiresWaitForANode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cl := &moody{away: true}
+		cl := &moody{}
+		cl.away.Store(true)
 		told := fence.Epoch(0)
 		side := func() api.EdgeReport {
 			told++
@@ -42,7 +44,7 @@ func TestRewiresWaitForANode(t *testing.T) {
 		p := &Pipeline{cl: cl, name: "p"}
 		stop := p.report(&stage{name: "s"}, gaps.report, side)
 		time.Sleep(20*time.Second + 500*time.Millisecond)
-		cl.away = false
+		cl.away.Store(false)
 		time.Sleep(2 * time.Second)
 		stop()
 		require.Len(t, cl.taken, 3)
