@@ -63,3 +63,9 @@ func (s rings) Session(id lease.SessionID) (host.Session, bool) {
 	session, ok := s.registry.State().Session(id)
 	return host.Session{TokenSum: session.Token, Rules: session.Rules}, ok
 }
+
+// Edge reports whether there is an edge of that name.
+func (s rings) Edge(name string) bool {
+	_, ok := s.registry.State().Edge(name)
+	return ok
+}

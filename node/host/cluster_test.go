@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -98,6 +99,8 @@ func (c *cluster) Session(id lease.SessionID) (host.Session, bool) {
 	sum, ok := c.sessions[id]
 	return host.Session{TokenSum: sum, Rules: c.rules[id]}, ok
 }
+
+func (c *cluster) Edge(name string) bool { return !strings.HasPrefix(name, "no") }
 
 func (c *cluster) Sessions(_ context.Context, r api.SessionRequest) (api.SessionResponse, error) {
 	c.mu.Lock()

@@ -76,6 +76,8 @@ type State interface {
 	Ring(id locator.ArenaID) (Ring, lease.Status)
 	// Session returns a live session of any node, and false if there is no such session.
 	Session(id lease.SessionID) (Session, bool)
+	// Edge reports whether there is an edge of that name.
+	Edge(name string) bool
 }
 
 // Session is what the applied state says of a session.

@@ -114,7 +114,7 @@ func (h *Host) Serve(l net.Listener) error {
 			}
 			return err
 		}
-		sock, ok := conn.(*net.UnixConn)
+		sock, ok := conn.(*accepted)
 		if !ok || !h.admit(sock) {
 			conn.Close()
 			continue
@@ -123,7 +123,7 @@ func (h *Host) Serve(l net.Listener) error {
 }
 
 // admit starts serving a connection, unless there are too many or the host is not open.
-func (h *Host) admit(sock *net.UnixConn) bool {
+func (h *Host) admit(sock *accepted) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.open || len(h.conns) >= h.config.SessionsMax {
@@ -132,7 +132,7 @@ func (h *Host) admit(sock *net.UnixConn) bool {
 	}
 	h.conns[sock] = struct{}{}
 	h.running.Go(func() {
-		h.serveSession(sock)
+		h.serveSession(sock.UnixConn)
 		sock.Close()
 		h.mu.Lock()
 		delete(h.conns, sock)

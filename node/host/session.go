@@ -239,9 +239,14 @@ func (h *Host) reconcileSessions() {
 func (h *Host) takeReport(s *session, r *api.StageReport) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if known, ok := h.config.State.Session(s.id); ok { // whose edges are another's has nothing to say of them
-		r.Edges = slices.DeleteFunc(r.Edges, func(e api.EdgeReport) bool { return !known.may(e.Edge) })
+	known, ok := h.config.State.Session(s.id)
+	if !ok {
+		return // it has ended
 	}
+	// Who may do nothing to an edge has nothing to say of it; nor of one that there is not, or a stage could have the node remember names without end.
+	r.Edges = slices.DeleteFunc(r.Edges, func(e api.EdgeReport) bool {
+		return !h.config.State.Edge(e.Edge) || !known.may(e.Edge)
+	})
 	s.report = r
 	h.config.Observer.Report(s.id, *r)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 const (
 	prefaceTimeout = 5 * time.Second
 	unsortedMax    = 256 // connections that have not said yet what they are
+	// guestMax is how many connections one user may have who is neither root nor the node's own: far from all that are unsorted, and from
+	// the descriptors that the node has.
+	guestMax = 64
 )
 
 // Split serves two protocols on the node's one Unix socket: sessions, which begin with api.PrefaceSession, and HTTP.
@@ -24,6 +28,7 @@ type Split struct {
 	sessions *queue
 	http     *queue
 	unsorted chan struct{}
+	guests   guests
 	done     chan struct{}
 	running  sync.WaitGroup
 	once     sync.Once
@@ -36,7 +41,7 @@ func NewSplit(l *net.UnixListener, log *slog.Logger) *Split {
 	return s
 }
 
-// Sessions returns the listener of connections whose session preface has been read. They are *net.UnixConn.
+// Sessions returns the listener of connections whose session preface has been read.
 func (s *Split) Sessions() net.Listener { return s.sessions }
 
 // HTTP returns the listener of all other connections, from their first byte.
@@ -76,14 +81,21 @@ func (s *Split) accept() {
 			}
 			continue
 		}
+		leave, ok := s.guests.enter(conn)
+		if !ok {
+			s.log.Debug("a user of this host has too many connections", "at_most", guestMax)
+			conn.Close()
+			<-s.unsorted
+			continue
+		}
 		s.running.Go(func() {
 			defer func() { <-s.unsorted }()
-			s.sort(conn)
+			s.sort(&accepted{UnixConn: conn, leave: leave})
 		})
 	}
 }
 
-func (s *Split) sort(conn *net.UnixConn) {
+func (s *Split) sort(conn *accepted) {
 	sorted := make(chan struct{})
 	defer close(sorted)
 	s.running.Go(func() {
@@ -93,17 +105,17 @@ func (s *Split) sort(conn *net.UnixConn) {
 		case <-sorted:
 		}
 	})
-	got, session, err := sniff(conn)
+	got, session, err := sniff(conn.UnixConn)
 	if err != nil {
 		conn.Close() // said nothing in time, or went away
 		return
 	}
-	to, out := s.http, net.Conn(&replay{UnixConn: conn, first: got})
-	if session {
-		to, out = s.sessions, conn
+	to := s.sessions
+	if !session {
+		to, conn.first = s.http, got
 	}
 	select {
-	case to.conns <- out:
+	case to.conns <- conn:
 	case <-to.done:
 		conn.Close()
 	case <-s.done:
@@ -128,31 +140,68 @@ func sniff(conn *net.UnixConn) (got []byte, session bool, err error) {
 	return buffer[:n], string(buffer[:n]) == api.PrefaceSession, conn.SetReadDeadline(time.Time{})
 }
 
-// replay is a connection whose first bytes have been read already.
-type replay struct {
+// accepted is a connection to the socket.
+type accepted struct {
 	*net.UnixConn
-	first []byte
+	first []byte // that have been read already
+	leave func() // called once it is closed
 }
 
 // Read returns the first bytes, then what the connection has.
-func (r *replay) Read(b []byte) (int, error) {
-	if len(r.first) > 0 {
-		n := copy(b, r.first)
-		r.first = r.first[n:]
+func (a *accepted) Read(b []byte) (int, error) {
+	if len(a.first) > 0 {
+		n := copy(b, a.first)
+		a.first = a.first[n:]
 		return n, nil
 	}
-	return r.UnixConn.Read(b)
+	return a.UnixConn.Read(b)
+}
+
+// Close closes the connection, which no longer counts then.
+func (a *accepted) Close() error {
+	err := a.UnixConn.Close()
+	a.leave()
+	return err
 }
 
 // Peer says who is at the other end of a connection that a Split has given out.
 func Peer(conn net.Conn) (fdconn.Credentials, error) {
-	switch c := conn.(type) {
-	case *replay:
-		return fdconn.Peer(c.UnixConn)
-	case *net.UnixConn:
-		return fdconn.Peer(c)
+	if a, ok := conn.(*accepted); ok {
+		return fdconn.Peer(a.UnixConn)
 	}
 	return fdconn.Credentials{}, fmt.Errorf("a connection over %s: %w", conn.LocalAddr().Network(), errors.ErrUnsupported)
+}
+
+// guests counts the connections of users who are neither root nor the node's own.
+type guests struct {
+	mu    sync.Mutex
+	count map[int]int // by user
+}
+
+// enter counts a connection until leave is called, for the first time. It is false if the user has as many as he may have.
+func (g *guests) enter(conn *net.UnixConn) (leave func(), ok bool) {
+	who, err := fdconn.Peer(conn)
+	if err != nil || who.UID == 0 || who.UID == os.Getuid() {
+		return func() {}, true // where the system does not say, the socket's mode has decided
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.count[who.UID] >= guestMax {
+		return nil, false
+	}
+	if g.count == nil {
+		g.count = map[int]int{}
+	}
+	g.count[who.UID]++
+	return sync.OnceFunc(func() { g.left(who.UID) }), true
+}
+
+func (g *guests) left(uid int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.count[uid]--; g.count[uid] == 0 {
+		delete(g.count, uid)
+	}
 }
 
 // queue is the listener of one protocol.
