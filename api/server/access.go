@@ -8,6 +8,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/lease"
 )
 
 // Beside the rights of rules there are three that no rule can allow.
@@ -78,7 +79,6 @@ var needs = map[string]need{
 	"POST /v1/checkpoints/{key...}": {api.RightCAS, pathKey},
 	"POST /v1/leases":               {api.RightLease, each},
 	"DELETE /v1/leases/{id}":        {api.RightLease, each},
-	"POST /v1/leases/{id}/adopt":    {api.RightLease, each},
 	"PUT /v1/blocks/{lease}":        {api.RightLease, each},
 	"POST /v1/blocks/{lease}/fence": {api.RightLease, each},
 
@@ -99,6 +99,7 @@ var needs = map[string]need{
 
 	"POST /v1/nodes":             {member, everything},
 	"POST /v1/renew":             {member, everything},
+	"POST /v1/leases/{id}/adopt": {member, everything}, // it says of memory that it is still there, which only its node knows
 	"POST /v1/internal/sessions": {member, everything},
 	"POST /v1/internal/found":    {member, everything},
 }
@@ -185,7 +186,7 @@ func (s *Server) guard(route string, h handler) handler {
 // admitted: its own certificate says so to the leader.
 func (s *Server) admit(r *http.Request, n need) (*access, error) {
 	caller, _ := r.Context().Value(callerKey{}).(Caller)
-	if err := s.fromElsewhere(r, caller); err != nil {
+	if err := s.fromElsewhere(r, caller, n.right); err != nil {
 		return nil, err
 	}
 	a := s.standing(r, caller)
@@ -200,7 +201,7 @@ func (s *Server) admit(r *http.Request, n need) (*access, error) {
 		if err != nil {
 			return nil, err
 		}
-		a = &access{rules: sessionRules, who: "that shows session " + string(session.ID)}
+		a = &access{rules: sessionRules, who: "that shows session " + string(session.ID), still: func() error { return s.sessionStill(session.ID) }}
 		if len(session.Rules) > 0 {
 			a.rules, a.bound = session.Rules, true
 		}
@@ -222,6 +223,14 @@ func (s *Server) admit(r *http.Request, n need) (*access, error) {
 		s.refused(a)
 	}
 	return a, err
+}
+
+// sessionStill reports why a session that was good is so no more.
+func (s *Server) sessionStill(id lease.SessionID) error {
+	if _, ok := s.c.Registry.State().Session(id); !ok {
+		return api.Errorf(api.KindSession, "session %s has ended", id)
+	}
+	return nil
 }
 
 // standing is what a caller may do by its connection.

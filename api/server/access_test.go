@@ -57,7 +57,7 @@ var mayAsk = map[string]string{
 	"POST /v1/spares":                 "sonl",
 	"POST /v1/leases":                 "sonl",
 	"DELETE /v1/leases/{id}":          "sonl",
-	"POST /v1/leases/{id}/adopt":      "sonl",
+	"POST /v1/leases/{id}/adopt":      "nl",
 	"POST /v1/checkpoints/{key...}":   "sonl",
 	"PUT /v1/blocks/{lease}":          "sonl",
 	"POST /v1/blocks/{lease}/fence":   "sonl",

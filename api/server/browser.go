@@ -19,7 +19,7 @@ import (
 var crossOrigin = http.NewCrossOriginProtection()
 
 // fromElsewhere refuses what another site has a browser ask.
-func (s *Server) fromElsewhere(r *http.Request, c Caller) error {
+func (s *Server) fromElsewhere(r *http.Request, c Caller, needs api.Right) error {
 	if c.Plain && !s.called(r.Host) {
 		return api.Errorf(api.KindForbidden, "this node is not called %q: without TLS it is asked by its address, by a name without a dot, or by "+
 			"one that its settings have in name or join; a name of somebody else's that leads here may be a site's that makes a browser ask", r.Host)
@@ -31,8 +31,8 @@ func (s *Server) fromElsewhere(r *http.Request, c Caller) error {
 	case "", "same-origin", "none": // no browser, or a recent one's own page or address line
 		return nil
 	}
-	if r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
-		return nil // a link, which shows its target to the person and not to the site
+	if needs != api.RightOperate && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document" {
+		return nil // a link, which shows its target to the person and not to the site; but what operators fetch is work for the node, and files for their disks
 	}
 	return api.Errorf(api.KindForbidden, "asked for by another site's page")
 }

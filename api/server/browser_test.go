@@ -80,6 +80,7 @@ func TestThePageAndProgramsAreNoOtherSite(t *testing.T) {
 	link := map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 	require.False(t, refused(fromBrowser(newFixture(t), Caller{Trusted: true}, "GET /v1/edges", "n1", link)), "a link may lead here")
 	require.True(t, refused(fromBrowser(newFixture(t), Caller{Trusted: true}, "POST /v1/edges/{name}/relocate", "n1", link)), "a form may not")
+	require.True(t, refused(fromBrowser(newFixture(t), Caller{Role: identity.Operator}, "GET /v1/operator/snapshot", "n1", link)), "what operators fetch it may not")
 }
 
 // A site that has its own name resolved to the node's address is, to the browser, the node: Sec-Fetch-Site says same-origin.

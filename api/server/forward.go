@@ -64,6 +64,11 @@ func (f *forwarder) rewrite(r *httputil.ProxyRequest) {
 	for _, h := range siteHeaders {
 		r.Out.Header.Del(h) // this node has judged them, and to the leader, which is another site, they would be wrong
 	}
+	for _, h := range []string{api.HeaderAuthorization, api.HeaderSession, api.HeaderToken} {
+		if shown, ok := r.In.Header[h]; ok { // by which the caller was judged; its Connection header may have had the proxy drop them
+			r.Out.Header[h] = shown
+		}
+	}
 	f.sign(r.Out)
 	r.Out.Header.Del(headerLimit)
 	if limit := accessOf(r.In).limit(); limit != "" {

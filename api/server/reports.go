@@ -58,6 +58,11 @@ func (s *Server) reports(w http.ResponseWriter, r *http.Request) error {
 // visible leaves of reports what their reader may see.
 func visible(r api.Reports, a *access) api.Reports {
 	r.Sides = slices.DeleteFunc(r.Sides, func(side api.SideReport) bool { return !a.allows(side.Edge) })
+	if !a.allows("") {
+		for i := range r.Unheard { // that something is missing, and not of which node
+			r.Unheard[i] = api.Unheard{Why: "a node was not heard"}
+		}
+	}
 	r.Traces = slices.DeleteFunc(r.Traces, func(trace api.Trace) bool { return !a.allows(trace.Edge) })
 	return r
 }

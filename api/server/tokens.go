@@ -43,7 +43,7 @@ func (s *Server) tokenAccess(r *http.Request) (*access, error) {
 	case expired(token):
 		return refuse(tokenExpired, "token %s (%s) has expired", id, token.Name)
 	}
-	return &access{rules: token.Rules, token: true, who: "with the token " + id, still: func() error { return s.tokenStill(id) }}, nil
+	return &access{rules: token.Rules, bound: true, token: true, who: "with the token " + id, still: func() error { return s.tokenStill(id) }}, nil
 }
 
 // tokenStill reports why a token that was good is so no more.

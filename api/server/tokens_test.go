@@ -48,7 +48,6 @@ var tokenMay = map[string]struct {
 	"POST /v1/checkpoints/{key...}":   {"cas", '.'},
 	"POST /v1/leases":                 {"lease", '.'},
 	"DELETE /v1/leases/{id}":          {"lease", '.'},
-	"POST /v1/leases/{id}/adopt":      {"lease", '.'},
 	"PUT /v1/blocks/{lease}":          {"lease", '.'},
 	"POST /v1/blocks/{lease}/fence":   {"lease", '.'},
 	"DELETE /v1/edges/{name}":         {"operate", '.'},
@@ -65,6 +64,7 @@ var tokenMay = map[string]struct {
 	"POST /v1/tokens":                 {},
 	"DELETE /v1/tokens/{id}":          {},
 	"POST /v1/renew":                  {},
+	"POST /v1/leases/{id}/adopt":      {},
 	"POST /v1/nodes":                  {},
 	"POST /v1/internal/sessions":      {},
 	"POST /v1/internal/found":         {},
@@ -379,6 +379,39 @@ func TestAWatchEndsWithItsToken(t *testing.T) {
 		require.Equal(t, api.Revision(6), told[2].Revision)
 		require.Equal(t, api.KindForbidden, told[2].Error.Kind)
 		require.Contains(t, told[2].Error.Message, name)
+	}
+}
+
+// So for sessions.
+func TestAWatchEndsWithItsSession(t *testing.T) {
+	f := newTokenFixture(t)
+	f.registry.events = []api.Event{{Type: api.EventSync, Revision: 5}, {Type: api.EventBookmark, Revision: 6}, {Type: api.EventBookmark, Revision: 7}}
+	f.registry.onEvent = func(i int) {
+		if i == 2 {
+			apply(t, f.registry, state.EndSession{Session: "s1"})
+		}
+	}
+	_, w := f.show("GET /v1/watch", Caller{}, map[string]string{api.HeaderSession: "s1", api.HeaderToken: "secret"})
+	require.Equal(t, 3, strings.Count(w.Body.String(), "\n"), "%s", w.Body)
+	require.Contains(t, w.Body.String(), "session s1 has ended")
+}
+
+// Whatever a caller's Connection header names, what it was judged by reaches the leader, which judges it again.
+func TestHeadersOfRightsArePassedOn(t *testing.T) {
+	var got http.Header
+	leader := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer leader.Close()
+	f := newTokenFixture(t)
+	f.follow(leader.URL)
+	_, secret := f.token(t, time.Time{}, api.Rule{Prefix: "q.", Rights: []api.Right{api.RightOperate}})
+	names := []string{api.HeaderAuthorization, api.HeaderSession, api.HeaderToken, headerLimit, headerForwarded}
+	refused, w := f.show("POST /v1/leases/{id}/revoke", Caller{}, map[string]string{
+		api.HeaderAuthorization: api.TokenScheme + " " + secret, api.HeaderSession: "s1", api.HeaderToken: "secret",
+		"Connection": strings.Join(names, ", "),
+	})
+	require.False(t, refused, "%d %s", w.Code, w.Body)
+	for _, name := range names {
+		require.NotEmpty(t, got[name], name)
 	}
 }
 
