@@ -223,8 +223,11 @@ func (w *theatre) chaos(ctx context.Context) {
 func (w *theatre) do(ctx context.Context, f fault) {
 	stage, on := w.stages[f.Where%len(w.stages)], w.edges[f.Where%len(w.edges)]
 	w.mu.Lock()
-	proc := w.processes[stage]
+	proc, began := w.processes[stage]
 	w.mu.Unlock()
+	if !began {
+		return // the first items pass while some stage is still to begin: nothing of it can fail
+	}
 	switch f.What {
 	case "lose ring":
 		w.cluster.LoseRing(on)
