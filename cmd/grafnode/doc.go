@@ -3,6 +3,7 @@
 //	grafnode agent    run a node
 //	grafnode demo     see a pipeline rewire around failures, on this machine
 //	grafnode edge     list, get, watch, trace and move edges
+//	grafnode fabric   what this host can carry edges with
 //	grafnode members  the nodes of the cluster
 //	grafnode leases   what is lent to whom
 //	grafnode status   one node's view of itself and its cluster

@@ -90,7 +90,7 @@ Start with the demo, which needs nothing else:
 
   grafnode demo
 
-Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health).`,
+Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not well (operator health, fabric probe).`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -109,6 +109,7 @@ Exit status: 0 done, 1 not done, 2 asked wrongly, 3 not healthy (operator health
 		newLease(),
 		newSession(),
 		newNode(),
+		newFabric(),
 		newOperator(),
 		newToken(),
 		newStatus(),

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package adapter
+
+func locked() Locked { return Locked{} }
