@@ -20,8 +20,8 @@ const (
 
 // losses is what a link remembers of the rings that it has lost, for what it asks of the registry then.
 type losses struct {
-	ring   api.Edge      // the last one
-	cause  error         // why
+	ring   api.Edge      // the last one, unless the edge has just moved on from it
+	cause  error         // why; nil only while none was left
 	spare  api.Edge      // the last spare, if it was lost before another was asked for
 	why    error         // that was
 	calm   bool          // the last ring was in use for long enough: the next one is asked for at once
@@ -35,8 +35,10 @@ func (l *link[R]) remember(h *held[R], used bool) {
 	if h == l.using && time.Since(h.bound) >= ringLasts {
 		k.calm, k.wait = true, 0
 	}
-	switch {
-	case errors.Is(h.cause, errMoved):
+	switch moved := errors.Is(h.cause, errMoved); {
+	case moved && used: // nothing is wrong there; but what was decided before it was known is asked all the same
+		k.ring, k.cause = api.Edge{}, h.cause
+	case moved:
 	case used:
 		k.ring, k.cause = h.rec, h.cause
 	default:
