@@ -17,7 +17,7 @@ type Arena struct {
 	consumer ring.ConsumerWords
 	data     []byte
 
-	wakeProducer, wakeConsumer event
+	wakeProducer, wakeConsumer ring.ChanEvent
 
 	mu            sync.Mutex // of all below
 	owner         ring.Owner
@@ -31,7 +31,7 @@ func New(c fabric.Config) (*Arena, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Arena{config: c, data: make([]byte, ring.DataBytes(c.Capacity)), wakeProducer: newEvent(), wakeConsumer: newEvent()}
+	a := &Arena{config: c, data: make([]byte, ring.DataBytes(c.Capacity)), wakeProducer: ring.NewChanEvent(), wakeConsumer: ring.NewChanEvent()}
 	a.control.Deadline.Store(int64(c.Deadline))
 	a.owner = ring.Owner{Control: &a.control, Producer: &a.producer, Consumer: &a.consumer, Signal: a.signal}
 	return a, nil

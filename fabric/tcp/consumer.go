@@ -280,7 +280,7 @@ func (c *consumer) Close() error {
 		c.closed.Store(true)
 		close(c.left)
 		<-c.reported
-		c.closeErr = c.l.depart()
+		c.closeErr = c.l.depart(0)
 	})
 	return c.closeErr
 }

@@ -26,6 +26,9 @@ type Attach struct {
 	TLS *tls.Config `json:"-"`
 	// Silences, if not nil, counts the owners that are given up for their silence.
 	Silences *Silences `json:"-"`
+	// Direct, if not nil, offers the owner a way for a producer's records past the connection. Owners of before 2026-12 refuse a Hello with
+	// an offer: offer none to a node that has not said that it has a Direct.
+	Direct Direct `json:"-"`
 }
 
 // AttachTimeoutDefault is longer than an owner lets its Resolver take.
@@ -39,11 +42,18 @@ const AttachTimeoutDefault = resolveTimeout + 5*time.Second
 // until the owner has confirmed that it has what was flushed, or counts as silent; an error says that it has not.
 func DialProducer(ctx context.Context, a Attach) (fabric.Producer, error) {
 	a.Role = fabric.RoleProducer
-	l, capacity, err := dial(ctx, a)
+	way := a.offer()
+	l, said, err := dial(ctx, a)
 	if err != nil {
+		if way != nil {
+			way.Close()
+		}
 		return nil, err
 	}
-	return newProducer(l, capacity).open(), nil
+	if p := a.carry(l, way, said); p != nil {
+		return p, nil
+	}
+	return newProducer(l, said.Capacity).open(), nil
 }
 
 // DialConsumer attaches the reading side of a ring on another node. See DialProducer.
@@ -51,30 +61,30 @@ func DialProducer(ctx context.Context, a Attach) (fabric.Producer, error) {
 // Beyond the contract: Next and Ack do not touch the connection. Close sends the last ack and blocks like a producer's.
 func DialConsumer(ctx context.Context, a Attach) (fabric.Consumer, error) {
 	a.Role = fabric.RoleConsumer
-	l, capacity, err := dial(ctx, a)
+	l, said, err := dial(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	return newConsumer(l, capacity).open(), nil
+	return newConsumer(l, said.Capacity).open(), nil
 }
 
-func dial(ctx context.Context, a Attach) (*link, int, error) {
+func dial(ctx context.Context, a Attach) (*link, answer, error) {
 	a.Heartbeat = cmp.Or(a.Heartbeat, HeartbeatDefault)
 	a.Pulse = pulseName(a.Address)
 	if err := a.Validate(); err != nil {
-		return nil, 0, fmt.Errorf("attach %s: %w", a.side(), err)
+		return nil, answer{}, fmt.Errorf("attach %s: %w", a.side(), err)
 	}
-	l, capacity, err := connect(ctx, a)
+	l, said, err := connect(ctx, a)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return nil, 0, cause
+		return nil, answer{}, cause
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("attach %s, at %s: %w", a.side(), a.Address, disconnected(err))
+		return nil, answer{}, fmt.Errorf("attach %s, at %s: %w", a.side(), a.Address, disconnected(err))
 	}
-	return l, capacity, nil
+	return l, said, nil
 }
 
-func connect(ctx context.Context, a Attach) (*link, int, error) {
+func connect(ctx context.Context, a Attach) (*link, answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.Timeout, AttachTimeoutDefault))
 	defer cancel()
 	ctx, silent := context.WithCancelCause(ctx)
@@ -85,37 +95,37 @@ func connect(ctx context.Context, a Attach) (*link, int, error) {
 	})
 	defer quiet.Stop()
 	alive := func() { quiet.Reset(silence) }
-	l, capacity, err := attach(ctx, a, alive)
+	l, said, err := attach(ctx, a, alive)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return nil, 0, cause
+		return nil, answer{}, cause
 	}
-	return l, capacity, err
+	return l, said, err
 }
 
 // attach connects and greets. It calls alive whenever the node has shown life.
-func attach(ctx context.Context, a Attach, alive func()) (*link, int, error) {
+func attach(ctx context.Context, a Attach, alive func()) (*link, answer, error) {
 	raw, err := tcpconn.Dial(ctx, a.Address, api.PrefaceData)
 	if err != nil {
-		return nil, 0, err
+		return nil, answer{}, err
 	}
 	alive()
 	conn := raw
 	if a.TLS != nil {
 		if conn, err = secure(ctx, raw, named(a.TLS, a.Address), tls.Client); err != nil {
-			return nil, 0, errors.Join(err, raw.Close())
+			return nil, answer{}, errors.Join(err, raw.Close())
 		}
 		alive()
 	}
 	l := newLink(conn)
-	answer, err := greet(ctx, l, a.Hello, alive)
+	said, err := greet(ctx, l, a.Hello, alive)
 	if err != nil {
 		l.in.giveBack()
-		return nil, 0, errors.Join(err, conn.Close())
+		return nil, answer{}, errors.Join(err, conn.Close())
 	}
 	l.attach(a.Hello)
-	l.peer, l.silences = answer.Process, a.Silences
+	l.peer, l.silences = said.Process, a.Silences
 	l.name = fmt.Sprintf("%s, at %s", a.side(), a.Address)
-	return l, answer.Capacity, nil
+	return l, said, nil
 }
 
 // named returns c with a server's name.

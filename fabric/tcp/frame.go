@@ -57,7 +57,7 @@ const (
 	kindSeal kind = 7
 	// kindBeat: the sender lives and had nothing to say.
 	kindBeat kind = 8
-	// kindClose, to the owner: this side detaches. Nothing follows.
+	// kindClose, to the owner: this side detaches. Nothing follows. Number: the cursor behind what a producer with a way of its own has written.
 	kindClose kind = 9
 	// kindShort, from a producer. Number: the cursor up to which it wants to write.
 	kindShort kind = 10
@@ -65,6 +65,9 @@ const (
 	kindActive kind = 11
 	// kindWant, from a consumer and then to the producer: it wants to move to this ring, a spare.
 	kindWant kind = 12
+	// kindDirect, from a producer, first, if the answer has accepted its offer: the payload is what Incoming.Start wants to know. Empty: the
+	// records come in frames after all.
+	kindDirect kind = 13
 )
 
 const flagNote = 1
@@ -86,6 +89,7 @@ var shapes = [...]struct {
 	kindShort:   {"short", 0, 0, 0},
 	kindActive:  {"active", 0, 0, 0},
 	kindWant:    {"want", 0, 0, 0},
+	kindDirect:  {"direct", 0, directMax, 0},
 }
 
 func (k kind) String() string {

@@ -32,6 +32,8 @@ type Hello struct {
 	Missed    int           `json:"missed,omitempty"`
 	// Pulse is set by the function that takes the Hello: links of one session that have the same one show life for each other.
 	Pulse string `json:"pulse,omitempty"`
+	// Offer is set likewise: that of a way past the connection, see Direct.
+	Offer string `json:"direct,omitempty"`
 }
 
 // Limits of Hello.Heartbeat. Zero means the default.
@@ -76,6 +78,8 @@ func (h Hello) Validate() error {
 		return fmt.Errorf("hello: edge %s: %d heartbeats missed, must be 1 to %d, or 0 for %d", h.Edge, h.Missed, MissedMax, MissedDefault)
 	case len(h.Pulse) > pulseMax:
 		return fmt.Errorf("hello: edge %s: pulse of %d bytes, must be at most %d", h.Edge, len(h.Pulse), pulseMax)
+	case len(h.Offer) > directMax:
+		return fmt.Errorf("hello: edge %s: offer of %d bytes, must be at most %d", h.Edge, len(h.Offer), directMax)
 	}
 	return nil
 }
@@ -90,13 +94,16 @@ type answer struct {
 	Capacity int        `json:"capacity,omitempty"`
 	Process  string     `json:"process,omitempty"` // the owner's, for as long as it runs
 	Error    *api.Error `json:"error,omitempty"`
+	// Accepted answers an offer; NotDirect says why it is not accepted, for people.
+	Accepted  string `json:"direct,omitempty"`
+	NotDirect string `json:"not_direct,omitempty"`
 }
 
 // The messages of the handshake are a 4-byte little-endian length and JSON of that length. An owner that needs time for its answer
 // sends empty ones before it, so that it is not taken for dead.
 const (
-	helloMax  = 4 << 10
-	answerMax = refusalMax + 64
+	helloMax  = 4<<10 + 6*directMax
+	answerMax = refusalMax + 6*directMax + 64
 )
 
 func writeMessage(w io.Writer, message any) error {

@@ -70,7 +70,9 @@ func (l *link) beatNow() {
 // the wait is for: closing a TCP connection on which unread bytes have come destroys what is under way to the peer. It blocks
 // at most as long as a silent peer is borne, which the pulse judges as ever, and as long as there is patience with one that shows life and does
 // not confirm. An error says that the peer's word did not come.
-func (l *link) depart() error {
+//
+// tail is zero, or the cursor up to which a producer has written past the link.
+func (l *link) depart(tail uint64) error {
 	defer l.tasks.Wait()
 	if l.err() != nil {
 		return nil // lost before; other calls report it
@@ -81,7 +83,7 @@ func (l *link) depart() error {
 		l.fail(fmt.Errorf("%w: closing was not confirmed within %v", fabric.ErrDisconnected, patience))
 	})
 	defer limit.Stop()
-	if err := l.sendLast(kindClose, nil); err != nil {
+	if err := l.sendLast(kindClose, tail, nil); err != nil {
 		_ = l.fail(disconnected(err)) // or it ended before, and that was the reason
 	}
 	<-l.ended

@@ -154,7 +154,7 @@ func (l *link) place(f frame, n int) ([]byte, error) {
 		l.note = slices.Grow(l.note[:0], n)[:n]
 		return l.note, nil
 	case l.to == nil:
-		return nil, fmt.Errorf("%v frame from a consumer: %w", f.kind, fabric.ErrCorrupt)
+		return nil, fmt.Errorf("%v frame on a link that takes none: %w", f.kind, fabric.ErrCorrupt)
 	case n%fabric.HeaderBytes != 0:
 		return nil, fmt.Errorf("%v frame of %d bytes, must be a multiple of %d: %w", f.kind, n, fabric.HeaderBytes, fabric.ErrCorrupt)
 	}
@@ -248,10 +248,10 @@ func (l *link) sendLocked(k kind, flags byte, number uint64, payload []byte) err
 }
 
 // sendLast sends one frame and then the connection's end, so that the peer reads everything up to it.
-func (l *link) sendLast(k kind, payload []byte) error {
+func (l *link) sendLast(k kind, number uint64, payload []byte) error {
 	l.out.Lock()
 	defer l.out.Unlock()
-	if err := l.sendLocked(k, 0, 0, payload); err != nil {
+	if err := l.sendLocked(k, 0, number, payload); err != nil {
 		return err
 	}
 	l.outEnded = true

@@ -248,7 +248,7 @@ func (p *producer) Close() error {
 	p.closing.Do(func() {
 		p.closed.Store(true)
 		close(p.done)
-		p.closeErr = p.l.depart()
+		p.closeErr = p.l.depart(0)
 	})
 	return p.closeErr
 }

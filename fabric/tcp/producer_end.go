@@ -41,12 +41,16 @@ type producerEnd struct {
 	probed   bool       // the ring has been asked for that
 	resumed  bool       // the resume note has been passed on
 	wanted   bool       // and that the consumer wants to move here
+
+	lane
 }
 
 func newProducerEnd(l *link, arena fabric.Arena, ring writeEnd) *producerEnd {
 	capacity := uint64(arena.Config().Capacity)
 	e := &producerEnd{l: l, ring: ring, usage: arena.Usage, capacity: capacity, step: min(stretchMax, capacity/8)}
 	e.granted = capacity // which the remote side takes for granted
+	e.landed = make(chan struct{}, 1)
+	e.ended, e.abort = context.WithCancelCause(context.Background())
 	l.to = e
 	return e
 }
@@ -83,9 +87,14 @@ func (e *producerEnd) handle(f frame) error {
 			return nil // until idle
 		}
 	case kindShort:
+		if e.started {
+			return fmt.Errorf("%v frame beside a way: %w", f.kind, fabric.ErrCorrupt)
+		}
 		e.short = f.number
 	case kindActive:
 		return e.ring.Activate()
+	case kindDirect:
+		return e.start(f.payload)
 	default:
 		return fmt.Errorf("%v frame from a producer: %w", f.kind, fabric.ErrCorrupt)
 	}
@@ -112,6 +121,10 @@ func (e *producerEnd) show() error {
 }
 
 func (e *producerEnd) pump(ctx context.Context) error {
+	defer e.leave()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.ended, func() { cancel(context.Cause(e.ended)) })()
 	for {
 		if err := e.tell(); err != nil {
 			return err
@@ -156,6 +169,9 @@ func (e *producerEnd) tell() error {
 // grant tells the remote side of its credit if it waits for it, or if the credit has grown by an eighth of the ring. The caller
 // has the turn.
 func (e *producerEnd) grant() error {
+	if e.started {
+		return e.credit()
+	}
 	credit := e.shown + e.capacity - uint64(e.usage().Bytes)
 	if credit < e.granted+e.capacity/8 {
 		if e.short <= e.granted {
@@ -196,4 +212,8 @@ func (e *producerEnd) unprobe() error {
 	return err
 }
 
-func (e *producerEnd) close() error { return e.ring.Close() }
+func (e *producerEnd) close() error {
+	e.leave()
+	e.abort(nil)
+	return e.ring.Close()
+}

@@ -33,6 +33,8 @@ type Server struct {
 	TLS *tls.Config
 	// Silences, if not nil, counts the processes that are given up for their silence.
 	Silences *Silences
+	// Direct, if not nil, accepts ways past the connection.
+	Direct Direct
 }
 
 // Serve is Server.Serve without TLS.
@@ -88,7 +90,7 @@ func (s Server) serve(ctx context.Context, conn net.Conn) (*link, Hello, error) 
 		return l, h, l.fail(err) // or why ctx ended, which came before
 	}
 	l.peer, l.silences = processOf(h.Pulse), s.Silences
-	return l, h, serveSide(ctx, l, h, arena)
+	return l, h, serveSide(ctx, l, h, arena, s.Direct)
 }
 
 // receiveHello reads who is there and asks r for the ring. If it fails the other end has been told.
@@ -156,12 +158,16 @@ func (l *link) answer(a answer, err error) error {
 }
 
 // serveSide opens the side that h wants and serves it.
-func serveSide(ctx context.Context, l *link, h Hello, arena fabric.Arena) error {
+func serveSide(ctx context.Context, l *link, h Hello, arena fabric.Arena, d Direct) error {
 	e, err := openEnd(l, h.Role, arena)
 	if err != nil {
 		return l.refuse(err)
 	}
-	if err := l.answer(answer{Capacity: arena.Config().Capacity, Process: process}, nil); err != nil {
+	said := answer{Capacity: arena.Config().Capacity, Process: process}
+	if p, ok := e.(*producerEnd); ok {
+		said.Accepted, said.NotDirect = p.accept(d, h)
+	}
+	if err := l.answer(said, nil); err != nil {
 		return errors.Join(err, e.close())
 	}
 	if err := l.conn.SetDeadline(time.Time{}); err != nil {

@@ -19,6 +19,9 @@ type end interface {
 	handle(f frame) error
 	// pump carries to the remote side what the ring has for it, until the ring is lost or ctx ends, and returns why.
 	pump(ctx context.Context) error
+	// settle is called when the remote side has detached, with what its last frame says: the cursor of a producer that has a way of its own. It
+	// waits until everything up to there has come.
+	settle(upto uint64)
 	// close gives the side of the ring back.
 	close() error
 }
@@ -74,6 +77,7 @@ func (s *session) receive() error {
 			return disconnected(err)
 		case err != nil || f.kind == kindBeat:
 		case f.kind == kindClose:
+			s.end.settle(f.number)
 			return nil
 		default:
 			if err := s.end.handle(f); err != nil {
@@ -98,7 +102,7 @@ func (s *session) lose(err error) {
 			panic("fabric/tcp: " + e.Error()) // two strings
 		}
 		s.lost.Store(&err) // first: the answer to what follows may be that the connection ends
-		if e := s.l.sendLast(kindSeal, why); e != nil {
+		if e := s.l.sendLast(kindSeal, 0, why); e != nil {
 			s.l.fail(err)
 		}
 	})

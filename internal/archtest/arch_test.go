@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"fabric/inproc":       {"fabric", "fabric/internal/...", "internal/..."},
 	"fabric/layout":       {},
 	"fabric/tcp":          {"fabric", "fabric/internal/borrow", "api", "internal/..."},
-	"fabric/rdma":         {"fabric", "fabric/internal/...", "fabric/rdma/...", "api", "internal/..."},
+	"fabric/rdma":         {"fabric", "fabric/internal/ring", "fabric/tcp", "fabric/rdma/verbs"},
 	"fabric/rdma/...":     {"fabric", "fabric/rdma/...", "internal/..."},
 	"fabric/rdma/verbs":   {},
 	"api":                 {"fabric"},
@@ -93,7 +93,7 @@ var allowed = map[string][]string{
 // heavy modules belong to the control plane. A stage program, which embeds edge, stream and client, must not carry them.
 var heavy = []string{"github.com/hashicorp/", "github.com/prometheus/", "go.etcd.io/", "modernc.org/", "github.com/spf13/"}
 
-var light = []string{"fence", "position", "lease", "locator", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "api",
+var light = []string{"fence", "position", "lease", "locator", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "fabric/rdma", "api",
 	"handoff", "edge", "durable", "client", "stream"}
 
 type pkg struct {

@@ -26,7 +26,7 @@ func (w *writer) Claim(n int) ([]byte, error) {
 		return nil, errBatchOver
 	}
 	if l := p.lost.Load(); l != nil {
-		return nil, l.err
+		return nil, l.tell()
 	}
 	if err := p.ensure(n); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (w *writer) Flush() error {
 	case p.isClosed():
 		return fabric.ErrClosed
 	case l != nil:
-		return l.err
+		return l.tell()
 	}
 	return p.publish()
 }

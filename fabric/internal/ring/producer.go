@@ -156,6 +156,9 @@ func (p *Producer) makeRoom(end uint64) error {
 	if err := p.refresh(); err != nil || p.acked >= wanted {
 		return err
 	}
+	if p.setup.Short != nil {
+		p.setup.Short(wanted)
+	}
 	return fabric.ErrFull
 }
 
@@ -194,7 +197,7 @@ func (p *Producer) commit() error {
 	case p.isClosed():
 		return fabric.ErrClosed
 	case l != nil:
-		return l.err
+		return l.tell()
 	}
 	run := &p.batch.Run
 	binary.LittleEndian.PutUint64(run.Data[run.At&run.Mask:], fabric.Header(run.Seed, run.At, uint32(n)))

@@ -189,7 +189,7 @@ func (c *Consumer) more() error {
 	}
 	reason := c.verdict()
 	if l := c.lost.Load(); l != nil {
-		reason = l.err
+		reason = l.tell()
 	}
 	if reason == nil {
 		storeRelease(&c.emptyAt, c.tail)

@@ -21,6 +21,9 @@ type Setup struct {
 	Own     Event    // what this side sleeps on
 	Peer    Bell     // what wakes the other; used by calls only, so it may go when the memory goes
 	Release func()   // called once, after Close, when no call is using the memory any more; may be nil
+	// Short is called when a claim of a producer has found no room, with how far its consumer must have acked: for a consumer that does not
+	// see for itself. By the goroutine in the calls; may be nil.
+	Short func(wanted uint64)
 }
 
 // side is what producer and consumer have in common: whether the ring may still be used, and waiting.
@@ -47,7 +50,16 @@ type side struct {
 }
 
 // loss is why a side lost its ring.
-type loss struct{ err error }
+type loss struct {
+	err  error
+	told atomic.Bool // by a call, or a wait that ended for it: stored there, loaded by Wait. Of what LoseProducer says nobody knows yet
+}
+
+// tell returns the loss to who calls.
+func (l *loss) tell() error {
+	l.told.Store(true)
+	return l.err
+}
 
 func (s *side) init(setup Setup, waiting *atomic.Uint64, orders *atomic.Uint32, news, cares func() bool, waited func()) {
 	s.setup, s.waiting, s.orders, s.news, s.cares, s.waited = setup, waiting, orders, news, cares, waited
@@ -82,15 +94,15 @@ func (s *side) begin() error {
 	}
 	if l := s.lost.Load(); l != nil {
 		s.exit()
-		return l.err
+		return l.tell()
 	}
 	return nil
 }
 
 // lose notes why this side lost the ring, and returns the first such reason.
 func (s *side) lose(err error) error {
-	s.lost.CompareAndSwap(nil, &loss{s.describe(err)})
-	return s.lost.Load().err
+	s.lost.CompareAndSwap(nil, &loss{err: s.describe(err)})
+	return s.lost.Load().tell()
 }
 
 func (s *side) describe(err error) error {

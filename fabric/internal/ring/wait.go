@@ -35,7 +35,7 @@ func (s *side) Wait(ctx context.Context) error {
 		return fabric.ErrClosed
 	}
 	defer s.exitWait()
-	if l := s.lost.Load(); l != nil {
+	if l := s.lost.Load(); l != nil && l.told.Swap(true) {
 		return l.err
 	}
 	if !s.ended(ctx) && !s.spin(ctx) {
@@ -55,7 +55,7 @@ func (s *side) Wait(ctx context.Context) error {
 
 // ended reports whether a wait is over: for news, a loss, or because the side or the context ended.
 func (s *side) ended(ctx context.Context) bool {
-	return s.news() || s.isClosed() || ctx.Err() != nil || s.verdictNow() != nil
+	return s.news() || s.isClosed() || s.lost.Load() != nil || ctx.Err() != nil || s.verdictNow() != nil
 }
 
 // Looking for news costs a core, and saves a sleep and a wake-up if news come soon. Balanced looks for spinFor, about what those

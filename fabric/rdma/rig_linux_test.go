@@ -1,0 +1,116 @@
+package rdma_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/fabrictest"
+	"github.com/grafnode/grafnode/fabric/rdma"
+	"github.com/grafnode/grafnode/fabric/rdma/verbsfake"
+	"github.com/grafnode/grafnode/fabric/shm"
+	"github.com/grafnode/grafnode/fabric/tcp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// suiteHeartbeat is so long that a process which is kept from running while others test is not taken for dead.
+const suiteHeartbeat = 10 * time.Second
+
+// hosts are two, with an adapter each: the ring's, and the remote producer's.
+type hosts struct {
+	t                  testing.TB
+	network            *verbsfake.Network
+	ownerHost, farHost *verbsfake.Host
+	owner, far         *rdma.Fabric
+	arena              *shm.Arena
+	listener           net.Listener
+	ended              chan error // what each Serve returned
+}
+
+func newHosts(t testing.TB, cfg fabric.Config, seed uint64) *hosts {
+	t.Helper()
+	h := &hosts{t: t, network: verbsfake.NewNetwork(seed), ended: make(chan error, 8)}
+	h.ownerHost, h.farHost = h.network.Host("owner"), h.network.Host("far")
+	h.owner, h.far = open(t, h.ownerHost), open(t, h.farHost)
+	var err error
+	h.arena, err = shm.New(cfg)
+	require.NoError(t, err)
+	h.serve()
+	return h
+}
+
+func open(t testing.TB, host *verbsfake.Host) *rdma.Fabric {
+	t.Helper()
+	ports, err := host.Ports()
+	require.NoError(t, err)
+	f, err := rdma.Open(rdma.Config{Provider: host, Port: ports[0]})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, f.Close())
+		require.Zero(t, host.Regions(), "regions are left")
+	})
+	return f
+}
+
+func (h *hosts) Resolve(_ context.Context, hello tcp.Hello) (fabric.Arena, error) {
+	if hello.Token != "secret" {
+		return nil, tcp.ErrUnauthorised
+	}
+	return h.arena, nil
+}
+
+// serve has the arena be attached until the test ends.
+func (h *hosts) serve() {
+	var err error
+	h.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(h.t, err)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		for {
+			conn, err := h.listener.Accept()
+			if err != nil {
+				return
+			}
+			tasks.Go(func() {
+				if _, err := conn.Read(make([]byte, len(api.PrefaceData))); err != nil {
+					_ = conn.Close()
+					return
+				}
+				h.ended <- tcp.Server{Resolver: h, Direct: h.owner}.Serve(ctx, conn)
+			})
+		}
+	})
+	h.t.Cleanup(func() {
+		cancel(errors.New("the node stops"))
+		_ = h.listener.Close()
+		tasks.Wait()
+	})
+}
+
+func (h *hosts) attach(address string, direct tcp.Direct) tcp.Attach {
+	c := h.arena.Config()
+	return tcp.Attach{Address: address, Direct: direct, Hello: tcp.Hello{
+		Edge: c.Edge, Generation: c.Generation, Arena: c.Arena, Session: "s", Token: "secret", Revision: 1, Heartbeat: suiteHeartbeat,
+	}}
+}
+
+// producer attaches the producer from the far host.
+func (h *hosts) producer() (fabric.Producer, error) {
+	return tcp.DialProducer(h.t.Context(), h.attach(h.listener.Addr().String(), h.far))
+}
+
+func (h *hosts) pair() fabrictest.Pair {
+	pair := fabrictest.Local(h.arena)
+	pair.Producer = h.producer
+	return pair
+}
