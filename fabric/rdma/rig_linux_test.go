@@ -31,6 +31,8 @@ type hosts struct {
 	network            *verbsfake.Network
 	ownerHost, farHost *verbsfake.Host
 	owner, far         *rdma.Fabric
+	server, client     tcp.Direct // the same, unless there is to be none
+	address            string     // of the owner
 	arena              *shm.Arena
 	listener           net.Listener
 	ended              chan error // what each Serve returned
@@ -41,6 +43,7 @@ func newHosts(t testing.TB, cfg fabric.Config, seed uint64) *hosts {
 	h := &hosts{t: t, network: verbsfake.NewNetwork(seed), ended: make(chan error, 8)}
 	h.ownerHost, h.farHost = h.network.Host("owner"), h.network.Host("far")
 	h.owner, h.far = open(t, h.ownerHost), open(t, h.farHost)
+	h.server, h.client = h.owner, h.far
 	var err error
 	h.arena, err = shm.New(cfg)
 	require.NoError(t, err)
@@ -73,6 +76,7 @@ func (h *hosts) serve() {
 	var err error
 	h.listener, err = net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(h.t, err)
+	h.address = h.listener.Addr().String()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
@@ -86,7 +90,7 @@ func (h *hosts) serve() {
 					_ = conn.Close()
 					return
 				}
-				h.ended <- tcp.Server{Resolver: h, Direct: h.owner}.Serve(ctx, conn)
+				h.ended <- tcp.Server{Resolver: h, Direct: h.server}.Serve(ctx, conn)
 			})
 		}
 	})
@@ -97,16 +101,12 @@ func (h *hosts) serve() {
 	})
 }
 
-func (h *hosts) attach(address string, direct tcp.Direct) tcp.Attach {
-	c := h.arena.Config()
-	return tcp.Attach{Address: address, Direct: direct, Hello: tcp.Hello{
-		Edge: c.Edge, Generation: c.Generation, Arena: c.Arena, Session: "s", Token: "secret", Revision: 1, Heartbeat: suiteHeartbeat,
-	}}
-}
-
 // producer attaches the producer from the far host.
 func (h *hosts) producer() (fabric.Producer, error) {
-	return tcp.DialProducer(h.t.Context(), h.attach(h.listener.Addr().String(), h.far))
+	c := h.arena.Config()
+	return tcp.DialProducer(h.t.Context(), tcp.Attach{Address: h.address, Direct: h.client, Hello: tcp.Hello{
+		Edge: c.Edge, Generation: c.Generation, Arena: c.Arena, Session: "s", Token: "secret", Revision: 1, Heartbeat: suiteHeartbeat,
+	}})
 }
 
 func (h *hosts) pair() fabrictest.Pair {

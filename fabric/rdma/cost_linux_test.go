@@ -1,0 +1,81 @@
+package rdma_test
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/fabrictest"
+)
+
+// What a record costs, counted, where time would say nothing: the adapter is not one. The bounds are those of a batch of 64 records of 64 bytes.
+func TestCostOfABatch(t *testing.T) {
+	const batch, batches, recordBytes = 64, 400, 64
+	h := newHosts(t, fabrictest.Config(1<<20), 3)
+	s := attached(t, h)
+	s.push(make([]byte, recordBytes)) // what setting up costs is paid
+	require.NoError(t, s.p.Flush())
+	s.pop()
+	require.NoError(t, s.c.Ack(1, nil))
+	far, own := h.farHost.Counts(), h.ownerHost.Counts()
+	farBefore, ownBefore := h.far.Stats(), h.owner.Stats()
+	acked := uint64(1)
+	allocs := testing.AllocsPerRun(batches-1, func() {
+		b, err := s.p.Begin()
+		require.NoError(t, err)
+		for range batch {
+			_, err := b.Claim(recordBytes)
+			require.NoError(t, err)
+			require.NoError(t, b.Commit())
+		}
+		require.NoError(t, b.End())
+		for range batch {
+			s.pop()
+		}
+		acked += batch
+		require.NoError(t, s.c.Ack(acked, nil))
+	})
+	const items = batch * batches
+	perItem := func(what string, n uint64, most float64) {
+		t.Helper()
+		t.Logf("%-32s %8d, %.4f per item", what, n, float64(n)/items)
+		require.LessOrEqual(t, float64(n)/items, most, what)
+	}
+	farNow, ownNow := h.farHost.Counts(), h.ownerHost.Counts()
+	farStats, ownStats := h.far.Stats(), h.owner.Stats()
+	perItem("sender: crossings", uint64(farNow.Crossings-far.Crossings), 1./16)
+	perItem("owner: crossings", uint64(ownNow.Crossings-own.Crossings), 1./16)
+	perItem("sender: posts", uint64(farNow.Posts-far.Posts), 1.1/batch) // now and then one that tells of receives
+	perItem("sender: writes", uint64(farNow.Writes-far.Writes), 2.2/batch)
+	perItem("sender: completions", uint64(farNow.Completions-far.Completions), 1./batch)
+	perItem("sender: word bytes", uint64(farNow.InlineBytes-far.InlineBytes), 24*1.1/batch)
+	perItem("owner: word bytes", uint64(ownNow.InlineBytes-own.InlineBytes), 8*1.1/batch)
+	require.Zero(t, ownNow.Bytes-own.Bytes, "the owner writes no records")
+	require.EqualValues(t, items*int(fabric.RecordBytes(recordBytes)), farNow.Bytes-far.Bytes, "each byte of the ring goes over the wire once")
+	require.Less(t, allocs, float64(batch)/2, "allocations for each record, the fake's own included")
+
+	// The package's own counts, which are all that there is with an adapter, are the fake's.
+	require.EqualValues(t, farNow.Posts-far.Posts, farStats.Posts-farBefore.Posts)
+	require.EqualValues(t, farNow.Writes-far.Writes, farStats.Writes-farBefore.Writes)
+	require.EqualValues(t, farNow.Bytes-far.Bytes, farStats.Bytes-farBefore.Bytes)
+	require.EqualValues(t, farNow.InlineBytes-far.InlineBytes, farStats.WordBytes-farBefore.WordBytes)
+	require.EqualValues(t, ownNow.InlineBytes-own.InlineBytes, ownStats.WordBytes-ownBefore.WordBytes)
+}
+
+// A record is claimed, and so filled in, in the memory that the adapter sends from: there is no copy after that.
+func TestClaimsLieInRegisteredMemory(t *testing.T) {
+	s := newSides(t, 4)
+	r := s.farHost.Pairs()[0].Region(0).Remote()
+	for n := range uint64(3 * fabric.CapacityMin / 1000) {
+		b, err := s.p.Claim(900)
+		require.NoError(t, err)
+		from := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) - r.At
+		require.Less(t, from, 2*r.Bytes, "in the mirror, or its second view")
+		require.NoError(t, s.p.Commit())
+		require.NoError(t, s.p.Flush())
+		s.pop()
+		require.NoError(t, s.c.Ack(n+1, nil))
+	}
+}
