@@ -178,6 +178,7 @@ func TestFallback(t *testing.T) {
 	}{
 		"owner-cannot-register": {func(h *hosts) { h.ownerHost.Refuse(errLocked) }, 1, 1},
 		"far-cannot-register":   {func(h *hosts) { h.farHost.Refuse(errLocked) }, 1, 0},
+		"packets-are-lost":      {func(h *hosts) { h.farHost.Cut() }, 1, 0},
 		"owner-has-none":        {func(h *hosts) { h.server = nil }, 1, 0},
 		"far-has-none":          {func(h *hosts) { h.client = nil }, 0, 0},
 	} {
@@ -193,7 +194,7 @@ func TestFallback(t *testing.T) {
 			}
 			require.Equal(t, c.far, h.far.Stats().Fallbacks)
 			require.Equal(t, c.owner, h.owner.Stats().Fallbacks)
-			require.Zero(t, h.ownerHost.Counts().Writes+h.farHost.Counts().Writes)
+			require.Zero(t, h.ownerHost.Counts().Bytes+h.farHost.Counts().Bytes)
 			require.NoError(t, s.p.Close())
 			require.NoError(t, s.serveEnded())
 		})

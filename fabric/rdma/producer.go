@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/internal/ring"
@@ -22,6 +23,9 @@ type producer struct {
 	ring     *ring.Producer // the same
 	own      ring.ChanEvent
 	mirror   *mirror
+	proved   chan struct{} // closed when a write has been answered
+	isProved bool          // likewise; of the goroutine that takes completions
+	failure  error         // why there will be none; set before queue.done is closed
 	line     tcp.Line
 	there    answer
 	key      uint32 // of the mirror's data
@@ -98,9 +102,36 @@ func (o *outgoing) Connect(c fabric.Config, text string, line tcp.Line) (tcp.Car
 	}, m.producer(), m.data())
 	ring.BindProducer(p.ring, m.consumer())
 	p.ringSide = p.ring
-	p.done = make(chan struct{})
+	p.done, p.proved = make(chan struct{}), make(chan struct{})
 	go p.listen()
+	if err := p.prove(); err != nil {
+		return nil, "", err
+	}
 	return p, encode(ready{Credit: credit.Remote()}), nil
+}
+
+// proofMax bounds the wait for the answer to the first message, which the adapter's retries do as well.
+const proofMax = 5 * time.Second
+
+// prove sends a message that says nothing, and waits until the other end's adapter has answered it. Connecting does not: pairs are connected
+// each for itself, and whether packets find their way shows with the first of them.
+func (p *producer) prove() error {
+	p.mu.Lock()
+	err := p.send(0)
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	late := time.NewTimer(proofMax)
+	defer late.Stop()
+	select {
+	case <-p.proved:
+		return nil
+	case <-p.done:
+		return fmt.Errorf("rdma: the other end's adapter is not reached: %w", p.failure)
+	case <-late.C:
+		return fmt.Errorf("rdma: the other end's adapter is not reached: no word from this one for %v", proofMax)
+	}
 }
 
 // connectMirror registers the mirror and connects. What it has done ends with the pair.
@@ -149,6 +180,13 @@ func (p *producer) push() {
 	case tail == p.sent && p.short == p.toldShort && p.receives-p.toldReceives < remoteGrantEach:
 		return
 	}
+	if err := p.send(tail); err != nil {
+		p.line.Fail(err)
+	}
+}
+
+// send posts a message. The caller has mu, and knows that there is room.
+func (p *producer) send(tail uint64) error {
 	ws := p.stretches(tail)
 	binary.NativeEndian.PutUint64(p.words[0:], p.mirror.producer().Count.Load())
 	binary.NativeEndian.PutUint64(p.words[8:], p.short)
@@ -159,9 +197,7 @@ func (p *producer) push() {
 	records := tail - p.sent
 	p.sent, p.toldShort, p.toldReceives = tail, p.short, p.receives
 	p.messages++
-	if err := p.post(ws, records); err != nil {
-		p.line.Fail(err)
-	}
+	return p.post(ws, records)
 }
 
 // stretches puts what lies between sent and tail into batch: two pieces at most, because the ring's end may lie between.
@@ -181,12 +217,21 @@ func (p *producer) stretches(tail uint64) []verbs.Write {
 // listen takes completions.
 func (p *producer) listen() {
 	defer close(p.done)
-	if err := p.run(p.took); err != nil {
+	err := p.run(p.took)
+	switch {
+	case err == nil:
+	case p.isProved:
 		p.line.Fail(err)
+	default:
+		p.failure = err
 	}
 }
 
 func (p *producer) took(messages int) error {
+	if !p.isProved {
+		p.isProved = true // what completes first is the first message
+		close(p.proved)
+	}
 	posted, err := p.receive(remoteGrantEach)
 	if err != nil {
 		return err

@@ -40,9 +40,10 @@ func (q *queue) connect(peer verbs.Address, receives int) error {
 	return nil
 }
 
-// post posts ws, which has records of so many bytes. The caller has mu, and knows that there is room.
+// post posts ws, which has records of so many bytes. The caller has mu, and knows that there is room. Until one is known to be done, each is to
+// say so.
 func (q *queue) post(ws []verbs.Write, records uint64) error {
-	q.window.number(ws)
+	q.window.number(ws, q.window.done == 0)
 	c := &q.f.counts
 	c.crossings.Add(1)
 	c.posts.Add(1)

@@ -18,13 +18,13 @@ type window struct {
 // free is how many more may be posted.
 func (w *window) free() int { return int(w.size - (w.posted - w.done)) }
 
-// number gives IDs to writes that are about to be posted.
-func (w *window) number(ws []verbs.Write) {
+// number gives IDs to writes that are about to be posted. The last one says that it is done if it is asked to, or its turn.
+func (w *window) number(ws []verbs.Write, asked bool) {
 	for i := range ws {
 		w.posted++
 		ws[i].ID = w.posted
 	}
-	if w.posted-w.signaled >= w.size/4 {
+	if asked || w.posted-w.signaled >= w.size/4 {
 		ws[len(ws)-1].Signaled = true
 		w.signaled = w.posted
 	}

@@ -50,6 +50,7 @@ func DialProducer(ctx context.Context, a Attach) (fabric.Producer, error) {
 		}
 		return nil, err
 	}
+	l.join(false) // also for as long as it takes to set up a way
 	if p := a.carry(l, way, said); p != nil {
 		return p, nil
 	}

@@ -25,7 +25,8 @@ type Direct interface {
 
 // Outgoing is a remote producer's end of a way, until there is a producer.
 type Outgoing interface {
-	// Connect finishes this end. It returns the producer, whose the way is then, and what Start is to know. The config has no deadline.
+	// Connect finishes this end, and finds out that the way goes anywhere. It returns the producer, whose the way is then, and what Start is to
+	// know. It blocks for seconds at most. The config has no deadline.
 	Connect(c fabric.Config, answer string, line Line) (Carried, string, error)
 	// Close gives up. Not after a Connect that has returned no error.
 	Close()
@@ -131,7 +132,6 @@ func (a *Attach) connectWay(l *link, way Outgoing, said answer) (fabric.Producer
 	if err != nil {
 		return nil, err
 	}
-	l.join(false)
 	_ = l.send(kindDirect, 0, 0, []byte(ready)) // likewise
 	l.tasks.Go(func() {
 		l.receive(func(f frame) error { return hear(p, f) })

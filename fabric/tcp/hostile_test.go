@@ -240,6 +240,7 @@ func TestIdleConnectionStays(t *testing.T) {
 		said, err := readAnswer(&l.in, func() {})
 		require.NoError(t, err)
 		l.attach(hostileHello(fabric.RoleProducer))
+		l.join(false)
 		p := newProducer(l, said.Capacity).open()
 
 		time.Sleep(time.Hour)

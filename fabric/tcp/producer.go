@@ -65,7 +65,6 @@ func newProducer(l *link, capacity int) *producer {
 
 // open begins to listen to the owner.
 func (p *producer) open() *producer {
-	p.l.join(false)
 	p.l.tasks.Go(func() { p.l.receive(p.handle) })
 	return p
 }

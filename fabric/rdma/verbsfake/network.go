@@ -105,6 +105,7 @@ type Host struct {
 	network *Network
 	port    verbs.Port
 	refuse  error // guarded by network.mu, as of the next
+	cut     bool  // what its pairs send is lost
 	regions int   // not closed
 	counts  Counts
 }
@@ -154,6 +155,13 @@ func (h *Host) Refuse(err error) {
 	h.network.mu.Lock()
 	defer h.network.mu.Unlock()
 	h.refuse = err
+}
+
+// Cut has everything that the host's pairs send be lost from now on, which they find out when there is no answer.
+func (h *Host) Cut() {
+	h.network.mu.Lock()
+	defer h.network.mu.Unlock()
+	h.cut = true
 }
 
 // Ports implements verbs.Provider.

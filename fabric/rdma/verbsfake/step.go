@@ -35,6 +35,9 @@ func (p *Pair) land() {
 	w := p.posted[0]
 	there := p.network.find(*p.peer)
 	status := p.failNext
+	if p.host.cut {
+		status = verbs.StatusRetries
+	}
 	if status == verbs.StatusOK {
 		status = there.mayTake(p, w)
 	}
