@@ -9,8 +9,8 @@ import (
 // What fill does with the records of the bound ring: items that are copied as they are stay where they lie (borrow), others are copied into the
 // inbox (take), large ones are given in place (next). All are called with the receiver's lock held.
 
-// none is a receiver's item of no length in particular.
-const none = -1
+// none is a receiver's item of no length in particular, or of no bytes: there is nothing to read in place.
+const none = 0
 
 // borrow fills the inbox with items that lie in the ring, and reports whether it did. Whatever is not usual is Drain's: the first item, records of
 // other kinds, repeats, damage, a ring that is empty or lost.

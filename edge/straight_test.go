@@ -1,9 +1,12 @@
 package edge_test
 
 import (
+	"context"
 	"encoding/binary"
 	"runtime"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -171,4 +174,29 @@ func TestItemsKeepTheirSpace(t *testing.T) {
 		require.NoError(t, c.Ack(at(popped)))
 		acked(popped)
 	}
+}
+
+// TestItemsOfNoBytes has items whose position is all that there is of them.
+func TestItemsOfNoBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type tick struct{}
+		codec, err := edge.Fixed[tick]()
+		require.NoError(t, err)
+		p, c := ends[tick](t, inprocRing, edge.UseCodec(codec), edge.Unchecked(), edge.Thrifty())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // which passes at once if one is missing
+		defer cancel()
+		for pushed, popped := 0, 0; pushed < 1000; {
+			for range 1 + pushed%50 {
+				pushed++
+				require.NoError(t, p.Push(ctx, at(pushed), tick{}))
+			}
+			for popped < pushed {
+				popped++
+				m, err := c.Pop(ctx)
+				require.NoError(t, err)
+				require.Equal(t, at(popped), m.Pos)
+			}
+			require.NoError(t, c.Ack(at(popped)))
+		}
+	})
 }
