@@ -25,6 +25,8 @@ type chaos struct {
 	t     *testing.T
 	c     *edgetest.Cluster
 	items int
+	burst int           // so many are pushed without a pause, and acknowledged together
+	opts  []edge.Option // of both sides
 
 	mu      sync.Mutex // of all below
 	fence   fence.Epoch
@@ -46,6 +48,16 @@ func (w *chaos) trim(upto position.Vector) (trimmed int) {
 	return w.trimmed
 }
 
+// parcel is an item that takes some room: all of it is its number.
+type parcel [64]int
+
+func parcelOf(item int) (p parcel) {
+	for i := range p {
+		p[i] = item
+	}
+	return p
+}
+
 // claim is rule 5, and commit rule 12, for the store of the consumers.
 func (w *chaos) claim(e fence.Epoch) (done int) {
 	w.mu.Lock()
@@ -54,16 +66,16 @@ func (w *chaos) claim(e fence.Epoch) (done int) {
 	return w.done
 }
 
-func (w *chaos) commit(e fence.Epoch, item int) error {
+func (w *chaos) commit(e fence.Epoch, item parcel) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if e < w.fence {
 		return edge.ErrFenced
 	}
-	if item != w.done+1 {
-		w.t.Errorf("item %d after %d", item, w.done)
+	if item != parcelOf(w.done+1) {
+		w.t.Errorf("item %v after %d", item, w.done)
 	}
-	w.done = item
+	w.done = item[0]
 	return nil
 }
 
@@ -99,12 +111,16 @@ func TestChaos(t *testing.T) {
 
 func runChaos(t *testing.T, seed uint64) map[string]int {
 	r := rand.New(rand.NewPCG(seed, 6))
-	w := &chaos{t: t, c: edgetest.New(), items: 120}
+	w := &chaos{t: t, c: edgetest.New(), items: 120, burst: 1}
 	w.c.Judge(t.Errorf)
 	w.c.SetThrifty()
 	w.c.SetLocal(r.IntN(2) == 0)
 	if r.IntN(3) == 0 {
 		w.c.SetNodes(1) // no spares
+	}
+	if codec, err := edge.Fixed[parcel](); r.IntN(2) == 0 {
+		require.NoError(t, err)
+		w.items, w.burst, w.opts = 600, 1+r.IntN(40), []edge.Option{edge.UseCodec(codec), edge.Unchecked()}
 	}
 	defer w.c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -163,14 +179,17 @@ func (w *chaos) stage(ctx context.Context, name string, run func(context.Context
 }
 
 func (w *chaos) source(ctx context.Context, cl *edgetest.Client) error {
-	p, err := edge.Produce[int](ctx, cl, "e", edge.Capacity(fabric.CapacityMin))
+	p, err := edge.Produce[parcel](ctx, cl, "e", append(w.opts, edge.Capacity(fabric.CapacityMin))...)
 	if err != nil {
 		return err
 	}
 	defer p.Close(canceled())
 	for i := w.trim(position.Vector{}) + 1; i <= w.items; i++ {
-		if err := p.Push(ctx, at(i), i); err != nil {
+		if err := p.Push(ctx, at(i), parcelOf(i)); err != nil {
 			return err
+		}
+		if i%w.burst != 0 {
+			continue
 		}
 		time.Sleep(20 * time.Millisecond)
 		w.trim(p.Acked())
@@ -189,13 +208,13 @@ func (w *chaos) source(ctx context.Context, cl *edgetest.Client) error {
 func (w *chaos) sink(ctx context.Context, cl *edgetest.Client) error {
 	var epoch fence.Epoch
 	done := 0
-	in, err := edge.Consume[int](ctx, cl, "e", edge.ResumeFrom(func(_ context.Context, e fence.Epoch) (position.Vector, error) {
+	in, err := edge.Consume[parcel](ctx, cl, "e", append(w.opts, edge.ResumeFrom(func(_ context.Context, e fence.Epoch) (position.Vector, error) {
 		epoch, done = e, w.claim(e)
 		if done == 0 {
 			return position.Vector{}, nil
 		}
 		return position.VectorOf(at(done)), nil
-	}))
+	}))...)
 	if err != nil {
 		return err
 	}
@@ -211,8 +230,11 @@ func (w *chaos) sink(ctx context.Context, cl *edgetest.Client) error {
 		if err != nil {
 			return err
 		}
-		if done = m.Value; done%7 == 0 {
+		if done = m.Value[0]; done%7 == 0 {
 			time.Sleep(time.Duration(done) * time.Millisecond / 8)
+		}
+		if done%w.burst != 0 && done != w.items {
+			continue
 		}
 		if err := in.Ack(m.Pos); err != nil {
 			return err

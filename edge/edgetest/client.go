@@ -201,11 +201,8 @@ func (p *Client) AttachProducer(ctx context.Context, e api.Edge) (fabric.Produce
 	if err != nil {
 		return nil, err
 	}
-	p.c.mu.Lock()
-	local := p.c.local
-	p.c.mu.Unlock()
 	inner.SetMode(r.mode(fabric.Balanced))
-	return &producer{Producer: inner, side: p.attach(r, fabric.RoleProducer), local: local}, nil
+	return &producer{Producer: inner, side: p.attach(r, fabric.RoleProducer), local: p.local()}, nil
 }
 
 // AttachConsumer implements edge.Cluster.
@@ -219,7 +216,18 @@ func (p *Client) AttachConsumer(ctx context.Context, e api.Edge) (fabric.Consume
 		return nil, err
 	}
 	inner.SetMode(r.mode(fabric.Balanced))
-	return &consumer{Consumer: inner, side: p.attach(r, fabric.RoleConsumer)}, nil
+	c := &consumer{Consumer: inner, side: p.attach(r, fabric.RoleConsumer)}
+	if peeker, ok := inner.(fabric.Peeker); ok && p.local() {
+		return near{c, peeker}, nil
+	}
+	return c, nil
+}
+
+// local reports whether what is attached now is on the ring's host.
+func (p *Client) local() bool {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	return p.c.local
 }
 
 func (p *Client) ring(ctx context.Context, e api.Edge) (*ring, error) {

@@ -27,7 +27,7 @@ type Cluster struct {
 	nodes    int                               // arenas take turns on this many nodes
 	down     map[locator.NodeID]bool           // of these
 	away     bool                              // nobody reaches the registry
-	local    bool                              // producers write the memory of the rings that they attach to
+	local    bool                              // who attaches to a ring writes and reads its memory
 	pace     pace                              // of rings that are made from now on
 	thrifty  bool                              // so are they
 	clients  []*Client
@@ -129,8 +129,8 @@ func (c *Cluster) SetNodes(n int) {
 	c.nodes = n
 }
 
-// SetLocal says whether producers that attach from now on write into the ring's memory, as on its host, or have each record
-// carried there, as from another. They do the latter until told.
+// SetLocal says whether sides that attach from now on write and read the ring's memory, as on its host, or have each record
+// carried, as on another. They do the latter until told.
 func (c *Cluster) SetLocal(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -105,7 +105,11 @@ func (j *judge) sent(edge string, record []byte) {
 func (r *ring) read(record []byte) []byte {
 	if r.damaged.CompareAndSwap(true, false) {
 		record = bytes.Clone(record)
-		record[len(record)-1] ^= 1
+		last := len(record) - 1
+		if last >= handoff.HeaderBytes && handoff.Check(record[13]) == handoff.CheckHeader { // of what is behind it nobody would know
+			last = handoff.HeaderBytes - 1
+		}
+		record[last] ^= 1
 		return record
 	}
 	r.judge.sent(r.arena.Config().Edge, record)

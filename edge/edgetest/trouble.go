@@ -130,7 +130,7 @@ var ringFaults = []Fault{
 		x.c.SlowRing(x.edge(), x.time(10*ms)+1, x.time(500*ms))
 	}},
 	{"ring damaged", "a record is another when it is read than it was when it was written", func(x *Trouble) { x.c.Damage(x.edge()) }},
-	{"near and far", "producers that attach from now on are on the ring's host, or on another", func(x *Trouble) { x.c.SetLocal(x.coin()) }},
+	{"near and far", "who attaches to a ring from now on is on its host, or on another", func(x *Trouble) { x.c.SetLocal(x.coin()) }},
 }
 
 var partyFaults = []Fault{
