@@ -11,13 +11,16 @@ RUNS ?= 20
 HOURS ?= 1
 SEEDS ?= 1000000
 
-.PHONY: help build deb test test-hosts ci race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
+.PHONY: help build build-rdma deb test test-hosts test-rdma ci race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 build: ## the binary, static, in bin/grafnode
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/grafnode ./cmd/grafnode
+
+build-rdma: ## the binary that also speaks to RDMA adapters, in bin/grafnode-rdma; see docs/rdma.md
+	CGO_ENABLED=1 $(GO) build -trimpath -tags rdma -o $(TOOLS)/grafnode-rdma ./cmd/grafnode
 
 deb: build ## the Debian package, dist/grafnode.deb
 	mkdir -p dist
@@ -28,6 +31,9 @@ deb: build ## the Debian package, dist/grafnode.deb
 
 test-hosts: ## three systemd machines with the package, installed by docs/install.md, broken and upgraded (root, systemd-nspawn)
 	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 15m ./integration/hosts
+
+test-rdma: ## edges over RDMA adapters, which emulated machines have; two minutes, see docs/rdma.md
+	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 10m ./integration/rdma
 
 test: ## every test that needs no root and little time; under five minutes
 	$(GO) vet ./...

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/grafnode/grafnode/fabric/rdma/ibverbs"
 	"github.com/grafnode/grafnode/internal/adapter"
 	"github.com/grafnode/grafnode/node"
 )
@@ -43,7 +44,7 @@ Exit status: 0 ready, 3 not.`,
 				return usagef("%s: --root: %w", cmd.CommandPath(), err)
 			}
 			host := adapter.Here(root)
-			host.Need = uint64(need)
+			host.Need, host.Built = uint64(need), ibverbs.Built
 			report := adapter.Probe(host)
 			if err := r.show(cmd, report, "", func(w io.Writer) { probeDetail(w, report) }); err != nil {
 				return err

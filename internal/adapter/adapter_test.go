@@ -45,7 +45,7 @@ func (t tree) fs() fs.FS {
 func open(string) error { return nil }
 
 func host(t tree) Host {
-	return Host{OS: "linux", Files: t.fs(), Open: open, Lock: Locked{Unlimited: true}, Need: 1 << 28}
+	return Host{OS: "linux", Files: t.fs(), Open: open, Lock: Locked{Unlimited: true}, Need: 1 << 28, Built: true}
 }
 
 const (
@@ -133,6 +133,8 @@ func TestProblems(t *testing.T) {
 	denied.Open = func(device string) error { return fmt.Errorf("open %s: %w", device, fs.ErrPermission) }
 	limited := host(good)
 	limited.Lock = Locked{Bytes: 8 << 20}
+	unbuilt := host(good)
+	unbuilt.Built = false
 	other := host(good)
 	other.OS = "darwin"
 	for _, c := range []struct {
@@ -140,6 +142,7 @@ func TestProblems(t *testing.T) {
 		host       Host
 		what, mend string
 	}{
+		{"another program", unbuilt, "built without RDMA", "make build-rdma"},
 		{"another system", other, "darwin", "RDMA needs Linux"},
 		{"nothing at all", host(userland.without("sys/class").without("sys/module")), "ib_core", "rdma link add rxe0"},
 		{"no driver", host(userland.without("sys/class/infiniband_verbs")), "eth0 can do RDMA", "modprobe mlx5_ib"},

@@ -17,13 +17,16 @@ func problems(h Host, r Report) []Problem {
 		return []Problem{{"this system is " + h.OS, "RDMA needs Linux"}}
 	}
 	var all []Problem
-	if !slices.ContainsFunc(r.Adapters, Adapter.usable) {
+	if !slices.ContainsFunc(r.Adapters, Adapter.Usable) {
 		for _, a := range r.Adapters {
 			all = append(all, adapterProblems(a)...)
 		}
 		if len(r.Adapters) == 0 {
 			all = append(all, noAdapter(h.Files))
 		}
+	}
+	if !h.Built {
+		all = append(all, Problem{"this program was built without RDMA", "one that was built with the tag rdma: make build-rdma"})
 	}
 	if r.Library == "" {
 		all = append(all, Problem{library + " is not installed", "apt-get install ibverbs-providers, or what your distribution calls rdma-core"})

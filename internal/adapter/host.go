@@ -14,6 +14,7 @@ type Host struct {
 	Open  func(device string) error // tries to open a device, by its absolute path
 	Lock  Locked                    // what the process may lock that asks
 	Need  uint64                    // bytes that it should be able to lock
+	Built bool                      // the program that asks can speak to adapters
 }
 
 // Here returns this host and process, with its files below root, which is / but where a container has the host's elsewhere.

@@ -81,12 +81,11 @@ func readPort(files fs.FS, dir string, number int, parent string) Port {
 		if err != nil {
 			continue
 		}
-		g := GID{Index: i, Type: text(files, dir, "gid_attrs/types", index), Interface: text(files, dir, "gid_attrs/ndevs", index)}
-		g.Address, err = netip.ParseAddr(text(files, dir, "gids", index))
-		if err != nil || g.Address.IsUnspecified() {
-			continue // an unused place of the table
+		address, err := netip.ParseAddr(text(files, dir, "gids", index))
+		if err != nil || address.IsUnspecified() {
+			continue // an unused place of the table, which may have a thousand
 		}
-		g.Address = g.Address.Unmap()
+		g := GID{Index: i, Address: address.Unmap(), Type: text(files, dir, "gid_attrs/types", index), Interface: text(files, dir, "gid_attrs/ndevs", index)}
 		p.Interface = cmp.Or(p.Interface, g.Interface)
 		p.GIDs = append(p.GIDs, g)
 	}

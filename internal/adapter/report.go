@@ -86,8 +86,8 @@ func (p Port) Reach() (all []GID) {
 	return append(all, local...)
 }
 
-// usable says that an edge could use a now.
-func (a Adapter) usable() bool {
+// Usable says that an edge could use a now.
+func (a Adapter) Usable() bool {
 	if a.Type != typeAdapter || a.Device == "" || a.Denied != "" {
 		return false
 	}

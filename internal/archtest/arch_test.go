@@ -69,7 +69,7 @@ var allowed = map[string][]string{
 	"examples/...":      {"stream", "stream/...", "edge", "client", "durable", "handoff", "api", "fabric", "examples/..."},
 	"demo":              {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric", "internal/..."},
 	"demo/...":          {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric", "internal/..."},
-	"cmd/grafnode":      {"cmd/grafnode/...", "node", "node/local", "client", "api", "demo", "internal/..."},
+	"cmd/grafnode":      {"cmd/grafnode/...", "node", "node/local", "client", "api", "demo", "fabric/rdma/ibverbs", "internal/..."},
 	"cmd/grafnode/...":  {"node", "client", "api", "demo", "internal/..."},
 	"integration":       {"integration/...", "..."},
 	"integration/...":   {"..."},

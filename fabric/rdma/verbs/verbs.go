@@ -123,7 +123,7 @@ type Remote struct {
 // Retry says how long a pair tries before it gives up. All are finite: an end that retries for ever cannot be told from one that works.
 type Retry struct {
 	AckTimeout time.Duration // for an answer of the other end; rounded up to what the adapter can
-	Count      int           // of repetitions without an answer, 0 to 7
+	Count      int           // of repetitions without an answer, 0 to 6 (7 is for ever with some adapters, and is refused)
 	NotReady   int           // of repetitions where no receive is posted, 0 to 6 (7 would be for ever, and is refused)
 	Pause      time.Duration // which the other end asks for when none is posted
 }
