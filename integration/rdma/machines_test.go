@@ -1,0 +1,108 @@
+package rdma
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/grafnode/grafnode/internal/guest"
+	"github.com/grafnode/grafnode/internal/proc"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds a machine's life: far beyond what one needs, within what a CI run has.
+const patience = 5 * time.Minute
+
+// modules are the adapter's: the kernel needs crc32_generic for it, and does not say so.
+var modules = []string{"crc32_generic", "rdma_rxe", "ib_uverbs"}
+
+// lab is where machines are booted, with one shared directory.
+type lab struct {
+	t      *testing.T
+	ctx    context.Context
+	l      *proc.Launcher
+	kernel guest.Kernel
+	dir    string
+}
+
+// newLab returns a lab, or skips the test where none can be.
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	if os.Getenv("GRAFNODE_CI") == "" {
+		t.Skip("boots emulated machines: set GRAFNODE_CI=1, as `make test-rdma` does")
+	}
+	for path, of := range map[string]string{"/usr/include/infiniband/verbs.h": "libibverbs-dev", "/etc/libibverbs.d/rxe.driver": "ibverbs-providers"} {
+		if _, err := os.Stat(path); err != nil {
+			t.Skipf("no tests over RDMA: %v: apt-get install %s", err, of)
+		}
+	}
+	for _, tool := range []string{"gcc", "rdma", "ip"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no tests over RDMA: %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("the test's patience ended"))
+	t.Cleanup(cancel)
+	kernel, err := guest.Fetch(ctx, modules...)
+	if errors.Is(err, guest.ErrUnavailable) {
+		t.Skipf("no tests over RDMA: %v", err)
+	}
+	require.NoError(t, err)
+	dir, err := os.MkdirTemp("", "guest-") // not t.TempDir: names of sockets are short
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	l := proc.NewLauncher()
+	t.Cleanup(l.Close)
+	return &lab{t: t, ctx: ctx, l: l, kernel: kernel, dir: dir}
+}
+
+// compile builds a package's tests for the machines, and returns where they find them.
+func (b *lab) compile(pkg string) string {
+	b.t.Helper()
+	name := strings.ReplaceAll(pkg, "/", "-") + ".test"
+	cmd := exec.CommandContext(b.ctx, "go", "test", "-c", "-tags", "rdma", "-o", filepath.Join(b.dir, name), "github.com/grafnode/grafnode/"+pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	out, err := cmd.CombinedOutput()
+	require.NoError(b.t, err, "%s", out)
+	return filepath.Join(guest.WorkDir, name)
+}
+
+// address is the n-th machine's.
+func address(n int) string { return fmt.Sprintf("10.9.0.%d", n) }
+
+// boot starts a compiled test in the n-th machine, which has an adapter over its card. When its console says a line that is in on, that is done.
+func (b *lab) boot(n int, on map[string]func() error, path string, env []string, args ...string) *guest.Machine {
+	b.t.Helper()
+	m, err := guest.Boot(b.ctx, b.l, guest.Config{
+		Kernel: b.kernel, Number: n, Dir: b.dir,
+		Says: func(line string) error {
+			b.t.Logf("%d: %s", n, line)
+			if do := on[line]; do != nil {
+				return do()
+			}
+			return nil
+		},
+		Job: guest.Job{
+			Setup: []string{
+				"ip link set lo up",
+				"ip addr add " + address(n) + "/24 dev eth0",
+				"ip link set eth0 up",
+				"rdma link add rxe0 type rxe netdev eth0",
+			},
+			Path: path, Args: append([]string{"-test.v", "-test.count=1", "-test.timeout=4m"}, args...),
+			Env: append([]string{"GRAFNODE_RDMA=1", "GRAFNODE_CI=1"}, env...),
+		},
+	})
+	require.NoError(b.t, err)
+	return m
+}
