@@ -97,6 +97,7 @@ ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run af
 	if command -v vagrant >/dev/null; then $(MAKE) deb && vagrant validate --ignore-provider; fi
 
 torture: build ## hours: the integration suite and the demo, over and over, with random faults
+	GRAFNODE_TORTURE=1 $(GO) test -count=1 -timeout 0 ./handoff/explore
 	GRAFNODE_CI=1 $(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...
 	GRAFNODE_RUNS=$(SEEDS) $(GO) test -count=1 -timeout 0 -p 1 -run '^(TestChaos|TestSimulation)$$' ./edge ./stream
 	for store in bolt wal; do \

@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/grafnode/grafnode/fence"
@@ -10,60 +9,55 @@ import (
 
 // faultSteps lists what may fail: a ring lost for both sides or for one, a record damaged, a process replaced (the old one
 // lives on), a relocation by a third party.
-func (w *World) faultSteps() (all []step) {
+func (w *World) faultSteps(all []step) []step {
 	if w.faults >= w.b.Faults {
-		return nil
+		return all
 	}
-	add := func(kind Kind, name string, do func(*World) error) {
+	add := func(kind Kind, what string, arg int, do func(*World) error) {
 		if w.b.Only != 0 && kind != w.b.Only {
 			return
 		}
-		all = append(all, step{name: "FAULT " + name, who: -1, fault: true, do: func(w *World) error { w.faults++; return do(w) }})
+		all = append(all, step{who: -1, what: what, arg: uint64(arg), fault: true, do: func(w *World) error { w.faults++; return do(w) }})
 	}
 	for e, rec := range w.recs {
 		w.ringFaults(add, e, rec.Generation)
 		if rec.Spare != (handoff.Spare{}) {
 			w.ringFaults(add, e, rec.Spare.Generation)
-			add(0, fmt.Sprintf("the lease of edge %d's spare ends", e), func(w *World) error {
+			add(0, "the lease of edge %d's spare ends", e, func(w *World) error {
 				rec := &w.recs[e]
-				a := &w.arenas[w.arenaOf(e, rec.Spare.Generation)]
-				a.prodCut, a.consCut = true, true
+				w.cut(w.arenaOf(e, rec.Spare.Generation), true, true)
 				rec.Spare = handoff.Spare{}
 				rec.Revision++
 				return nil
 			})
 		}
-		add(0, fmt.Sprintf("a third party relocates edge %d", e), func(w *World) error {
+		add(0, "a third party relocates edge %d", e, func(w *World) error {
 			return w.grant(e, w.recs[e].Generation, w.recs[e].Producer, w.recs[e].Consumer)
 		})
 	}
-	for stage := range len(w.recs) + 1 {
+	for stage := range w.shape.stages {
 		if w.instances(stage) < 2 {
-			add(Takeovers, fmt.Sprintf("stage %d is taken over", stage), func(w *World) error { return w.takeover(stage) })
+			add(Takeovers, "stage %d is taken over", stage, func(w *World) error { return w.takeover(stage) })
 		}
 	}
 	return all
 }
 
 // ringFaults lists what may happen to one ring.
-func (w *World) ringFaults(add func(Kind, string, func(*World) error), edge int, gen fence.Epoch) {
+func (w *World) ringFaults(add func(Kind, string, int, func(*World) error), edge int, gen fence.Epoch) {
 	i := w.arenaOf(edge, gen)
 	a := w.arenas[i]
-	cut := func(name string, prod, cons bool) {
-		add(Losses, fmt.Sprintf("ring %d of edge %d is lost for %s", gen, edge, name), func(w *World) error {
-			a := &w.arenas[i]
-			a.prodCut, a.consCut = a.prodCut || prod, a.consCut || cons
-			return nil
-		})
+	cut := func(what string, prod, cons bool) {
+		add(Losses, what, edge, func(w *World) error { w.cut(i, prod, cons); return nil })
 	}
 	if !a.prodCut && !a.consCut {
-		cut("both", true, true)
-		cut("the producer", true, false)
-		cut("the consumer", false, true)
+		cut("a ring of edge %d is lost for both", true, true)
+		cut("a ring of edge %d is lost for the producer", true, false)
+		cut("a ring of edge %d is lost for the consumer", false, true)
 	}
 	if n := len(a.frames); a.read < n && !a.frames[n-1].damaged {
-		add(0, fmt.Sprintf("record %d in ring %d of edge %d is damaged", n, gen, edge), func(w *World) error {
-			a := &w.arenas[i]
+		add(0, "the last record in a ring of edge %d is damaged", edge, func(w *World) error {
+			a := w.ring(i)
 			a.frames = slices.Clone(a.frames)
 			a.frames[len(a.frames)-1].damaged = true
 			return nil
@@ -82,22 +76,23 @@ func (w *World) instances(stage int) (n int) {
 
 // takeover gives a stage's roles, all at once (rule 3), to a new process.
 func (w *World) takeover(stage int) error {
-	if w.hasIn(stage) {
-		if err := w.replace(stage-1, false); err != nil {
+	is := w.shape.stages[stage]
+	for _, edge := range is.ins {
+		if err := w.replace(edge, false); err != nil {
 			return err
 		}
 	}
 	if w.m == TakeOneByOne {
 		w.procs = append(w.procs, w.newProc(stage)) // one standby won the first edge, and loses the second
 	}
-	if w.hasOut(stage) {
-		if err := w.replace(stage, true); err != nil {
+	if is.out >= 0 {
+		if err := w.replace(is.out, true); err != nil {
 			return err
 		}
 	}
 	p := w.newProc(stage)
-	if w.m == TakeOneByOne && w.hasIn(stage) {
-		p.in.epoch = 0 // the other standby has that one
+	if w.m == TakeOneByOne && len(is.ins) > 0 {
+		p.ends[0].epoch = 0 // the other standby has that one
 	}
 	w.procs = append(w.procs, p)
 	return nil

@@ -19,6 +19,9 @@ const (
 	AckOnReceipt    Mutant = "rule 9: acknowledge what is received, not done"
 	CursorOnSend    Mutant = "rule 9: move the source's cursor when an input is sent"
 	NoMarks         Mutant = "end marks: none for filtered input"
+	SendUnlogged    Mutant = "rule 11: send what a stage that is not deterministic has made before it is logged"
+	LogUnfenced     Mutant = "rule 11: log outputs without checking the epoch"
+	OneLane         Mutant = "lanes: the sink keeps one position for all lanes"
 	CommitUnfenced  Mutant = "rule 12: commit without checking the epoch"
 	TwoTransactions Mutant = "rule 12: effects and position in two transactions"
 	NoReserve       Mutant = "rule 13: a new ring takes the generation after the ring's, not after the highest ever granted"
@@ -45,15 +48,18 @@ type Needed struct {
 var Mutants = map[Mutant]Needed{
 	BlindChange:     {Bounds: Bounds{Inputs: 2, Faults: 1}},
 	ReuseArena:      {Bounds: Bounds{Inputs: 2, Faults: 1}},
-	TakeOneByOne:    {Bounds: Bounds{Inputs: 1, Stage: true, Faults: 1}, Slow: true},
+	TakeOneByOne:    {Bounds: Bounds{Shape: Staged, Inputs: 1, Faults: 1}, Slow: true},
 	ReadBeforeFence: {Bounds: Bounds{Inputs: 2, Faults: 1}},
 	SendUnresumed:   {Bounds: Bounds{Inputs: 2, Faults: 1}},
-	DropReceived:    {Bounds: Bounds{Inputs: 1, Stage: true, Faults: 1}},
+	DropReceived:    {Bounds: Bounds{Shape: Staged, Inputs: 1, Faults: 1}},
 	SkipDamaged:     {Bounds: Bounds{Inputs: 2, Faults: 1}},
 	ForgetSent:      {Bounds: Bounds{Inputs: 2, Faults: 1}},
 	AckOnReceipt:    {Bounds: Bounds{Inputs: 2, Faults: 1}},
 	CursorOnSend:    {Bounds: Bounds{Inputs: 2, Faults: 1}},
 	NoMarks:         {Bounds: Bounds{Inputs: 2, Faults: 1}},
+	SendUnlogged:    {Bounds: Bounds{Shape: Logged, Inputs: 1, Faults: 1, Only: Takeovers, Begun: true}},
+	LogUnfenced:     {Bounds: Bounds{Shape: Logged, Inputs: 1, Faults: 1, Only: Takeovers, Begun: true}},
+	OneLane:         {Bounds: Bounds{Shape: Merged, Inputs: 1, Faults: 1, Only: Takeovers, Begun: true}},
 	CommitUnfenced:  {Bounds: Bounds{Inputs: 2, Faults: 1}},
 	TwoTransactions: {Bounds: Bounds{Inputs: 2, Faults: 1}},
 	NoReserve:       {Bounds: Bounds{Inputs: 1, Spares: 1, Faults: 1}},

@@ -33,7 +33,7 @@ func (w *World) granted(edge int, gen fence.Epoch) error {
 			return fmt.Errorf("I1: generation %d of edge %d granted after %d", gen, edge, a.gen)
 		}
 	}
-	w.arenas = append(w.arenas, arena{edge: edge, gen: gen, prod: rec.Producer, cons: rec.Consumer})
+	w.addArena(arena{edge: edge, gen: gen, prod: rec.Producer, cons: rec.Consumer})
 	rec.Revision++
 	rec.top = max(rec.top, gen)
 	return nil
@@ -55,8 +55,7 @@ func (w *World) arm(edge int) (armed bool, err error) {
 func (w *World) plan(edge int) error {
 	rec := &w.recs[edge]
 	if rec.Spare != (handoff.Spare{}) {
-		a := &w.arenas[w.arenaOf(edge, rec.Spare.Generation)]
-		a.prodCut, a.consCut = true, true
+		w.cut(w.arenaOf(edge, rec.Spare.Generation), true, true)
 	}
 	_, err := w.arm(edge)
 	rec.Spare.Planned = true
@@ -88,7 +87,8 @@ func (w *World) confirm(edge int, gen, epoch fence.Epoch, arm bool) (applied boo
 }
 
 // decide applies what an end has asked, or refuses it.
-func (w *World) decide(edge int, e *end) (err error) {
+func (w *World) decide(e *end) (err error) {
+	edge := e.edge
 	rec := &w.recs[edge]
 	refused := handoff.Event{What: handoff.Refused}
 	answer := handoff.Event{What: handoff.Applied}
@@ -126,7 +126,7 @@ func (w *World) decide(edge int, e *end) (err error) {
 func (w *World) pretend(edge int, seen handoff.Record) handoff.Event {
 	rec := &w.recs[edge]
 	gen := rec.top + 1
-	w.arenas = append(w.arenas, arena{edge: edge, gen: gen, prod: rec.Producer, cons: rec.Consumer})
+	w.addArena(arena{edge: edge, gen: gen, prod: rec.Producer, cons: rec.Consumer})
 	seen.Revision++
 	seen.Spare = handoff.Spare{Generation: gen, Producer: seen.Producer, Consumer: seen.Consumer}
 	return handoff.Event{What: handoff.Applied, Record: seen}

@@ -8,221 +8,114 @@ import (
 	"github.com/grafnode/grafnode/position"
 )
 
-// step is something that may happen next. do changes the world that it is given, which is a copy; its error is a violated
-// invariant.
-type step struct {
-	name  string
-	who   int // the process that does it, or -1
-	fault bool
-	do    func(*World) error
-}
-
-// steps lists everything that may happen in w.
-func (w *World) steps() (all []step) {
-	for i, p := range w.procs {
-		add := func(name string, do func(*World) error) { all = append(all, step{name: name, who: i, do: do}) }
-		who := fmt.Sprintf("process %d (stage %d)", i, p.stage)
-		if p.phase == dead {
-			continue
-		}
-		if p.phase != running {
-			add(who+" takes its store", func(w *World) error { w.takeStore(&w.procs[i]); return nil })
-			continue
-		}
-		if w.hasIn(p.stage) {
-			w.endSteps(&all, who+" in", i, false)
-			w.inSteps(who, i, p, add)
-		}
-		if w.hasOut(p.stage) {
-			w.endSteps(&all, who+" out", i, true)
-			w.outSteps(who, i, p, add)
-		}
+// outSteps: hear, send.
+func (w *World) outSteps(all []step, i, k int) []step {
+	p := w.procs[i]
+	e := &p.ends[k]
+	if e.bound < 0 || w.arenas[e.bound].prodCut {
+		return all
 	}
-	for e := range w.recs {
-		if w.b.Plans && w.spares < w.b.Spares {
-			all = append(all, step{name: fmt.Sprintf("a move of edge %d is planned", e), who: -1, fault: true, do: func(w *World) error { return w.plan(e) }}) // nothing waits for it
-		}
+	add := func(what string, do func(w *World, p *proc) error) {
+		all = append(all, step{who: i, end: k, what: what, do: func(w *World) error { return do(w, w.procs[i]) }})
 	}
-	return append(append(all, w.nodeSteps()...), w.faultSteps()...)
-}
-
-// nodeSteps: the node of a spare that one side has left ends it for the other. It may die instead, so that nothing relies on it.
-func (w *World) nodeSteps() (all []step) {
-	if !w.b.Tells {
-		return nil
+	a := w.arenas[e.bound]
+	if stable := p.s.Stable(); a.resumed && !e.heard || !stable.Max(a.stable).Equal(stable) {
+		add("hears the notes", (*World).hear)
 	}
-	for e, rec := range w.recs {
-		if rec.Spare == (handoff.Spare{}) {
-			continue
-		}
-		i := w.arenaOf(e, rec.Spare.Generation)
-		if a := &w.arenas[i]; a.prodCut == a.consCut {
-			continue
-		}
-		all = append(all, step{name: fmt.Sprintf("the node of edge %d's spare ends it", e), who: -1, do: func(w *World) error {
-			w.arenas[i].prodCut, w.arenas[i].consCut = true, true
-			return nil
-		}})
+	if next, _ := p.s.Next(); next != nil { // which changes nothing: see after
+		add("sends", func(w *World, p *proc) error { w.send(p); return nil })
 	}
 	return all
 }
 
-// takeStore is rule 5, in two steps: fence, then read. A middle stage has no store.
-func (w *World) takeStore(p *proc) {
-	first := p.phase == fresh
-	p.phase++
-	fenceNow := first != (w.m == ReadBeforeFence)
-	switch {
-	case w.isSink(p.stage) && fenceNow:
-		w.store.fence = max(w.store.fence, p.in.epoch)
-	case w.isSink(p.stage):
-		p.done = w.store.pos
-	case p.stage == 0 && fenceNow:
-		w.cursor.fence = max(w.cursor.fence, p.out.epoch)
-	case p.stage == 0:
-		p.next = w.cursor.upto
-	}
-	if p.phase == running && w.hasIn(p.stage) {
-		p.r = handoff.NewReceiver(p.done, false)
-	}
-}
-
-// outSteps: push, hear, send.
-func (w *World) outSteps(who string, i int, p proc, add func(string, func(*World) error)) {
-	if p.stage == 0 && p.next < w.b.Inputs {
-		add(who+" pushes an input", func(w *World) error { return w.pushInput(&w.procs[i]) })
-	}
-	if p.stage == 0 && w.trimmable(p) > w.cursor.upto {
-		add(who+" moves the cursor", func(w *World) error { return w.moveCursor(&w.procs[i]) })
-	}
-	if p.out.bound < 0 || w.arenas[p.out.bound].prodCut {
-		return
-	}
-	a := w.arenas[p.out.bound]
-	if a.resumed && !p.out.heard || !a.stable.Equal(p.s.Stable().Max(a.stable)) || !p.s.Stable().Equal(p.s.Stable().Max(a.stable)) {
-		add(who+" hears the notes", func(w *World) error { return w.hear(&w.procs[i]) })
-	}
-	if next, _ := p.s.Clone().Next(); next != nil {
-		add(who+" sends", func(w *World) error { w.send(&w.procs[i]); return nil })
-	}
-}
-
-func (w *World) pushInput(p *proc) error {
-	x := p.next
-	p.next++
-	if w.b.Stage {
-		return p.s.Push(handoff.Entry{Pos: position.Position{Offset: uint64(x)}, Kind: handoff.Item})
-	}
-	return w.emit(p, x)
-}
-
 // emit pushes what an input becomes, and its end mark.
 func (w *World) emit(p *proc, x int) error {
-	for _, pos := range outputs(x) {
-		if err := p.s.Push(handoff.Entry{Pos: pos, Kind: handoff.Item}); err != nil {
+	for _, pos := range outputs(w.b.Shape, 0, x) {
+		if err := p.sender().Push(handoff.Entry{Pos: pos, Kind: handoff.Item}); err != nil {
 			return err
 		}
 	}
 	if w.m == NoMarks {
 		return nil
 	}
-	return p.s.Push(handoff.Entry{Pos: position.Position{Offset: uint64(x)}.End(), Kind: handoff.Mark})
-}
-
-// trimmable returns the offset below which the source knows everything to be done.
-func (w *World) trimmable(p proc) int {
-	if w.m == CursorOnSend {
-		return p.next
-	}
-	upto := w.cursor.upto
-	for upto < w.b.Inputs {
-		pos := position.Position{Offset: uint64(upto)}
-		if !w.b.Stage {
-			pos = pos.End()
-		}
-		if !p.s.Stable().Covers(pos) {
-			break
-		}
-		upto++
-	}
-	return upto
-}
-
-func (w *World) moveCursor(p *proc) error {
-	if p.out.epoch.StaleAgainst(w.cursor.fence) && w.m != CursorUnfenced {
-		p.phase = dead
-		return nil
-	}
-	w.cursor.upto = w.trimmable(*p)
-	return nil
+	return p.sender().Push(handoff.Entry{Pos: position.Position{Offset: uint64(x)}.End(), Kind: handoff.Mark})
 }
 
 func (w *World) hear(p *proc) error {
-	a := &w.arenas[p.out.bound]
-	p.s.Ack(a.stable)
-	if !a.resumed || p.out.heard {
+	e := p.out()
+	a := w.arenas[e.bound]
+	p.sender().Ack(a.stable)
+	if !a.resumed || e.heard {
 		return nil
 	}
-	p.out.heard = true
-	if err := p.s.Resume(a.resume); err != nil {
+	e.heard = true
+	if err := p.sender().Resume(a.resume); err != nil {
 		return fmt.Errorf("I4: %w", err)
 	}
 	if w.m == DropReceived {
-		p.s.Ack(a.resume)
+		p.sender().Ack(a.resume)
 	}
-	w.feed(p, true, handoff.Event{What: handoff.Met, Ring: a.gen})
+	w.feed(p, e, handoff.Event{What: handoff.Met, Ring: a.gen})
 	return nil
 }
 
 func (w *World) send(p *proc) {
-	e, _ := p.s.Next()
-	a := &w.arenas[p.out.bound]
-	a.frames = append(a.frames, frame{pos: e.Pos, kind: e.Kind})
-	sent := e.Pos
-	p.s.Sent()
+	next, _ := p.sender().Next()
+	a := w.ring(p.out().bound)
+	a.frames = append(a.frames, frame{pos: next.Pos, kind: next.Kind})
+	sent := next.Pos
+	p.sender().Sent()
 	if w.m == ForgetSent {
-		p.s.Ack(position.VectorOf(sent))
+		p.sender().Ack(position.VectorOf(sent))
 	}
 }
 
-// inSteps: accept, acknowledge, commit.
-func (w *World) inSteps(who string, i int, p proc, add func(string, func(*World) error)) {
-	if w.isSink(p.stage) && !p.done.Equal(p.r.Accepted()) {
-		add(who+" commits", func(w *World) error { return w.commit(&w.procs[i]) })
+// inSteps: accept, acknowledge.
+func (w *World) inSteps(all []step, i, k int) []step {
+	p := w.procs[i]
+	e := &p.ends[k]
+	if e.bound < 0 || w.arenas[e.bound].consCut {
+		return all
 	}
-	if p.in.bound < 0 || w.arenas[p.in.bound].consCut {
-		return
-	}
-	a := w.arenas[p.in.bound]
+	a := w.arenas[e.bound]
 	if a.read < len(a.frames) {
-		add(who+" accepts", func(w *World) error { return w.accept(&w.procs[i]) })
+		outcomes := 1
+		if w.isLogged(p.stage) {
+			outcomes = verdicts
+		}
+		for v := range outcomes {
+			all = append(all, step{who: i, end: k, what: "accepts (verdict %d)", arg: uint64(v), do: func(w *World) error { return w.accept(w.procs[i], k, v) }})
+		}
 	}
-	if !w.done(p).Equal(a.stable) && w.done(p).Len() > 0 {
-		add(who+" acknowledges", func(w *World) error { return w.acknowledge(&w.procs[i]) })
+	if done := w.done(p, e); done.Len() > 0 && !done.Equal(a.stable) {
+		all = append(all, step{who: i, end: k, what: "acknowledges", do: func(w *World) error { return w.acknowledge(w.procs[i], k) }})
 	}
+	return all
 }
 
-func (w *World) accept(p *proc) error {
-	a := &w.arenas[p.in.bound]
+// accept takes the next record of end k. verdict is what becomes of it where that is not determined.
+func (w *World) accept(p *proc, k, verdict int) error {
+	e := &p.ends[k]
+	a := w.ring(e.bound)
 	f := a.frames[a.read]
 	if f.damaged && w.m == SkipDamaged {
 		f.damaged, f.kind = false, handoff.Mark
 	}
-	e := handoff.Entry{Pos: f.pos, Kind: f.kind}
-	b := make([]byte, e.Size())
-	e.Put(b, a.gen, uint64(a.read-a.base+1))
+	entry := handoff.Entry{Pos: f.pos, Kind: f.kind}
+	b := make([]byte, entry.Size())
+	entry.Put(b, a.gen, uint64(a.read-a.base+1))
 	if f.damaged {
 		b[0] ^= 1
 	}
-	before := p.r.Accepted()
-	isNew, err := p.r.Accept(b, new(handoff.Entry))
+	before := e.r.Accepted()
+	isNew, err := e.receiver().Accept(b, new(handoff.Entry))
 	if errors.Is(err, handoff.ErrDamaged) {
 		a.consCut = true // this side leaves the ring, and asks for another
 		return nil
 	}
 	a.read++
 	if w.m == AckOnReceipt && w.isSink(p.stage) {
-		a.stable = a.stable.Max(p.r.Accepted())
+		a.stable = a.stable.Max(e.r.Accepted())
 	}
 	if !isNew && w.m != AcceptRepeats {
 		return nil
@@ -233,20 +126,50 @@ func (w *World) accept(p *proc) error {
 		}
 		return w.gapless(p, before, f)
 	}
-	p.inputs = append(p.inputs, f.pos)
 	if last, ok := before.At(0); ok && f.pos.Offset != last.Offset+1 && isNew {
 		return fmt.Errorf("I3: stage accepted offset %d after %d", f.pos.Offset, last.Offset)
 	}
-	return w.emit(p, int(f.pos.Offset))
+	return w.work(p, e, f.pos, verdict)
+}
+
+// work makes a middle stage's outputs of an input.
+func (w *World) work(p *proc, e *end, in position.Position, verdict int) error {
+	switch w.b.Shape {
+	case Logged:
+		out := child(in, verdict)
+		p.batch = append(p.batch, out)
+		if w.m == SendUnlogged {
+			return p.sender().Push(handoff.Entry{Pos: out, Kind: handoff.Item})
+		}
+		return nil
+	case Merged:
+		e.inputs = append(e.inputs, in)
+		return p.sender().Push(handoff.Entry{Pos: laneOf(e, in), Kind: handoff.Item})
+	}
+	e.inputs = append(e.inputs, in)
+	return w.emit(p, int(in.Offset))
+}
+
+// laneOf returns the position of a merge's output: lanes are numbered anew.
+func laneOf(e *end, in position.Position) position.Position {
+	in.Lane = position.Lane(e.edge)
+	return in
 }
 
 // gapless is I3 at the sink: between what was accepted before and f lies no item. A sink that is fenced already may be fed
 // by a source that is fenced too; what it accepts can have no effect, and is not looked at.
 func (w *World) gapless(p *proc, before position.Vector, f frame) error {
-	if p.in.epoch.StaleAgainst(w.store.fence) {
+	if p.ends[0].epoch.StaleAgainst(w.store.fence) {
 		return nil
 	}
-	for _, want := range w.expected() {
+	for _, want := range w.shape.expected[f.pos.Lane] {
+		if w.b.Shape == Logged { // any outcome will do
+			last, ok := before.At(0)
+			if (!ok || last.Offset < want.Offset) && want.Offset < f.pos.Offset {
+				return fmt.Errorf("I3: accepted %v after %v, without %v", f.pos, before, want)
+			}
+			continue
+		}
 		if !before.Covers(want) && want.Compare(f.pos) < 0 {
 			return fmt.Errorf("I3: accepted %v after %v, without %v", f.pos, before, want)
 		}
@@ -254,49 +177,33 @@ func (w *World) gapless(p *proc, before position.Vector, f frame) error {
 	return nil
 }
 
-// done returns what a process may acknowledge: rule 9.
-func (w *World) done(p proc) position.Vector {
-	if w.isSink(p.stage) {
+// done returns what a process may acknowledge by one of its ends: rule 9.
+func (w *World) done(p *proc, e *end) position.Vector {
+	if w.isSink(p.stage) || w.isLogged(p.stage) {
 		return p.done
 	}
-	v := p.r.Stable()
-	for _, in := range p.inputs {
-		if p.s.Stable().Covers(in.End()) {
+	v := e.r.Stable()
+	for _, in := range e.inputs {
+		out := in.End()
+		if w.b.Shape == Merged {
+			out = laneOf(e, in)
+		}
+		if p.s.Stable().Covers(out) {
 			v = v.With(in)
 		}
 	}
 	return v
 }
 
-func (w *World) acknowledge(p *proc) error {
-	for _, pos := range w.done(*p).Positions() {
-		if err := p.r.Ack(pos); err != nil {
+func (w *World) acknowledge(p *proc, k int) error {
+	e := &p.ends[k]
+	for _, pos := range w.done(p, e).Positions() {
+		if err := e.receiver().Ack(pos); err != nil {
 			return err
 		}
 	}
-	_, stable := p.r.Freed()
-	a := &w.arenas[p.in.bound]
+	_, stable := e.receiver().Freed()
+	a := w.ring(e.bound)
 	a.stable = a.stable.Max(stable)
-	return nil
-}
-
-// commit is rule 12.
-func (w *World) commit(p *proc) error {
-	if p.in.epoch.StaleAgainst(w.store.fence) {
-		if w.m != CommitUnfenced {
-			p.phase = dead
-			return nil
-		}
-		if len(p.batch) > 0 {
-			return fmt.Errorf("I7: epoch %d writes after %d", p.in.epoch, w.store.fence)
-		}
-	}
-	w.store.effects = append(w.store.effects, p.batch...)
-	if w.m == TwoTransactions && len(p.batch) > 0 {
-		p.batch = nil // the position follows in a transaction of its own
-		return nil
-	}
-	p.batch, p.done = nil, p.r.Accepted()
-	w.store.pos = w.store.pos.Max(p.done)
 	return nil
 }

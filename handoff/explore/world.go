@@ -9,13 +9,10 @@ import (
 	"github.com/grafnode/grafnode/position"
 )
 
-// children is how many items each source offset becomes on the way: one, none (filtered), two (flat-mapped), and so on.
-var children = []int{1, 0, 2, 1}
-
 // Bounds limit what is explored.
 type Bounds struct {
-	Inputs int  // source offsets, at most len(children)
-	Stage  bool // a stage between source and sink; without it the source itself filters and multiplies
+	Shape  Shape
+	Inputs int  // offsets of each source, at most len(children)
 	Faults int  // lost or cut rings, damaged records, takeovers, relocations by a third party, ends of a spare's lease
 	Only   Kind // faults of this kind only; zero: of all
 	Spares int  // how often a spare may be armed; none: no edge has one
@@ -23,6 +20,7 @@ type Bounds struct {
 	Tells  bool // a spare's node says if one side has left it
 	Alarms bool // the consumer too may believe that its ring is lost, as the producer may
 	Apart  bool // opening a ring, meeting in it, and hearing what became of a question are steps of their own: many more states
+	Begun  bool // at the beginning all processes have taken their stores and opened their rings
 	States int  // give up beyond so many
 }
 
@@ -55,6 +53,7 @@ type arena struct {
 	greeted          bool // a spare's consumer has attached
 	active           bool // a spare is the edge's ring now: the producer's word
 	wanted           bool // a spare's consumer wants to move to it
+	sum              sum
 }
 
 type frame struct {
@@ -65,12 +64,18 @@ type frame struct {
 
 // end is one end of an edge in a process.
 type end struct {
-	epoch fence.Epoch // of the role; zero: the stage has no such end
+	edge  int
+	out   bool
+	epoch fence.Epoch // of the role; zero: TakeOneByOne has left it to somebody else
 	route handoff.Route
 	bound int  // arena, or -1
 	heard bool // out: the bound arena's resume note has been read
 	ask   ask
 	later bool // no spare is armed before somebody says so
+
+	r      *handoff.Receiver   // in
+	own    bool                // r is this world's alone
+	inputs []position.Position // in, middle stage: accepted and not acknowledged
 }
 
 // ask is what an end asked of the registry, and the answer once it is decided.
@@ -90,138 +95,189 @@ const (
 	dead                 // has learnt that it was replaced
 )
 
-// proc is a process of a stage; the last one made is the current one, the others are zombies.
+// proc is a process of a stage; of those of one stage the last one made is the current one, the others are zombies.
 type proc struct {
-	stage   int
-	phase   phase
-	in, out end
-	r       *handoff.Receiver
-	s       *handoff.Sender
-	next    int                 // source: the next offset to push
-	inputs  []position.Position // middle stage: accepted and not acknowledged
-	batch   []position.Position // sink: items accepted and not committed
-	done    position.Vector     // sink: committed
+	stage int
+	phase phase
+	ends  []end // those in first
+	s     *handoff.Sender
+	own   bool                // s is this world's alone
+	next  int                 // source: the next offset to push; counting merge: of the next output
+	batch []position.Position // sink: items accepted and not committed; with a log: outputs made and not logged
+	done  position.Vector     // sink: committed; with a log: inputs of which the outputs are logged
+	sum   sum
 }
 
 // World is one state of everything.
 type World struct {
 	b      Bounds
 	m      Mutant
+	shape  *shape
 	recs   []record
-	arenas []arena
-	procs  []proc
+	arenas []*arena // shared with other worlds until they are written: see ring
+	procs  []*proc  // so are these, but for the one that does a step
+	owned  uint64   // bits of arenas that are this world's alone
 	store  struct { // the sink's
 		fence   fence.Epoch
 		pos     position.Vector
 		effects []position.Position
 	}
-	cursor struct { // the source's: offsets below upto are trimmed
+	log struct { // of a stage that is not deterministic
 		fence fence.Epoch
-		upto  int
+		outs  []position.Position
 	}
-	faults int
-	spares int // armed so far
+	cursors []cursor // of the sources
+	faults  int
+	spares  int // armed so far
+}
+
+// cursor is a source's: offsets below upto are trimmed.
+type cursor struct {
+	fence fence.Epoch
+	upto  int
 }
 
 // newWorld returns the world right after everything has started.
 func newWorld(b Bounds, m Mutant) *World {
-	w := &World{b: b, m: m}
-	edges := 1
-	if b.Stage {
-		edges = 2
-	}
-	for e := range edges {
-		w.arenas = append(w.arenas, arena{edge: e, gen: 1, prod: 1, cons: 1})
+	w := &World{b: b, m: m, shape: shapeOf(b)}
+	w.cursors = make([]cursor, w.shape.sources)
+	for e := range w.shape.edges {
+		w.addArena(arena{edge: e, gen: 1, prod: 1, cons: 1})
 		w.recs = append(w.recs, record{handoff.Record{Revision: 1, Generation: 1, Producer: 1, Consumer: 1, Held: true}, 1})
 	}
-	for stage := range edges + 1 {
+	for stage := range w.shape.stages {
 		w.procs = append(w.procs, w.newProc(stage))
+	}
+	if b.Begun {
+		w.begin()
 	}
 	return w
 }
 
-func (w *World) hasIn(stage int) bool  { return stage > 0 }
-func (w *World) hasOut(stage int) bool { return stage < len(w.recs) }
-func (w *World) isSink(stage int) bool { return stage == len(w.recs) }
+// begin has all processes take their stores and open their rings.
+func (w *World) begin() {
+	for _, p := range w.procs {
+		for p.phase != running {
+			if err := w.takeStore(p); err != nil {
+				panic(err)
+			}
+		}
+		for k := range p.ends {
+			w.feed(p, &p.ends[k], handoff.Event{What: handoff.Opened, Ring: 1})
+		}
+	}
+}
 
 // newProc returns a process that has just been given the roles of stage in the records.
-func (w *World) newProc(stage int) proc {
-	p := proc{stage: stage, in: end{bound: -1}, out: end{bound: -1}}
-	if w.hasIn(stage) {
-		p.in.take(handoff.Consumer, w.recs[stage-1], false)
+func (w *World) newProc(stage int) *proc {
+	p := &proc{stage: stage}
+	for _, edge := range w.shape.stages[stage].ins {
+		p.ends = append(p.ends, takeEnd(edge, false, w.recs[edge], false))
 	}
-	if w.hasOut(stage) {
-		p.out.take(handoff.Producer, w.recs[stage], w.b.Spares > 0)
-		p.s = new(handoff.Sender)
+	if edge := w.shape.stages[stage].out; edge >= 0 {
+		p.ends = append(p.ends, takeEnd(edge, true, w.recs[edge], w.b.Spares > 0))
+		p.s, p.own = new(handoff.Sender), true
 	}
 	return p
 }
 
-// take gives an end its role in a record that was just changed for it.
-func (e *end) take(role handoff.Role, rec record, arms bool) {
-	e.epoch = rec.Producer
-	if role == handoff.Consumer {
-		e.epoch = rec.Consumer
+// takeEnd returns an end that is given its role in a record that was just changed for it.
+func takeEnd(edge int, out bool, rec record, arms bool) end {
+	e := end{edge: edge, out: out, bound: -1, epoch: rec.Consumer}
+	role := handoff.Consumer
+	if out {
+		role, e.epoch = handoff.Producer, rec.Producer
 	}
 	e.route = handoff.NewRoute(role, e.epoch, arms)
 	e.route.Step(handoff.Event{What: handoff.News, Record: rec.Record}) // the ring that it says to attach is opened in a step of its own
+	return e
+}
+
+// out returns the end in which a process produces, which is its last.
+func (p *proc) out() *end { return &p.ends[len(p.ends)-1] }
+
+// sender returns p's, to be changed.
+func (p *proc) sender() *handoff.Sender {
+	if !p.own {
+		p.s, p.own = p.s.Clone(), true
+	}
+	return p.s
+}
+
+// receiver returns e's, to be changed.
+func (e *end) receiver() *handoff.Receiver {
+	if !e.own {
+		e.r, e.own = e.r.Clone(), true
+	}
+	return e.r
+}
+
+// addArena makes an arena and returns its number.
+func (w *World) addArena(a arena) int {
+	w.arenas = append(w.arenas, &a)
+	w.owned |= 1 << (len(w.arenas) - 1)
+	return len(w.arenas) - 1
+}
+
+// ring returns an arena, to be changed.
+func (w *World) ring(i int) *arena {
+	if w.owned&(1<<i) == 0 {
+		a := *w.arenas[i]
+		a.frames = slices.Clip(a.frames)
+		w.arenas[i] = &a
+		w.owned |= 1 << i
+	}
+	w.arenas[i].sum = sum{}
+	return w.arenas[i]
 }
 
 // arenaOf returns the ring of a generation.
 func (w *World) arenaOf(edge int, gen fence.Epoch) int {
-	for i := range w.arenas {
-		if a := &w.arenas[i]; a.edge == edge && a.gen == gen {
+	for i, a := range w.arenas {
+		if a.edge == edge && a.gen == gen {
 			return i
 		}
 	}
 	panic(fmt.Sprintf("no ring of generation %d on edge %d", gen, edge))
 }
 
-// outputs returns the positions that the input at offset becomes.
-func outputs(offset int) (out []position.Position) {
-	for k := range children[offset] {
-		p, err := position.Position{Offset: uint64(offset)}.Child(k)
-		if err != nil {
-			panic(err)
-		}
-		out = append(out, p)
-	}
-	return out
-}
-
-// expected returns all effects in order.
-func (w *World) expected() (out []position.Position) {
-	for x := range w.b.Inputs {
-		out = append(out, outputs(x)...)
-	}
-	return out
+// cut loses the way of one side to a ring, or of both.
+func (w *World) cut(i int, prod, cons bool) {
+	a := w.ring(i)
+	a.prodCut, a.consCut = a.prodCut || prod, a.consCut || cons
 }
 
 // finished reports the good end.
 func (w *World) finished() bool {
-	return w.cursor.upto == w.b.Inputs && len(w.store.effects) == len(w.expected())
+	for _, c := range w.cursors {
+		if c.upto < w.b.Inputs {
+			return false
+		}
+	}
+	return len(w.store.effects) == w.shape.effects
 }
 
-// clone returns a copy to take a step in: of process i alone, or of none. Slices only grow, so copies may share them until then.
+// clone returns a copy to take a step in: of process i alone, or of none. What is shared is copied before it is written; slices only grow,
+// so copies may share them until then.
 func (w *World) clone(i int) *World {
 	c := *w
+	c.owned = 0
 	c.recs = slices.Clone(w.recs)
-	c.arenas = slices.Clone(w.arenas)
-	for i := range c.arenas {
-		c.arenas[i].frames = slices.Clip(w.arenas[i].frames)
-	}
-	c.procs = slices.Clone(w.procs)
-	c.store.effects = slices.Clip(w.store.effects)
+	c.cursors = slices.Clone(w.cursors)
+	c.arenas = append(make([]*arena, 0, len(w.arenas)+1), w.arenas...)
+	c.procs = append(make([]*proc, 0, len(w.procs)+1), w.procs...)
+	c.store.effects, c.log.outs = slices.Clip(w.store.effects), slices.Clip(w.log.outs)
 	if i < 0 {
 		return &c
 	}
-	p := &c.procs[i]
-	p.inputs, p.batch = slices.Clip(p.inputs), slices.Clip(p.batch)
-	if p.r != nil {
-		p.r = p.r.Clone()
+	p := *c.procs[i]
+	p.sum, p.own = sum{}, false
+	p.batch = slices.Clip(p.batch)
+	p.ends = slices.Clone(p.ends)
+	for k := range p.ends {
+		e := &p.ends[k]
+		e.own, e.inputs = false, slices.Clip(e.inputs)
 	}
-	if p.s != nil {
-		p.s = p.s.Clone()
-	}
+	c.procs[i] = &p
 	return &c
 }
