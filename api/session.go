@@ -21,7 +21,7 @@ const (
 // The prefaces of the one TCP port. Anything else is HTTP.
 const (
 	PrefaceRaft = "GRAFNODE-RAFT/1\n"
-	PrefaceData = "GRAFNODE-DATA/2\n"
+	PrefaceData = "GRAFNODE-DATA/3\n"
 )
 
 // SessionMessage is one frame of the session socket; exactly one of the pointers is set.

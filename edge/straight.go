@@ -35,14 +35,26 @@ func (p *sender) quick(n int, pos position.Position) []byte {
 // nothing has to be shown.
 func (p *sender) reopen(n int, pos position.Position) bool {
 	p.shut()
-	if !p.plain || !p.keeps || !p.first {
+	size := handoff.HeaderBytes + n
+	if !p.plain || !p.keeps || !p.first || !p.batch.Quiet() || !p.batch.Fits(size) {
 		return false
 	}
-	size := handoff.HeaderBytes + n
 	count, bytes := p.s.Retained()
 	room := (p.window - bytes - count*fabric.RecordOverhead) / (size + fabric.RecordOverhead)
-	data, stride, most := p.batch.Lay(size, min(room, runMax))
-	return most > 0 && p.s.Open(pos, data, p.batch.At, size, stride, most)
+	most := min(room, p.batch.Spare(size), runMax)
+	if most <= 0 {
+		return false
+	}
+	row, err := p.batch.ClaimRow(size, most)
+	if err != nil {
+		return false
+	}
+	at, _ := p.batch.Last()
+	if !p.s.Open(pos, row.Data, at, size, row.Stride, row.N) {
+		p.batch.Abort()
+		return false
+	}
+	return true
 }
 
 // runMax is how many items are prepared for at once.
@@ -56,8 +68,12 @@ func (p *sender) lock() {
 
 // shut ends the run that reopen has prepared. Called with mu held, or between Enter and Exit.
 func (p *sender) shut() {
-	if n, size := p.s.Shut(); n > 0 {
-		p.batch.Laid(size, n)
+	n, size, open := p.s.Shut()
+	if !open {
+		return
+	}
+	_ = p.batch.CommitRow(n) // which has nothing to publish, by Spare, and so cannot fail
+	if n > 0 {
 		p.count.items += uint64(n)
 		p.count.bytes += uint64(n * (size - handoff.HeaderBytes))
 	}
@@ -76,8 +92,8 @@ func (p *sender) straight(n int) (record []byte) {
 
 // straightDone completes what straight has begun, and reports whether the item was pushed by that.
 func (p *sender) straightDone(record []byte, pos position.Position) bool {
-	if at := p.batch.At - fabric.RecordBytes(len(record)); !p.first || !p.s.WriteStraight(record, at, p.batch.At, pos) {
-		p.batch.Undo(len(record))
+	if at, end := p.batch.Last(); !p.first || !p.s.WriteStraight(record, at, end, pos) {
+		p.batch.Undo()
 		return false
 	}
 	p.count.item(len(record) - handoff.HeaderBytes)

@@ -1,11 +1,8 @@
 package fabric
 
-import (
-	"encoding/binary"
-	"errors"
-)
+import "errors"
 
-// Batch is a run of records that a producer writes under one look at the ring: a claim and a commit cost writing the record,
+// Batch is records that a producer writes under one look at the ring: a claim and a commit cost writing the record,
 // and no call through an interface. Producer.Begin lends it, until its End. One goroutine at a time.
 //
 // What is committed becomes visible at Flush, at End, when a claim finds no room, and by itself after PublishBytes. Across hosts all
@@ -13,8 +10,11 @@ import (
 type Batch struct {
 	Run
 	writer Writer
-	end    uint64 // where the claimed record will end; zero: none is claimed
+	end    uint64 // where the claimed record, or the first of those, will end; zero: none is claimed
+	most   int    // how many are claimed
 	held   uint64 // Due when Hold last said yes
+
+	row
 }
 
 // PublishBytes is how much a producer commits at most before it publishes by itself; an eighth of the ring if that is less. Smaller
@@ -22,7 +22,7 @@ type Batch struct {
 const PublishBytes = 16 << 10
 
 // Run is the memory that a fabric lends to its Batch, and how far the Batch has come in it. Only fabrics touch it. Cursors
-// count bytes since the ring began; the record that begins at cursor c lies in Data from (c-Base)&Mask on, without a break.
+// count bytes since the ring began; the row that begins at cursor c lies in Data from (c-Base)&Mask on, without a break.
 type Run struct {
 	Data  []byte
 	Mask  uint64
@@ -30,8 +30,8 @@ type Run struct {
 	Seed  uint32 // of the marks, see Header
 	At    uint64 // end of what is committed
 	Count uint64 // records committed
-	Limit uint64 // how far the Batch may go without asking; not below At
-	Max   uint64 // the longest record, bytes
+	Limit uint64 // how far the Batch may go without asking; not below At, and not to be lowered but after Settle
+	Max   uint64 // the longest record, bytes; a multiple of 8
 	Due   uint64 // the cursor from which on a commit publishes
 
 	// Kept is the user's: what lies in Data from that cursor on is not written over, even if the consumer has acked it. KeepNone
@@ -39,16 +39,19 @@ type Run struct {
 	Kept uint64
 }
 
-// Record returns the record that begins at a cursor, and where the next one does; nil if there can be none. It is for what is Kept.
-func (r *Run) Record(at uint64) (record []byte, next uint64) {
-	from := (at - r.Base) & r.Mask
-	n := uint64(binary.LittleEndian.Uint32(r.Data[from:]))
-	if n > r.Max {
+// Record returns the record of n bytes that lies at a cursor, as Batch.Last gives it, and where the next one of its row does; nil if there can be
+// none. It is for what is Kept.
+func (r *Run) Record(at uint64, n int) (record []byte, next uint64) {
+	if n < 0 || uint64(n) > r.Max {
 		return nil, at
 	}
-	from += HeaderBytes
-	return r.Data[from : from+n : from+n], at + RecordBytes(int(n))
+	from := r.place(at)
+	return r.Data[from : from+uint64(n) : from+uint64(n)], at + padded(uint64(n))
 }
+
+// place is where in Data the bytes of the record at a cursor are. The cursor of a row's first record is that of the row, so that where memory
+// is not mapped twice all of a row lies where its header does.
+func (r *Run) place(at uint64) uint64 { return (at-r.Base)&r.Mask + HeaderBytes }
 
 // KeepNone is Run.Kept of a ring that may be written over as the consumer acks it.
 const KeepNone = 1<<64 - 1
@@ -90,37 +93,25 @@ type Peeker interface {
 	Skip(n int)
 }
 
-// Records are records that lie in memory one behind the other: record i has the Bytes from Data[i*Stride] on.
-type Records struct {
-	Data             []byte
-	N, Bytes, Stride int
-}
-
 // MakeBatch returns a Batch whose run is empty: until a fabric sets one, each record is a call of w.
 func MakeBatch(w Writer) Batch { return Batch{writer: w} }
 
 var errBatchOpen = errors.New("fabric: a claim is open in the batch; commit or abort it first")
 
-// Claim reserves n contiguous bytes for the next record. See Producer.Claim. The header is written at once, behind all that is
-// committed, where nobody looks.
+// Claim reserves n contiguous bytes for the next record. See Producer.Claim.
 func (b *Batch) Claim(n int) ([]byte, error) {
-	size := RecordBytes(n)
-	if uint64(n) > b.Max || size > b.Limit-b.At || b.end != 0 {
-		return b.ask(n)
+	if uint64(n) != b.length || b.At >= b.till || b.end != 0 {
+		switch {
+		case b.end != 0:
+			return nil, errBatchOpen
+		case uint64(n) > b.Max || RecordBytes(n) > b.Limit-b.At:
+			return b.writer.Claim(n) // which may make the run longer
+		}
+		b.open(uint64(n))
 	}
-	b.end = b.At + size
-	at := (b.At - b.Base) & b.Mask
-	binary.LittleEndian.PutUint64(b.Data[at:], Header(b.Seed, b.At, uint32(n)))
-	at += HeaderBytes
+	b.end, b.most = b.At+b.stride, 1
+	at := b.place(b.At - HeaderBytes)
 	return b.Data[at : at+uint64(n) : at+uint64(n)], nil
-}
-
-// ask is Claim for what the run does not cover. The writer may make it longer.
-func (b *Batch) ask(n int) ([]byte, error) {
-	if b.end != 0 {
-		return nil, errBatchOpen
-	}
-	return b.writer.Claim(n)
 }
 
 // Commit makes the claimed bytes the next record. See Producer.Commit.
@@ -143,51 +134,55 @@ func (b *Batch) commit() error {
 	return b.writer.Flush()
 }
 
-// Fits reports whether the run covers a record of n bytes, so that Add takes it.
+// Abort gives the open claim back, if there is one.
+func (b *Batch) Abort() {
+	if b.end == 0 {
+		b.writer.Abort()
+		return
+	}
+	b.end = 0
+	b.drop()
+}
+
+// Fits reports whether the run covers a record of n bytes, so that Add takes it, and Claim without a look at the ring.
 func (b *Batch) Fits(n int) bool {
 	return uint64(n) <= b.Max && RecordBytes(n) <= b.Limit-b.At && b.end == 0
 }
 
-// Lay writes the headers of as many records of n bytes as the run covers, most at most, without anything to be done about them afterwards: the
-// Batch is Quiet and stays so. It returns where the first one's bytes are, how far each is from the next, and how many there are. None is
-// committed: that is Laid's, before any other call.
-func (b *Batch) Lay(n, most int) (data []byte, stride, count int) {
-	upto, size := min(b.Limit, b.Due-1), RecordBytes(n)
-	if !b.Quiet() || b.end != 0 || uint64(n) > b.Max || upto < b.At+size || most <= 0 {
-		return nil, 0, 0
+// Spare returns how many records of n bytes, n not zero, can be committed before they are to be published.
+func (b *Batch) Spare(n int) int {
+	if b.At+HeaderBytes >= b.Due {
+		return 0
 	}
-	at, room := (b.At-b.Base)&b.Mask, min((upto-b.At)/size, uint64(most))
-	if at+room*size > b.Mask { // where memory is not mapped twice, only the last of these may run on behind the ring's end
-		room = min(room, (b.Mask-at)/size+1)
-	}
-	data = b.Data[at:]
-	for i := range room {
-		binary.LittleEndian.PutUint64(data[i*size:], Header(b.Seed, b.At+i*size, uint32(n)))
-	}
-	return data[HeaderBytes : (room-1)*size+HeaderBytes+uint64(n)], int(size), int(room)
-}
-
-// Laid commits the first count of the records of n bytes that the last Lay has laid.
-func (b *Batch) Laid(n, count int) {
-	b.At += uint64(count) * RecordBytes(n)
-	b.Count += uint64(count)
+	return int((b.Due - 1 - b.At - HeaderBytes) / padded(uint64(n)))
 }
 
 // Add is Claim and Commit at once, for a record that Fits. Where it lies, which it returns, is to be filled in before any other call; and
 // unless the Batch is Quiet then, it is owed a Hold or a Flush.
 func (b *Batch) Add(n int) []byte {
-	at := (b.At - b.Base) & b.Mask
-	binary.LittleEndian.PutUint64(b.Data[at:], Header(b.Seed, b.At, uint32(n)))
-	b.At += RecordBytes(n)
+	if uint64(n) != b.length || b.At >= b.till {
+		b.open(uint64(n))
+	}
+	at := b.place(b.At - HeaderBytes)
+	b.At += b.stride
 	b.Count++
-	at += HeaderBytes
 	return b.Data[at : at+uint64(n) : at+uint64(n)]
 }
 
-// Undo takes the record of the last Add back, which had n bytes.
-func (b *Batch) Undo(n int) {
-	b.At -= RecordBytes(n)
+// Undo takes the record of the last Add back.
+func (b *Batch) Undo() {
+	b.At -= b.stride
 	b.Count--
+	b.drop()
+}
+
+// Last returns the cursor of the record of the last Add or Claim, and where the next one's would be in its row. See Run.Record.
+func (b *Batch) Last() (at, next uint64) {
+	end := b.At
+	if b.end != 0 {
+		end = b.end
+	}
+	return end - b.stride - HeaderBytes, end - HeaderBytes
 }
 
 // Owes reports whether so much is committed that it is to be published.
@@ -196,14 +191,6 @@ func (b *Batch) Owes() bool { return b.At >= b.Due }
 // Quiet reports whether nothing need be done about what is committed: it is not so much that it is to be published, and Hold has said
 // yes to it.
 func (b *Batch) Quiet() bool { return b.At < b.Due && b.held == b.Due }
-
-// Abort gives the open claim back, if there is one.
-func (b *Batch) Abort() {
-	if b.end == 0 {
-		b.writer.Abort()
-	}
-	b.end = 0
-}
 
 // Hold is Holder's, and false if the writer is none. It costs nothing while nothing has been published since the last time.
 func (b *Batch) Hold() bool { return b.Due != 0 && b.held == b.Due || b.hold() }
@@ -217,7 +204,7 @@ func (b *Batch) hold() bool {
 	return true
 }
 
-// Flush publishes what is committed and wakes a waiting consumer.
+// Flush publishes what is committed and wakes a waiting consumer. It fails while a claim is open.
 func (b *Batch) Flush() error { return b.writer.Flush() }
 
 // End aborts an open claim, publishes what is committed and gives the ring back to the producer's other calls. The Batch, and what

@@ -41,7 +41,7 @@ func (w *world) bind(t *rapid.T) {
 }
 
 // Record implements handoff.Memory.
-func (w *world) Record(at uint64) ([]byte, uint64) { return w.ring[at], at + 1 }
+func (w *world) Record(at uint64, bytes int) ([]byte, uint64) { return w.ring[at][:bytes], at + 1 }
 
 func (w *world) push(t *rapid.T) {
 	p := position.Position{Lane: 1, Offset: w.next}

@@ -61,16 +61,17 @@ func (s *Sender) Straight(p position.Position) []byte {
 	return b[HeaderBytes:]
 }
 
-// Shut ends what Open began, and returns how many items were written and how many bytes each one's record has.
-func (s *Sender) Shut() (n, bytes int) {
+// Shut ends what Open began, and returns how many items were written and how many bytes each one's record has; false if Open began nothing that has not
+// ended.
+func (s *Sender) Shut() (n, bytes int, opened bool) {
 	o := &s.open
+	opened = o.data != nil
 	if n, bytes = o.n, o.bytes; n > 0 {
 		r := s.run
-		if r == nil || r.n+n > runMax || r.Pos.Lane != o.last.Lane || r.end != o.at {
-			r = s.begin(o.at)
+		if r == nil || r.n+n > runMax || !r.goesOn(o.last.Lane, o.at, bytes) {
+			r = s.begin(o.at, bytes)
 		}
 		r.n += n
-		r.bytes += n * bytes
 		r.Pos, r.end = o.last, o.at+uint64(n*o.stride)
 		s.seq = o.seq
 		s.count += n
@@ -78,5 +79,5 @@ func (s *Sender) Shut() (n, bytes int) {
 		s.pushed.Raise(o.last)
 	}
 	o.left, o.n, o.data = 0, 0, nil
-	return n, bytes
+	return n, bytes, opened
 }

@@ -14,21 +14,21 @@ import (
 //	WriteStraight  takes an item, once its payload is in the ring;
 //	Unbind         before that memory goes, moves what is kept there, having verified it.
 //
-// The records in the ring are all that is remembered of such items, but for where each run of them begins and ends.
+// The records in the ring are all that is remembered of such items, but for where each run of them begins and ends, and how long they are.
 
 // Memory is a ring in which items are kept.
 type Memory interface {
-	// Record returns the record that begins at a cursor of the ring, and where the next one does; nil if there can be none.
-	Record(at uint64) (record []byte, next uint64)
+	// Record returns the record of so many bytes at a cursor of the ring, and the cursor of the next one in a run; nil if there can be none.
+	Record(at uint64, bytes int) (record []byte, next uint64)
 }
 
-// retained is an entry of the window, or a run of items of one lane that are kept in the bound ring, one behind the other.
+// retained is an entry of the window, or a run of items of one lane and length that are kept in the bound ring, one behind the other.
 type retained struct {
 	Entry        // of a run Pos is that of its last item, and there is no payload
 	n     int    // items in the run; zero is an entry
-	bytes int    // what their records have
+	bytes int    // what each one's record has
 	at    uint64 // the ring's cursor where the first one begins
-	end   uint64 // and behind the last one
+	end   uint64 // and where one more would, behind the last
 	seq   uint64 // the first one's number
 }
 
@@ -37,7 +37,7 @@ const runMax = 64
 
 func (r *retained) size() int {
 	if r.n > 0 {
-		return r.bytes
+		return r.n * r.bytes
 	}
 	return r.Size()
 }
@@ -57,7 +57,7 @@ func (s *Sender) clears(p position.Position) bool {
 	return true
 }
 
-// WriteStraight pushes the item at p and completes its record b, which lies in the ring from the cursor at up to end: its payload is in it
+// WriteStraight pushes the item at p and completes its record b, which lies in the ring at the cursor at, and the next one, if it has its length, maybe at end: its payload is in it
 // already, behind HeaderBytes, or, where the check does not cover it, will be before anybody looks. b must stay as it is until the item is acknowledged or Unbind is called. It returns false, and nothing has
 // happened, for an item that has to go through Push: because others are to be sent before it, because the consumer may have it already,
 // or because its position is to be refused.
@@ -66,23 +66,27 @@ func (s *Sender) WriteStraight(b []byte, at, end uint64, p position.Position) bo
 		return false
 	}
 	r := s.run
-	if r == nil || r.n == runMax || r.Pos.Lane != p.Lane || r.end != at {
-		r = s.begin(at)
+	if r == nil || r.n == runMax || !r.goesOn(p.Lane, at, len(b)) {
+		r = s.begin(at, len(b))
 	}
 	s.seq++
 	s.count++
 	s.bytes += len(b)
 	r.n++
-	r.bytes += len(b)
 	r.Pos, r.end = p, end
 	seal(b, p, Item, &s.stamp, s.seq, s.check)
 	return true
 }
 
+// goesOn reports whether records of so many bytes from the cursor at on, with items of a lane, can join the run.
+func (r *retained) goesOn(lane position.Lane, at uint64, bytes int) bool {
+	return r.Pos.Lane == lane && r.end == at && r.bytes == bytes
+}
+
 // begin adds a run to the window.
-func (s *Sender) begin(at uint64) *retained {
+func (s *Sender) begin(at uint64, bytes int) *retained {
 	r := s.window.add()
-	*r = retained{Entry: Entry{Kind: Item}, at: at, seq: s.seq + 1}
+	*r = retained{Entry: Entry{Kind: Item}, bytes: bytes, at: at, seq: s.seq + 1}
 	s.run = r
 	s.runs++
 	s.next++
@@ -92,7 +96,7 @@ func (s *Sender) begin(at uint64) *retained {
 // cut gives up the items at the beginning of a run that upto covers, and returns the last of them. There are more in the run.
 func (s *Sender) cut(r *retained, upto position.Position) (last position.Position, ok bool) {
 	for r.n > 1 {
-		b, next := s.ring.Record(r.at)
+		b, next := s.ring.Record(r.at, r.bytes)
 		if len(b) < HeaderBytes {
 			break // which Unbind finds as well
 		}
@@ -102,7 +106,7 @@ func (s *Sender) cut(r *retained, upto position.Position) (last position.Positio
 		}
 		last, ok = p, true
 		r.at = next
-		r.n, r.bytes, r.seq = r.n-1, r.bytes-len(b), r.seq+1
+		r.n, r.seq = r.n-1, r.seq+1
 		s.count, s.bytes = s.count-1, s.bytes-len(b)
 	}
 	return last, ok
@@ -148,7 +152,7 @@ func (s *Sender) read(r *retained, q *queue[retained]) error {
 	var e Entry
 	at, last := r.at, r.Pos
 	for i := range r.n {
-		b, next := s.ring.Record(at)
+		b, next := s.ring.Record(at, r.bytes)
 		if err := e.decode(b, &s.stamp, r.seq+uint64(i)); err != nil {
 			return fmt.Errorf("retained item %d of %d up to %v: %w", i+1, r.n, r.Pos, err)
 		}

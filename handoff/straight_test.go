@@ -14,7 +14,9 @@ import (
 // records is a ring: each record takes 48 bytes, from 40 on.
 type records [][]byte
 
-func (r *records) Record(at uint64) ([]byte, uint64) { return (*r)[(at-40)/48], at + 48 }
+func (r *records) Record(at uint64, bytes int) ([]byte, uint64) {
+	return (*r)[(at-40)/48][:bytes], at + 48
+}
 
 // straightOne writes an item straight into a ring.
 func straightOne(t *testing.T, s *handoff.Sender, r *records, offset uint64) []byte {
@@ -90,10 +92,12 @@ func straightMany(t *rapid.T, s *handoff.Sender, r *records, pushed uint64, n in
 		wrote++
 	}
 	require.Equal(t, min(n, 64), wrote)
-	shut, bytes := s.Shut()
+	shut, bytes, open := s.Shut()
 	require.Equal(t, []int{wrote, size}, []int{shut, bytes})
-	shut, _ = s.Shut()
+	require.True(t, open)
+	shut, _, open = s.Shut()
 	require.Zero(t, shut, "they are counted")
+	require.False(t, open)
 	return wrote
 }
 

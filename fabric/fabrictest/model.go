@@ -40,7 +40,7 @@ func testModel(t *testing.T, newPair Factory) {
 			"flush": func(*rapid.T) { m.flushAll() },
 			"next":  func(*rapid.T) { m.next() },
 			"drain": m.drawDrain,
-			"lay":   m.drawLay,
+			"row":   m.drawRow,
 			"peek":  m.drawPeek,
 			"ack":   m.drawAck,
 		})
@@ -148,9 +148,7 @@ func (m *model) drawDrain(rt *rapid.T) {
 // drawPeek looks at records where they lie, and takes some of them.
 func (m *model) drawPeek(rt *rapid.T) {
 	p, ok := m.c.(fabric.Peeker)
-	if !ok {
-		return
-	}
+	require.True(m.t, ok)
 	r, err := p.Peek()
 	if errors.Is(err, fabric.ErrEmpty) {
 		return
@@ -159,32 +157,38 @@ func (m *model) drawPeek(rt *rapid.T) {
 	require.Positive(m.t, r.N)
 	require.LessOrEqual(m.t, m.read+r.N, m.sent, "records that nobody sent")
 	for i := range r.N {
-		require.Equal(m.t, m.unacked[m.read-m.acked+i], append([]byte{}, r.Data[i*r.Stride:][:r.Bytes]...), "record %d", m.read+i)
+		require.Equal(m.t, m.unacked[m.read-m.acked+i], append([]byte{}, r.At(i)...), "record %d", m.read+i)
 	}
 	n := rapid.IntRange(0, r.N).Draw(rt, "taken")
 	p.Skip(n)
 	m.read += n
 }
 
-// drawLay sends records of one length, laid ahead, some of which are not committed.
-func (m *model) drawLay(rt *rapid.T) {
+// drawRow sends rows of records, some of which are not committed, in a batch that goes on after them.
+func (m *model) drawRow(rt *rapid.T) {
 	batch, n := m.begin(), drawLength(rt)
-	if b, err := batch.Claim(3); err == nil { // there must be something to hold back
-		copy(b, record(m.sent, 3))
-		require.NoError(m.t, batch.Commit())
-		m.unacked = append(m.unacked, record(m.sent, 3))
-		m.sent++
-	}
-	if batch.Hold() {
-		data, stride, count := batch.Lay(n, rapid.IntRange(0, 100).Draw(rt, "laid"))
-		count = rapid.IntRange(0, count).Draw(rt, "committed")
-		for i := range count {
-			want := record(m.sent, n)
-			copy(data[i*stride:][:n], want)
-			m.unacked = append(m.unacked, want)
-			m.sent++
+	for range rapid.IntRange(1, 4).Draw(rt, "rows") {
+		if rapid.IntRange(0, 3).Draw(rt, "another length") == 0 {
+			n = drawLength(rt)
 		}
-		batch.Laid(n, count)
+		r, err := batch.ClaimRow(n, rapid.IntRange(1, 300).Draw(rt, "claimed"))
+		if errors.Is(err, fabric.ErrFull) {
+			break
+		}
+		require.NoError(m.t, err)
+		require.Equal(m.t, n, r.Bytes)
+		require.Error(m.t, batch.CommitRow(r.N+1), "more than was claimed")
+		count := rapid.IntRange(0, r.N).Draw(rt, "committed")
+		for i := range r.N {
+			copy(r.At(i), record(m.sent+i, n))
+		}
+		for i := range count {
+			m.unacked = append(m.unacked, record(m.sent+i, n))
+		}
+		require.NoError(m.t, batch.CommitRow(count))
+		m.sent += count
+		_, never := m.room(0)
+		require.False(m.t, never, "%d bytes in the ring", m.bytes(0))
 	}
 	require.NoError(m.t, batch.End())
 	m.flushed = m.sent

@@ -30,7 +30,7 @@ func (s *sides) record(at uint64, b []byte) verbs.Write {
 
 func (s *sides) header(at uint64, n uint32) []byte {
 	seed := fabric.Seed(uint64(s.arena.Config().Generation))
-	return binary.LittleEndian.AppendUint64(nil, fabric.Header(seed, at, n))
+	return binary.LittleEndian.AppendUint64(nil, fabric.Header(seed, at, n, 1))
 }
 
 // far posts with the producer's pair.

@@ -28,7 +28,7 @@ import (
 //	   512    128  ring.Control: the only words that change
 const (
 	headerBytes   = 512
-	headerVersion = 2
+	headerVersion = 3
 	nameMax       = 128
 	controlOffset = 512
 

@@ -111,11 +111,14 @@ func TestHostileProducer(t *testing.T) {
 			require.NoError(t, err)
 			c, err := a.Consumer()
 			require.NoError(t, err)
-			for range 100 {
-				b, err := p.Claim(300)
-				require.NoError(t, err)
-				clear(b)
-				require.NoError(t, p.Commit())
+			for range 3 {
+				for range 10 {
+					b, err := p.Claim(300)
+					require.NoError(t, err)
+					clear(b)
+					require.NoError(t, p.Commit())
+				}
+				require.NoError(t, sendBatch(p))
 			}
 			require.NoError(t, p.Flush())
 			stop := make(chan struct{})
@@ -123,7 +126,7 @@ func TestHostileProducer(t *testing.T) {
 			spoiling.Go(func() { evil.producer.scribble(producerBytes(fabric.CapacityMin), seed, stop) })
 			var read uint64
 			for range 2000 {
-				n, err := readSome(c, read%2 == 0)
+				n, err := readSome(c, read%3)
 				require.True(t, harmless(err), "%v", err)
 				require.True(t, harmless(waitBriefly(c)))
 				_, active := c.Active()
@@ -173,12 +176,21 @@ func sendBatch(p fabric.Producer) error {
 	return batch.End()
 }
 
-// readSome reads a record, or what there is, and touches all of it.
-func readSome(c fabric.Consumer, one bool) (uint64, error) {
-	if one {
+// readSome reads a record, a row, or what there is, and touches all of it.
+func readSome(c fabric.Consumer, how uint64) (uint64, error) {
+	switch how {
+	case 0:
 		b, err := c.Next()
 		_ = bytes.Count(b, []byte{1})
 		return 1, err
+	case 1:
+		rows := c.(fabric.Peeker)
+		row, err := rows.Peek()
+		for i := range row.N {
+			_ = bytes.Count(row.At(i), []byte{1})
+		}
+		rows.Skip(row.N)
+		return uint64(row.N), err
 	}
 	n, err := c.Drain(100, func(b []byte) error {
 		_ = bytes.Count(b, []byte{1})

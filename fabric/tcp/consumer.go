@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,7 +21,9 @@ type consumer struct {
 	l        *link
 	slabs    *slabs
 	capacity uint64
-	seed     uint32 // of the records' marks
+	seed     uint32 // of the rows' marks
+
+	recordMax uint64
 
 	// Of the goroutine that fills.
 	arrival uint64 // cursor behind what has come
@@ -51,17 +52,49 @@ type consumer struct {
 	unsent bool // acked has changed
 }
 
-// position is how far somebody has come.
+// position is how far somebody has come: in the row at place, if left is not zero, or else behind one.
 type position struct {
 	place
 	cursor uint64 // bytes since the ring began
 	count  uint64 // records
+	row    fabric.Row
+	left   uint64 // of the row
+}
+
+// begin begins with the row at p, and reports whether there can be one.
+func (p *position) begin(seed uint32, longest uint64) bool {
+	var ok bool
+	p.row, ok = fabric.ReadHeader(seed, p.cursor, p.header(), longest)
+	if ok = ok && p.row.Bytes() <= uint64(p.end-p.at); ok {
+		p.left = p.row.Count
+	}
+	return ok
+}
+
+// rest returns what is left of the row.
+func (p *position) rest() fabric.Records {
+	from := p.at + fabric.HeaderBytes
+	to := from + int((p.left-1)*p.row.Stride+p.row.Length)
+	return fabric.Records{Data: p.buf[from:to:to], N: int(p.left), Bytes: int(p.row.Length), Stride: int(p.row.Stride)}
+}
+
+// pass goes past n records of the row. Its header is passed with the last one.
+func (p *position) pass(n uint64) {
+	bytes := n * p.row.Stride
+	if n == p.left {
+		bytes += fabric.HeaderBytes
+	}
+	p.at += int(bytes)
+	p.cursor += bytes
+	p.count += n
+	p.left -= n
 }
 
 func newConsumer(l *link, capacity int) *consumer {
 	c := &consumer{
 		l: l, slabs: newSlabs(capacity), capacity: uint64(capacity), seed: fabric.Seed(uint64(l.generation)),
-		news: make(chan struct{}, 1), left: make(chan struct{}),
+		recordMax: uint64(fabric.RecordMax(capacity)),
+		news:      make(chan struct{}, 1), left: make(chan struct{}),
 		mail: make(chan struct{}, 1), reported: make(chan struct{}),
 	}
 	c.read.slab, c.done.slab = c.slabs.head, c.slabs.head
@@ -109,35 +142,41 @@ func checkNote(n []byte) error {
 
 // Next implements fabric.Consumer.
 func (c *consumer) Next() ([]byte, error) {
-	if c.closed.Load() {
-		return nil, fabric.ErrClosed
+	r, err := c.Peek()
+	if err != nil {
+		return nil, err
 	}
-	if c.read.at == c.read.end {
+	c.Skip(1)
+	return r.At(0), nil
+}
+
+// Peek implements fabric.Peeker.
+func (c *consumer) Peek() (r fabric.Records, err error) {
+	switch read := &c.read; {
+	case c.closed.Load():
+		return r, fabric.ErrClosed
+	case read.left > 0:
+		return read.rest(), nil
+	case read.at == read.end:
 		if err := c.more(); err != nil {
-			return nil, err
+			return r, err
 		}
 	}
-	return c.record()
-}
-
-// record returns the next record, of which there is one at least, once its header is found good.
-func (c *consumer) record() ([]byte, error) {
-	r := &c.read
-	head := binary.LittleEndian.Uint64(r.buf[r.at:])
-	n := uint32(head)
-	size := fabric.RecordBytes(int(n))
-	if head != fabric.Header(c.seed, r.cursor, n) || size > uint64(r.end-r.at) {
-		return nil, c.damaged(head)
+	if !c.read.begin(c.seed, c.recordMax) {
+		return r, c.damaged()
 	}
-	at := r.at + fabric.HeaderBytes
-	r.at += int(size)
-	r.cursor += size
-	r.count++
-	return r.buf[at : at+int(n) : at+int(n)], nil
+	return c.read.rest(), nil
 }
 
-func (c *consumer) damaged(head uint64) error {
-	_ = c.l.fail(fmt.Errorf("%w: record %d, at byte %d: bad header %016x", fabric.ErrCorrupt, c.read.count, c.read.cursor, head))
+// Skip implements fabric.Peeker.
+func (c *consumer) Skip(n int) {
+	if n > 0 {
+		c.read.pass(uint64(n))
+	}
+}
+
+func (c *consumer) damaged() error {
+	_ = c.l.fail(fmt.Errorf("%w: record %d, at byte %d: bad header %016x", fabric.ErrCorrupt, c.read.count, c.read.cursor, c.read.header()))
 	return c.check()
 }
 
@@ -212,11 +251,14 @@ func (c *consumer) advance(n uint64) {
 		c.done = c.read
 		return
 	}
-	for d := &c.done; d.count < n; d.count++ {
-		if d.at == d.end {
-			c.slabs.look(&d.place)
+	for d := &c.done; d.count < n; {
+		if d.left == 0 {
+			if d.at == d.end {
+				c.slabs.look(&d.place)
+			}
+			d.begin(c.seed, c.recordMax) // as read has found it
 		}
-		d.cursor += d.skip()
+		d.pass(min(d.left, n-d.count))
 	}
 }
 

@@ -15,23 +15,24 @@ func (c *consumer) room(at uint64, n int) ([]byte, error) {
 	if at != c.arrival {
 		return nil, fmt.Errorf("records from byte %d, want %d: %w", at, c.arrival, fabric.ErrCorrupt)
 	}
-	return c.slabs.room(n, c.header)
+	return c.slabs.room(n, c.first)
 }
 
 // idle implements receiver.
 func (c *consumer) idle() error { return nil }
 
-// header looks at how the stretch that comes next begins. It is not checked yet: it says where to put the rest, no more.
-func (c *consumer) header() (uint64, error) {
+// first looks how long the row is with which the stretch begins that comes next. The rest is not checked yet: it says where to put it, no more.
+func (c *consumer) first() (int, error) {
 	b, err := c.l.in.peek(fabric.HeaderBytes)
 	if err != nil {
 		return 0, cut(err)
 	}
 	head := binary.LittleEndian.Uint64(b)
-	if n := uint32(head); uint64(n) > uint64(fabric.RecordMax(int(c.capacity))) || head != fabric.Header(c.seed, c.arrival, n) {
+	row, ok := fabric.ReadHeader(c.seed, c.arrival, head, c.recordMax)
+	if !ok {
 		return 0, fmt.Errorf("bad header %016x at byte %d: %w", head, c.arrival, fabric.ErrCorrupt)
 	}
-	return head, nil
+	return int(row.Bytes()), nil
 }
 
 // handle takes in what the owner says.

@@ -11,7 +11,8 @@ import (
 // been committed since the last one. It uses the same memory each time, unless there is a claim in it. One goroutine at a time.
 type outbox struct {
 	l        *link
-	run      *fabric.Run // what is put together
+	batch    *fabric.Batch
+	run      *fabric.Run // batch's: what is put together
 	capacity uint64
 	stretch  uint64 // bytes that are sent without waiting for more
 	buf      []byte // run.Data with room for a frame's header before it
@@ -23,12 +24,12 @@ type outbox struct {
 // keepMax bounds the room that is kept between large records.
 const keepMax = 1 << 20
 
-func newOutbox(l *link, run *fabric.Run, capacity int) *outbox {
+func newOutbox(l *link, batch *fabric.Batch, capacity int) *outbox {
 	stretch := min(stretchMax, capacity/8) // in small rings too both sides are to work at the same time
 	whole := min(wholeMax, fabric.RecordMax(capacity))
-	o := &outbox{l: l, run: run, capacity: uint64(capacity), stretch: uint64(stretch), open: none}
+	o := &outbox{l: l, batch: batch, run: &batch.Run, capacity: uint64(capacity), stretch: uint64(stretch), open: none}
 	o.buf = make([]byte, headerBytes+stretch+int(fabric.RecordBytes(whole)))
-	*run = fabric.Run{
+	batch.Run = fabric.Run{
 		Data: o.buf[headerBytes:],
 		Mask: math.MaxUint64,
 		Seed: fabric.Seed(uint64(l.generation)),
@@ -46,9 +47,12 @@ func (o *outbox) begin() {
 	}
 }
 
-// flush sends the records that are waiting, in one frame and one system call. A claim may be open, unless they are due. The frame's
+// flush sends the records that are waiting, in one frame and one system call. A claim may be open, unless they are due or it is the batch's. The frame's
 // header stands before them, where nothing is or what has been sent.
 func (o *outbox) flush() error {
+	if err := o.batch.Settle(); err != nil {
+		return err
+	}
 	n := o.run.At - o.sent
 	if n == 0 {
 		return nil
@@ -85,7 +89,7 @@ func (o *outbox) commit() error {
 	}
 	size := int(fabric.RecordBytes(o.open))
 	whole := o.large[:headerBytes+size]
-	binary.LittleEndian.PutUint64(whole[headerBytes:], fabric.Header(o.run.Seed, o.run.At, uint32(o.open)))
+	binary.LittleEndian.PutUint64(whole[headerBytes:], fabric.Header(o.run.Seed, o.run.At, uint32(o.open), 1))
 	o.open = none
 	o.run.At += uint64(size)
 	o.run.Count++

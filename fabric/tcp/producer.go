@@ -58,7 +58,7 @@ func newProducer(l *link, capacity int) *producer {
 		news: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	p.batch = fabric.MakeBatch((*writer)(p))
-	p.out = newOutbox(l, &p.batch.Run, capacity)
+	p.out = newOutbox(l, &p.batch, capacity)
 	p.credit.Store(uint64(capacity)) // the ring is new and empty
 	return p
 }
@@ -160,7 +160,7 @@ func (p *producer) commit(n int) error {
 	if uint64(n) > run.Max {
 		return p.checked(p.out.commit())
 	}
-	binary.LittleEndian.PutUint64(run.Data[run.At-run.Base:], fabric.Header(run.Seed, run.At, uint32(n)))
+	binary.LittleEndian.PutUint64(run.Data[run.At-run.Base:], fabric.Header(run.Seed, run.At, uint32(n), 1))
 	run.At += fabric.RecordBytes(n)
 	run.Count++
 	if run.At < run.Due {

@@ -8,7 +8,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 )
 
-// slabMax is the size in which a remote consumer's memory comes, where rings are not small. A record for which a slab is too small
+// slabMax is the size in which a remote consumer's memory comes, where rings are not small. A row for which a slab is too small
 // gets one of its own.
 const slabMax = 256 << 10
 
@@ -29,7 +29,7 @@ type slabs struct {
 
 	// Of the filling goroutine.
 	fill int // bytes of tail.buf that are taken
-	open int // how many bytes of the record that comes in parts are still to come
+	open int // how many bytes of the row that comes in parts are still to come
 
 	mu    sync.Mutex // guards the rest, and the fields of every slab but buf's bytes
 	head  *slab
@@ -50,21 +50,22 @@ func newSlabs(capacity int) *slabs {
 	}
 }
 
-// room returns where the next stretch of n bytes goes. header is how it begins, if it does not go on with a record.
-func (s *slabs) room(n int, header func() (uint64, error)) ([]byte, error) {
+// room returns where the next stretch of n bytes goes. first is how many bytes the row has with which it begins, if it does not go on with one.
+func (s *slabs) room(n int, first func() (int, error)) ([]byte, error) {
 	if s.open > 0 {
 		if n > s.open {
-			return nil, fmt.Errorf("%d bytes after a record of which %d were missing: %w", n, s.open, fabric.ErrCorrupt)
+			return nil, fmt.Errorf("%d bytes after a row of which %d were missing: %w", n, s.open, fabric.ErrCorrupt)
 		}
 		return s.tail.buf[s.fill : s.fill+n : s.fill+n], nil
 	}
-	head, err := header()
-	if err != nil {
+	size, err := first()
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	size := n
-	if first := int(fabric.RecordBytes(int(uint32(head)))); first > n {
-		size, s.open = first, first
+	case size > n:
+		s.open = size
+	default:
+		size = n
 	}
 	if size > len(s.tail.buf)-s.fill {
 		if err := s.grow(size); err != nil {
@@ -74,7 +75,7 @@ func (s *slabs) room(n int, header func() (uint64, error)) ([]byte, error) {
 	return s.tail.buf[s.fill : s.fill+n : s.fill+n], nil
 }
 
-// filled takes in what room returned, and shows it to look unless its record goes on. It reports whether it did.
+// filled takes in what room returned, and shows it to look unless its row goes on. It reports whether it did.
 func (s *slabs) filled(n int) bool {
 	s.fill += n
 	if s.open > 0 {
@@ -117,12 +118,8 @@ type place struct {
 	at, end int
 }
 
-// skip goes past the record at p, whose header is good, and returns its size.
-func (p *place) skip() uint64 {
-	size := fabric.RecordBytes(int(binary.LittleEndian.Uint32(p.buf[p.at:])))
-	p.at += int(size)
-	return size
-}
+// header reads the header of the row at p.
+func (p *place) header() uint64 { return binary.LittleEndian.Uint64(p.buf[p.at:]) }
 
 // look moves p, which is used up, to the next records, and reports whether there are any.
 func (s *slabs) look(p *place) bool {

@@ -50,7 +50,7 @@ func frameOf(k kind, flags byte, number uint64, payload []byte) []byte {
 func stretch(at uint64, records ...string) []byte {
 	var b []byte
 	for _, r := range records {
-		head := fabric.Header(fabric.Seed(uint64(testGeneration)), at+uint64(len(b)), uint32(len(r)))
+		head := fabric.Header(fabric.Seed(uint64(testGeneration)), at+uint64(len(b)), uint32(len(r)), 1)
 		b = append(binary.LittleEndian.AppendUint64(b, head), r...)
 		b = append(b, make([]byte, -len(b)&7)...)
 	}

@@ -82,3 +82,43 @@ func BenchmarkBatch(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(sent), "ns/record")
 }
+
+// BenchmarkRow sends and reads 64 records at a time, as a row.
+func BenchmarkRow(b *testing.B) {
+	p, c := pair()
+	sent, read := uint64(0), uint64(0)
+	for b.Loop() {
+		batch, err := p.Begin()
+		require.NoError(b, err)
+		for left := 64; left > 0; {
+			row, err := batch.ClaimRow(len(payload), left)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := range row.N {
+				room := row.At(i)
+				copy(room, payload[:])
+				binary.LittleEndian.PutUint64(room, sent)
+				sent++
+			}
+			if err := batch.CommitRow(row.N); err != nil {
+				b.Fatal(err)
+			}
+			left -= row.N
+		}
+		require.NoError(b, batch.End())
+		for rows := c.(fabric.Peeker); read < sent; {
+			row, err := rows.Peek()
+			require.NoError(b, err)
+			for i := range row.N {
+				if binary.LittleEndian.Uint64(row.At(i)) != read {
+					b.Fatal("another record than was sent")
+				}
+				read++
+			}
+			rows.Skip(row.N)
+		}
+		require.NoError(b, c.Ack(read, nil))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(sent), "ns/record")
+}

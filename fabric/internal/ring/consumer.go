@@ -144,7 +144,7 @@ func (c *Consumer) Ack(n uint64, stable []byte) error {
 }
 
 func (c *Consumer) ack(n uint64, stable []byte) error {
-	if read := c.found.read().count; n < c.acked.count || n > read {
+	if read := c.found.read(); n < c.acked.count || n > read {
 		return fmt.Errorf("ring: ack of %d records, after %d acked and %d read", n, c.acked.count, read)
 	}
 	if stable != nil {

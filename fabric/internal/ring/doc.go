@@ -4,9 +4,9 @@
 // the same, so the race detector, which does not see into mapped memory, checks it on the heap.
 //
 // Three parties write, each into words of its own that the others only read: the owner (Control), the producer
-// (ProducerWords and the data), the consumer (ConsumerWords). A record is 8 bytes of header and its bytes, padded to 8, and
-// lies contiguously: the data is mapped twice in a row, or is followed by room for one more record. A record exists once the
-// producer's Tail has passed it; what lies beyond Tail is nobody's, so a torn record is invisible and nothing needs clearing.
+// (ProducerWords and the data), the consumer (ConsumerWords). Records of one length that are published together share a header
+// (fabric.Row). Such a row lies contiguously: the data is mapped twice, one behind the other, or is followed by room for one more record. A record exists once the
+// producer's Tail has passed its row; what lies beyond Tail is nobody's, so a torn record is invisible and nothing needs clearing.
 // Both sides keep their own cursors to themselves, with a copy of the other's that is refreshed only when it says full or
 // empty.
 //

@@ -63,10 +63,13 @@ func put(t *rapid.T, b *fabric.Batch, all []kept, size int, fill byte) []kept {
 		}
 		b.Abort()
 	}
-	at := b.At
 	here := b.Add(size)
+	at, _ := b.Last()
 	for i := range here {
 		here[i] = fill
+	}
+	if found, _ := b.Record(at, size); len(found) != size || size > 0 && &found[0] != &here[0] {
+		t.Fatalf("the record at %d is not found there", at)
 	}
 	return append(all, kept{at, here, bytes.Clone(here)})
 }

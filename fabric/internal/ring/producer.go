@@ -200,7 +200,7 @@ func (p *Producer) commit() error {
 		return l.tell()
 	}
 	run := &p.batch.Run
-	binary.LittleEndian.PutUint64(run.Data[run.At&run.Mask:], fabric.Header(run.Seed, run.At, uint32(n)))
+	binary.LittleEndian.PutUint64(run.Data[run.At&run.Mask:], fabric.Header(run.Seed, run.At, uint32(n), 1))
 	step.At("commit")
 	run.At += fabric.RecordBytes(n)
 	run.Limit = run.At
@@ -232,6 +232,9 @@ func (p *Producer) Flush() error {
 // publish looks whether the ring may still be used, and then moves the published cursor to the end of what is committed.
 func (p *Producer) publish() error {
 	if err := p.verdict(); err != nil {
+		return err
+	}
+	if err := p.batch.Settle(); err != nil {
 		return err
 	}
 	run := &p.batch.Run

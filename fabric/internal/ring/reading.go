@@ -8,20 +8,19 @@ import (
 	"github.com/grafnode/grafnode/fabric/internal/step"
 )
 
-// found is the last records that a look has found, all of one length. How many of them are not read yet is the only thing that
-// changes with each record.
+// found is the last row that a look has found. The place of the next record, and how many are not read yet, are the only things that
+// change with each.
 type found struct {
-	end    cursor // of all
+	end    cursor // of the row
+	of     uint64 // records in it
 	left   uint64 // not read yet
+	at     uint64 // the next one, a header's length before its bytes: so those of a row never begin behind the ring's end, but with the first
 	length uint64 // of each, its own bytes
 	size   uint64 // of each in the ring
 }
 
-// read returns where the next record begins.
-func (f *found) read() cursor { return cursor{f.end.at - f.left*f.size, f.end.count - f.left} }
-
-// lookAhead is how many records a look finds at most.
-const lookAhead = 64
+// read returns how many records were read.
+func (f *found) read() uint64 { return f.end.count - f.left }
 
 // Next is fabric's Next.
 func (c *Consumer) Next() ([]byte, error) {
@@ -50,8 +49,9 @@ func (c *Consumer) find() error {
 // take returns the next record that a look has found.
 func (c *Consumer) take() []byte {
 	f := &c.found
-	at, n := f.read().at&c.mask+fabric.HeaderBytes, f.length
+	at, n := f.at&c.mask+fabric.HeaderBytes, f.length
 	f.left--
+	f.at += f.size
 	return c.peer.Load().data[at : at+n : at+n]
 }
 
@@ -60,9 +60,9 @@ func (c *Consumer) Drain(limit int, f func(record []byte) error) (n int, err err
 	if !c.enter() {
 		return 0, fabric.ErrClosed
 	}
-	defer c.exit()                             // also if f panics
-	enough := c.found.read().at + (c.mask+1)/8 // so that what is read is acked while the producer has room to go on
-	for n < limit && c.found.read().at < enough {
+	defer c.exit()                      // also if f panics
+	enough := c.found.at + (c.mask+1)/8 // so that what is read is acked while the producer has room to go on
+	for n < limit && c.found.at < enough {
 		if c.found.left == 0 {
 			if err := c.look(); err != nil && n == 0 {
 				return 0, err
@@ -81,15 +81,14 @@ func (c *Consumer) Drain(limit int, f func(record []byte) error) (n int, err err
 
 // lend is Drain for what was found.
 func (c *Consumer) lend(limit int, enough uint64, f func(record []byte) error) (n int, err error) {
-	data, at := c.peer.Load().data, c.found.read().at
-	length, size := c.found.length, c.found.size
-	for ; n < limit && c.found.left > 0 && at < enough; n++ {
-		from := at&c.mask + fabric.HeaderBytes
-		if err := borrow.Lend(data[from:from+length:from+length], f); err != nil {
+	data, row := c.peer.Load().data, &c.found
+	for ; n < limit && row.left > 0 && row.at < enough; n++ {
+		from := row.at&c.mask + fabric.HeaderBytes
+		if err := borrow.Lend(data[from:from+row.length:from+row.length], f); err != nil {
 			return n, err
 		}
-		c.found.left--
-		at += size
+		row.left--
+		row.at += row.size
 	}
 	return n, nil
 }
@@ -106,68 +105,44 @@ func (c *Consumer) Peek() (r fabric.Records, err error) {
 		}
 	}
 	f := &c.found
-	at, n := f.read().at&c.mask, f.left
-	if at+n*f.size > c.mask+1 { // where memory is not mapped twice, only the last of these may run on behind the ring's end
-		n = (c.mask - at + f.size) / f.size
-	}
-	data := c.peer.Load().data[at+fabric.HeaderBytes : at+(n-1)*f.size+fabric.HeaderBytes+f.length]
-	return fabric.Records{Data: data, N: int(n), Bytes: int(f.length), Stride: int(f.size)}, nil
+	from := f.at&c.mask + fabric.HeaderBytes
+	to := from + (f.left-1)*f.size + f.length
+	return fabric.Records{Data: c.peer.Load().data[from:to:to], N: int(f.left), Bytes: int(f.length), Stride: int(f.size)}, nil
 }
 
 // Skip implements fabric.Peeker.
 func (c *Consumer) Skip(n int) {
 	step.At("read")
 	c.found.left -= uint64(n)
+	c.found.at += uint64(n) * c.found.size
 }
 
-// look finds the next records, one at least. It guesses that they are as long as the last one, and as long as that is so, the place of
-// one does not depend on what stands in the one before: so the processor fetches many of them at once.
+// look finds the next row.
 func (c *Consumer) look() error {
 	if err := c.some(); err != nil {
 		return err
 	}
-	data, at := c.peer.Load().data, c.found.end.at
-	length := c.found.length
-	if c.header(data, at) != fabric.Header(c.seed, at, uint32(length)) {
-		var ok bool
-		if length, ok = c.measure(data, at); !ok {
-			return c.badRecord(data)
-		}
+	at := c.found.end.at
+	row, ok := fabric.ReadHeader(c.seed, at, c.header(), c.recordMax)
+	if !ok || row.Bytes() > c.tail-at {
+		return c.badRow()
 	}
-	size := fabric.RecordBytes(int(length))
-	there := c.tail - at
-	if size > there {
-		return c.badRecord(data)
-	}
-	n := uint64(1)
-	if at += size; at != c.tail { // or it is alone, and there is nothing to divide
-		most := min(there/size, lookAhead, max((c.mask+1)/8/size, 1))
-		for ; n < most && c.header(data, at) == fabric.Header(c.seed, at, uint32(length)); n++ {
-			at += size
-		}
-	}
-	c.found = found{end: cursor{at, c.found.end.count + n}, left: n, length: length, size: size}
-	c.ends.push(c.found.end, size)
+	end := cursor{at + row.Bytes(), c.found.end.count + row.Count}
+	c.found = found{end: end, of: row.Count, left: row.Count, at: at, length: row.Length, size: row.Stride}
+	c.ends.push(end, row)
 	return nil
 }
 
-// header reads the header of the record at a place, once: it may change under a hostile producer's hand.
-func (c *Consumer) header(data []byte, at uint64) uint64 {
-	return binary.LittleEndian.Uint64(data[at&c.mask:])
+// header reads the header behind what was found, once: it may change under a hostile producer's hand.
+func (c *Consumer) header() uint64 {
+	return binary.LittleEndian.Uint64(c.peer.Load().data[c.found.end.at&c.mask:])
 }
 
-// measure returns the length of the record at a place, and whether one may be there.
-func (c *Consumer) measure(data []byte, at uint64) (length uint64, ok bool) {
-	head := c.header(data, at)
-	length = uint64(uint32(head))
-	return length, head == fabric.Header(c.seed, at, uint32(head)) && length <= c.recordMax
-}
-
-// badRecord is for a record that cannot be.
-func (c *Consumer) badRecord(data []byte) error {
+// badRow is for a row that cannot be.
+func (c *Consumer) badRow() error {
 	end := c.found.end
 	return c.damaged("record %d at byte %d has a bad header (%016x now), with %d bytes published behind it",
-		end.count, end.at, c.header(data, end.at), c.tail-end.at)
+		end.count, end.at, c.header(), c.tail-end.at)
 }
 
 // some makes sure that there are bytes behind what was found.

@@ -151,16 +151,25 @@ func TestCommitPublishesByItself(t *testing.T) {
 func FuzzNext(f *testing.F) {
 	r := newParts()
 	p := NewProducer(r.setup(), &r.producer, r.data)
-	for n := range 5 {
-		if _, err := p.Claim(n * 10); err != nil {
+	b, err := p.Begin()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for n := range 10 {
+		if _, err := b.Claim(n / 3 * 10); err != nil {
 			f.Fatal(err)
 		}
-		if err := p.Commit(); err != nil {
+		if err := b.Commit(); err != nil {
 			f.Fatal(err)
 		}
 	}
+	if err := b.End(); err != nil {
+		f.Fatal(err)
+	}
 	f.Add(p.batch.At, r.data[:p.batch.At])
-	f.Add(uint64(8), binary.LittleEndian.AppendUint64(nil, fabric.Header(fabric.Seed(7), 0, 1<<31)))
+	f.Add(uint64(8), binary.LittleEndian.AppendUint64(nil, fabric.Header(fabric.Seed(7), 0, 1<<31, 1)))
+	f.Add(uint64(fabric.CapacityMin), binary.LittleEndian.AppendUint64(nil, fabric.Header(fabric.Seed(7), 0, 0, fabric.RowMax)))
+	f.Add(uint64(fabric.CapacityMin), binary.LittleEndian.AppendUint64(nil, fabric.Header(fabric.Seed(7), 0, 1000, fabric.RowMax)))
 	f.Add(uint64(1<<63), []byte("garbage"))
 	f.Fuzz(func(t *testing.T, tail uint64, content []byte) {
 		r := newParts()
@@ -172,16 +181,24 @@ func FuzzNext(f *testing.F) {
 		for i := uint64(1); ; i++ {
 			var b []byte
 			var err error
-			if i%2 == 0 {
+			switch i % 3 {
+			case 0:
 				b, err = c.Next()
-			} else {
+			case 1:
 				_, err = c.Drain(1, func(lent []byte) error { b = lent; return nil })
+			default:
+				var row fabric.Records
+				if row, err = c.Peek(); err == nil {
+					b = row.At(row.N - 1)
+					c.Skip(row.N)
+					total += (row.N - 1) * row.Stride
+				}
 			}
 			if err != nil {
 				require.True(t, errors.Is(err, fabric.ErrEmpty) || errors.Is(err, fabric.ErrCorrupt), "%v", err)
 				return
 			}
-			total += len(b) + fabric.HeaderBytes
+			total += len(b)
 			require.LessOrEqual(t, total, r.config.Capacity)
 			require.LessOrEqual(t, len(b), fabric.RecordMax(r.config.Capacity))
 		}

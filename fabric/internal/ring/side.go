@@ -170,6 +170,7 @@ var (
 	errBatchOpen  = errors.New("ring: a batch is open; end it first")
 	errBatchOver  = errors.New("ring: the batch has ended")
 	errNoClaim    = errors.New("ring: nothing is claimed")
+	errRowBegun   = errors.New("ring: a part of the next row was read by itself")
 	errResumeOnce = errors.New("ring: the resume note is written once")
 )
 

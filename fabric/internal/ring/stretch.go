@@ -7,10 +7,10 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 )
 
-// A stretch is a piece of a ring's data as it lies in memory: records with their headers, one behind the other. Package
-// fabric/tcp carries a ring between hosts in stretches, so that records are neither copied nor taken apart on the way. A stretch that
-// has more than one record ends with the first one that reaches the end of the data, or before: what comes after it lies
-// elsewhere in memory that is not mapped twice.
+// A stretch is a piece of a ring's data as it lies in memory: rows of records, one behind the other. Package
+// fabric/tcp carries a ring between hosts in stretches, so that records are neither copied nor taken apart on the way. A stretch
+// ends with the first record that reaches the end of the data, or before: what comes after it lies elsewhere in memory that is not
+// mapped twice.
 
 // Room returns n bytes of data, from skip bytes behind the end of what is committed, for a stretch to be read into. They are
 // the caller's until Append, or the next call but Resume and Stable. ErrFull if they are not all free: then Wait returns once they
@@ -54,27 +54,34 @@ func (p *Producer) Append(n int) (left int, err error) {
 			return 0, fmt.Errorf("%w: record %d, at byte %d: the stretch goes on %d bytes behind the ring's end", fabric.ErrCorrupt, run.Count, run.At+at, len(data)-int(at))
 		}
 		head := binary.LittleEndian.Uint64(data[at:])
-		length := uint32(head)
-		if head != fabric.Header(run.Seed, run.At+at, length) || uint64(length) > run.Max {
+		row, ok := fabric.ReadHeader(run.Seed, run.At+at, head, run.Max)
+		if !ok {
 			return 0, fmt.Errorf("%w: record %d, at byte %d: bad header %016x", fabric.ErrCorrupt, run.Count, run.At+at, head)
 		}
-		size := fabric.RecordBytes(int(length))
-		if size > uint64(len(data))-at {
+		if from+at+(row.Count-1)*row.Stride >= capacity {
+			return 0, fmt.Errorf("%w: %d records from %d, at byte %d, go on behind the ring's end", fabric.ErrCorrupt, row.Count, run.Count, run.At+at)
+		}
+		if row.Bytes() > uint64(len(data))-at {
 			break
 		}
-		at += size
-		run.Count++
+		at += row.Bytes()
+		run.Count += row.Count
 	}
 	run.At += at
 	run.Limit = run.At
 	return n - int(at), nil
 }
 
-// Stretch returns the next records as they lie in memory, one at least, and as many as make no more than limit bytes. They count as
-// returned by Next, whose errors it has.
+// Stretch returns the next rows as they lie in memory, one at least, and as many as make no more than limit bytes. Their records count as
+// returned by Next, whose errors it has. Of a row in part, which Next began to return, Next must return the rest.
 func (c *Consumer) Stretch(limit int) ([]byte, error) {
-	from := c.found.read().at
-	size := uint64(0)
+	if c.found.left != 0 && c.found.left != c.found.of {
+		return nil, errRowBegun
+	}
+	from, size := c.found.end.at, uint64(0)
+	if c.found.left > 0 {
+		from = c.found.at
+	}
 	for {
 		if c.found.left == 0 {
 			if err := c.find(); err != nil && size == 0 {
@@ -83,12 +90,12 @@ func (c *Consumer) Stretch(limit int) ([]byte, error) {
 				break
 			}
 		}
-		next := c.found.size
+		next := fabric.HeaderBytes + c.found.of*c.found.size
 		if size > 0 && size+next > uint64(limit) {
 			break
 		}
 		size += next
-		c.found.left--
+		c.Skip(int(c.found.left))
 		if from&c.mask+size >= uint64(c.setup.Config.Capacity) {
 			break
 		}

@@ -57,15 +57,23 @@ func TestRecordSizes(t *testing.T) {
 	}
 }
 
-func TestHeaderDependsOnPlaceLengthAndGeneration(t *testing.T) {
+func TestHeaderDependsOnWhatItSaysPlaceAndGeneration(t *testing.T) {
+	const longest = 1 << 10
 	seen := map[uint64]bool{}
 	for generation := range uint64(4) {
 		for at := uint64(0); at < 64*8; at += 8 {
 			for n := range uint32(64) {
-				h := fabric.Header(fabric.Seed(generation), at, n)
-				require.Equal(t, n, uint32(h))
-				require.False(t, seen[h])
-				seen[h] = true
+				for _, count := range []uint32{1, 2, fabric.RowMax} {
+					h := fabric.Header(fabric.Seed(generation), at, n, count)
+					require.False(t, seen[h])
+					seen[h] = true
+					row, ok := fabric.ReadHeader(fabric.Seed(generation), at, h, longest)
+					require.Equal(t, uint64(n), row.Length)
+					require.Equal(t, uint64(count), row.Count)
+					require.Equal(t, count == 1 || n > 0 && row.Count*row.Stride <= longest, ok)
+					_, ok = fabric.ReadHeader(fabric.Seed(generation), at+8, h, longest)
+					require.False(t, ok)
+				}
 			}
 		}
 	}

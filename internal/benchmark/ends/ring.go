@@ -28,11 +28,13 @@ func sendBatch(ctx context.Context, p fabric.Producer, l flow.Load, source *flow
 			return err
 		}
 		for n > 0 && err == nil {
-			var b []byte
-			if b, err = batch.Claim(l.Bytes); err == nil {
-				source.Fill(b)
-				err = batch.Commit()
-				n--
+			var row fabric.Records
+			if row, err = batch.ClaimRow(l.Bytes, n); err == nil {
+				for i := range row.N {
+					source.Fill(row.At(i))
+				}
+				err = batch.CommitRow(row.N)
+				n -= row.N
 			}
 		}
 		if ended := batch.End(); err == nil {
@@ -48,24 +50,28 @@ func sendBatch(ctx context.Context, p fabric.Producer, l flow.Load, source *flow
 	return nil
 }
 
-// drainMax is how many records are read before they are acknowledged.
-const drainMax = 256
+// rowsAckEvery is how many records a reader of rows reads before it acknowledges them.
+const rowsAckEvery = 256
 
 // Read empties a ring up to the last record and returns what it measured.
 func Read(ctx context.Context, c fabric.Consumer, l flow.Load) (flow.Result, error) {
-	sink, done := flow.NewSink(l), false
-	see := func(b []byte) (err error) {
-		done, err = sink.See(b)
-		return err
+	rows, ok := c.(fabric.Peeker)
+	if !ok {
+		return flow.Result{}, fmt.Errorf("%T cannot read records where they lie", c)
 	}
-	for read := uint64(0); !done; {
-		n, err := c.Drain(drainMax, see)
-		read += uint64(n)
-		switch {
-		case errors.Is(err, fabric.ErrEmpty):
-			err = c.Wait(ctx)
-		case err == nil:
-			err = c.Ack(read, nil)
+	sink, read, acked, done := flow.NewSink(l), uint64(0), uint64(0), false
+	for !done {
+		row, err := rows.Peek()
+		for i := 0; i < row.N && err == nil; i++ {
+			done, err = sink.See(row.At(i))
+		}
+		rows.Skip(row.N)
+		read += uint64(row.N)
+		if err == nil && (read >= acked+rowsAckEvery || done) {
+			acked, err = read, c.Ack(read, nil)
+		}
+		if errors.Is(err, fabric.ErrEmpty) {
+			acked, err = read, errors.Join(c.Ack(read, nil), c.Wait(ctx))
 		}
 		if err != nil {
 			return flow.Result{}, err
