@@ -40,6 +40,7 @@ Exit status: 0 healthy, 3 not, 1 no answer. With --wait, looks again until it is
 			if wait < 0 {
 				return usagef("%s: --wait %v: must not be negative", cmd.CommandPath(), wait)
 			}
+			wait -= r.awaitSocket(cmd.Context(), wait)
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
 				h, err := healthWithin(ctx, a, wait)
 				if err != nil {
@@ -57,6 +58,21 @@ Exit status: 0 healthy, 3 not, 1 no answer. With --wait, looks again until it is
 	})
 	cmd.Flags().DurationVar(&wait, "wait", 0, "wait this long for the cluster to become healthy")
 	return cmd
+}
+
+// awaitSocket waits for a node that has yet to make its socket, and returns for how long.
+func (r *remote) awaitSocket(ctx context.Context, longest time.Duration) time.Duration {
+	_, address := r.target()
+	began := time.Now()
+	look := time.NewTicker(healthEvery)
+	defer look.Stop()
+	for errors.Is(checkSocket(address), errNoSocket) && ctx.Err() == nil && time.Since(began) < longest {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+		}
+	}
+	return min(time.Since(began), longest)
 }
 
 // healthWithin asks until the cluster is healthy or the time is over, and returns the last answer.

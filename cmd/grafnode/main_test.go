@@ -61,7 +61,7 @@ func TestWhatIsAskedWronglyIsOneLineAndStatus2(t *testing.T) {
 		{"lease revoke a b", `grafnode lease revoke: "b" is one argument too many`},
 		{"operator heath", `grafnode operator: no command "heath"; did you mean "health"?`},
 		{"operator health --wait -1s", `grafnode operator health: --wait -1s: must not be negative`},
-		{"operator raft remove-peer", `grafnode operator raft remove-peer: ID is missing`},
+		{"operator raft remove-peer", `grafnode operator raft remove-peer: NODE is missing`},
 		{"operator raft transfer-leader a b", `grafnode operator raft transfer-leader: "b" is one argument too many`},
 		{"operator raft recover", `grafnode operator raft recover: --data-dir and --bind are required`},
 		{"operator raft recover --data-dir D --bind 127.0.0.1", `grafnode: --data-dir: no node's data directory`},

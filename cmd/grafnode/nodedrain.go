@@ -17,11 +17,11 @@ import (
 func newNodeShow() *cobra.Command {
 	r := &remote{}
 	return r.flags(&cobra.Command{
-		Use:     "show ID",
+		Use:     "show NODE",
 		Short:   "One node, and what lies on it",
-		Long:    `Shows a node and the edges whose ring or spare lies on it. ID is the node's, or the beginning of it if no other one begins so.`,
-		Example: `  grafnode node show 3f1c0a52`,
-		Args:    exactly("ID"),
+		Long:    `Shows a node and the edges whose ring or spare lies on it. NODE is its name, its ID or the beginning of that, and must mean no other one.`,
+		Example: `  grafnode node show node-3`,
+		Args:    exactly("NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
 				n, err := findNode(ctx, a, args[0])
@@ -81,17 +81,17 @@ type drainFlags struct {
 func newNodeDrain() *cobra.Command {
 	r := &drainFlags{}
 	cmd := r.flags(&cobra.Command{
-		Use:   "drain ID",
+		Use:   "drain NODE",
 		Short: "Empty a node: its rings move to others while their pipelines run",
 		Long: `Marks the node: nothing new is placed on it, over its restarts too, until --cancel. Its rings are moved to other nodes, one after the
 other, without a pause that anybody would see; its spares are armed elsewhere; if it leads, another node leads from then on. Waits until no
 edge is left on the node, and says what is going on. Leases outside edges, of storage and of memory, are not moved: they are counted.
 
-ID is the node's, or the beginning of it if no other one begins so. The drain is refused, and changes nothing, if no other node has room for
+NODE is its name, its ID or the beginning of that, and must mean no other one. The drain is refused, and changes nothing, if no other node has room for
 what is there; with --force what fits is moved all the same. When --deadline has passed the exit status is 1, and the drain goes on.`,
-		Example: `  grafnode node drain 3f1c0a52 --deadline 2m && ssh host-3 systemctl stop grafnode
-  grafnode node drain 3f1c0a52 --cancel   # it may be used again`,
-		Args: exactly("ID"),
+		Example: `  grafnode node drain node-3 --deadline 2m && ssh host-3 systemctl stop grafnode
+  grafnode node drain node-3 --cancel   # it may be used again`,
+		Args: exactly("NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error { return r.drain(ctx, cmd, a, args[0]) })
 		},

@@ -18,16 +18,16 @@ func newNodeRemove() *cobra.Command {
 	r := &remote{}
 	force, detail := false, ""
 	cmd := r.flags(&cobra.Command{
-		Use:   "remove ID",
+		Use:   "remove NODE",
 		Short: "Forget a node that will not come back",
-		Long: `Takes a node out of the registry. ID is the node's, or the beginning of it if no other one begins so. It must be no member of the
+		Long: `Takes a node out of the registry. NODE is its name, its ID or the beginning of that, and must mean no other one. It must be no member of the
 Raft group any more; see: grafnode operator raft remove-peer. While leases or sessions are on it, it is refused: they end by
 themselves within their terms. With --force they end now, as revoked, and edges take new rings elsewhere.
 
 Should the node come back all the same, it registers anew.`,
-		Example: `  grafnode operator raft remove-peer 3f1c0a52
-  grafnode node remove 3f1c0a52 --detail "host scrapped"`,
-		Args: exactly("ID"),
+		Example: `  grafnode operator raft remove-peer node-3
+  grafnode node remove node-3 --detail "host scrapped"`,
+		Args: exactly("NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
 				n, err := findNode(ctx, a, args[0])
@@ -53,28 +53,35 @@ Should the node come back all the same, it registers anew.`,
 	return cmd
 }
 
-// findNode returns the node whose ID is, or alone begins with, what the user has typed.
-func findNode(ctx context.Context, a *client.API, id string) (api.Node, error) {
+// findNode returns the node that the user has typed.
+func findNode(ctx context.Context, a *client.API, typed string) (api.Node, error) {
 	nodes, err := a.Nodes(ctx, api.Default)
 	if err != nil {
 		return api.Node{}, err
 	}
-	var found []api.Node
-	for _, n := range nodes {
-		if string(n.ID) == id {
-			return n, nil
-		}
-		if strings.HasPrefix(string(n.ID), id) {
-			found = append(found, n)
-		}
-	}
+	n, matches := pick(nodes, typed, func(n api.Node) (locator.NodeID, string) { return n.ID, n.Name })
 	switch {
-	case id == "" || len(found) == 0:
-		return api.Node{}, fmt.Errorf("no node has an ID that begins with %q; see: grafnode node list", id)
-	case len(found) > 1:
-		return api.Node{}, fmt.Errorf("%d nodes have an ID that begins with %q: give more of it", len(found), id)
+	case matches == 0:
+		return n, fmt.Errorf("no node is called %q or has an ID that begins so; see: grafnode node list", typed)
+	case matches > 1:
+		return n, fmt.Errorf("%d nodes are called %q or have an ID that begins so: give the ID, or more of it", matches, typed)
 	}
-	return found[0], nil
+	return n, nil
+}
+
+// pick returns which of all the user has typed: the ID, the beginning of it, or the name, which several may have. Only one match is an answer.
+func pick[T any](all []T, typed string, of func(T) (locator.NodeID, string)) (found T, matches int) {
+	for _, x := range all {
+		id, name := of(x)
+		if string(id) == typed {
+			return x, 1
+		}
+		if typed != "" && (name == typed || strings.HasPrefix(string(id), typed)) {
+			found = x
+			matches++
+		}
+	}
+	return found, matches
 }
 
 // resolveNodeRemoval finds out what became of a removal whose answer got lost.

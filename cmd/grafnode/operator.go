@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,16 +99,16 @@ func newRemovePeer() *cobra.Command {
 	r := &remote{}
 	force := false
 	cmd := r.flags(&cobra.Command{
-		Use:   "remove-peer ID",
+		Use:   "remove-peer NODE",
 		Short: "Remove a member that is gone for good",
-		Long: `Removes a node from the Raft group: it no longer counts towards the majority, which makes the group smaller. ID is the
-node's, or the beginning of it if no other one begins so. Stop the node first and wipe its data directory: one that runs is refused
+		Long: `Removes a node from the Raft group: it no longer counts towards the majority, which makes the group smaller. NODE is its
+name, its ID or the beginning of that, and must mean no other one. Stop the node first and wipe its data directory: one that runs is refused
 without --force, and taken in again.
 
 A node that is merely away for a while needs nothing: it comes back by itself.`,
 		Example: `  grafnode operator raft list-peers
-  grafnode operator raft remove-peer 3f1c0a52-9f0e-4f7e-a2b5-0d2c53c6b1f0`,
-		Args: exactly("ID"),
+  grafnode operator raft remove-peer node-3`,
+		Args: exactly("NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
 				s, err := findServer(ctx, a, args[0])
@@ -148,41 +147,33 @@ func resolveRemoval(ctx context.Context, a *client.API, id locator.NodeID, unkno
 	return nil
 }
 
-// findServer returns the member whose ID is, or alone begins with, what the user has typed.
-func findServer(ctx context.Context, a *client.API, id string) (api.RaftServer, error) {
+// findServer returns the member of the Raft group that the user has typed.
+func findServer(ctx context.Context, a *client.API, typed string) (api.RaftServer, error) {
 	group, err := a.Raft(ctx, api.Default)
 	if err != nil {
 		return api.RaftServer{}, err
 	}
-	var found []api.RaftServer
-	for _, s := range group.Servers {
-		if string(s.ID) == id {
-			return s, nil
-		}
-		if strings.HasPrefix(string(s.ID), id) {
-			found = append(found, s)
-		}
-	}
+	s, matches := pick(group.Servers, typed, func(s api.RaftServer) (locator.NodeID, string) { return s.ID, s.Name })
 	switch {
-	case id == "" || len(found) == 0:
-		return api.RaftServer{}, fmt.Errorf("no member of the Raft group has an ID that begins with %q; see: grafnode operator raft list-peers", id)
-	case len(found) > 1:
-		return api.RaftServer{}, fmt.Errorf("%d members of the Raft group have an ID that begins with %q: give more of it", len(found), id)
+	case matches == 0:
+		return s, fmt.Errorf("no member of the Raft group is called %q or has an ID that begins so; see: grafnode operator raft list-peers", typed)
+	case matches > 1:
+		return s, fmt.Errorf("%d members of the Raft group are called %q or have an ID that begins so: give the ID, or more of it", matches, typed)
 	}
-	return found[0], nil
+	return s, nil
 }
 
 func newTransferLeader() *cobra.Command {
 	r := &remote{}
 	cmd := r.flags(&cobra.Command{
-		Use:   "transfer-leader [ID]",
+		Use:   "transfer-leader [NODE]",
 		Short: "Have another voter lead",
-		Long: `Hands leadership to the voter with that ID (or whose ID alone begins so), else to the one whose log is the most complete,
+		Long: `Hands leadership to the voter of that name, ID or beginning of an ID, else to the one whose log is the most complete,
 and returns when it leads. Writes wait for some milliseconds; nothing is lost. A node that is stopped by SIGTERM does this
 by itself.`,
 		Example: `  grafnode operator raft transfer-leader
-  grafnode operator raft transfer-leader 3f1c0a52`,
-		Args: between(0, "ID"),
+  grafnode operator raft transfer-leader node-3`,
+		Args: between(0, "NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
 				var want api.TransferRequest

@@ -58,7 +58,10 @@ func (r *remote) top(ctx context.Context, cmd *cobra.Command, a *client.API, pre
 	var before topView
 	for round := 1; ; round++ {
 		now, err := lookFromTop(ctx, a, prefix)
-		if err != nil && (round == rounds || ctx.Err() != nil) {
+		if ctx.Err() != nil { // whoever has seen enough need not wait for an answer
+			return nil
+		}
+		if err != nil && round == rounds {
 			return err
 		}
 		if err := r.showTop(cmd.OutOrStdout(), now, before, err); err != nil {

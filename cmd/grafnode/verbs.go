@@ -143,6 +143,8 @@ func (r *remote) target() (from, address string) {
 	return "--address", node.BindDefault
 }
 
+var errNoSocket = errors.New("no such socket")
+
 // checkSocket reports what is wrong with an address that is a path. A node that is away is another matter.
 func checkSocket(address string) error {
 	path, prefixed := strings.CutPrefix(address, "unix:")
@@ -152,7 +154,7 @@ func checkSocket(address string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: no such socket; is its node running?", path)
+		return fmt.Errorf("%s: %w; is its node running?", path, errNoSocket)
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket:
