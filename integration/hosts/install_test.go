@@ -19,30 +19,6 @@ import (
 	"github.com/grafnode/grafnode/internal/proc"
 )
 
-// The commands of docs/install.md, in their order.
-const (
-	makePackage = iota
-	makeCertificates
-	installHost
-	checkHealth
-	upgradeHost
-	removeHost
-	commandsCount
-)
-
-// commands returns the blocks of shell commands of a document.
-func commands(t *testing.T, path string) (blocks []string) {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	for i, part := range strings.Split(string(text), "```") {
-		if shell, ok := strings.CutPrefix(part, "sh\n"); ok && i%2 == 1 {
-			blocks = append(blocks, shell)
-		}
-	}
-	return blocks
-}
-
 // onThisHost runs commands in a directory.
 func onThisHost(t *testing.T, dir, script string, env ...string) {
 	t.Helper()
@@ -67,6 +43,7 @@ var stageUnits = [][]string{
 const stageUnit = `[Unit]
 After=grafnode.service
 [Service]
+User=%[4]s
 ExecStart=%[1]s/accesslog -store %[1]s/store.db -rate %[2]d -stage %%i %[1]s/access.log
 Restart=%[3]s
 RestartSec=200ms
@@ -74,60 +51,90 @@ RestartSec=200ms
 WantedBy=multi-user.target
 `
 
-func TestInstalledClusterOutlivesItsMachines(t *testing.T) {
-	root := tree(t)
-	dir, repository := t.TempDir(), "../.."
-	do := commands(t, "../../docs/install.md")
-	require.Len(t, do, commandsCount)
+// site is a cluster that was installed as docs/install.md says.
+type site struct {
+	t           *testing.T
+	says        *book
+	dir         string // shared by all
+	network     *hosts.Network
+	machines    []*machine
+	makePackage string
+	checkHealth string
+}
 
-	onThisHost(t, repository, do[makePackage])
-	onThisHost(t, repository, "install dist/grafnode.deb "+dir+"; CGO_ENABLED=0 go build -o "+dir+"/accesslog ./examples/accesslog/cmd/accesslog")
+func install(t *testing.T) *site {
+	root := tree(t)
+	s := &site{t: t, says: openBook(t), dir: t.TempDir()}
+	each := s.says.section(installing, "Each host")
+	require.Len(t, each, 2)
+	s.makePackage, s.checkHealth = s.says.script(installing, "The package"), each[1]
+	s.build()
+	onThisHost(t, repositoryRoot, "CGO_ENABLED=0 go build -trimpath -o "+s.dir+"/accesslog ./examples/accesslog/cmd/accesslog")
 	bin, err := filepath.Abs("../../bin")
 	require.NoError(t, err)
-	onThisHost(t, dir, do[makeCertificates], "PATH="+bin+":"+os.Getenv("PATH"))
-	require.NoError(t, os.Rename(filepath.Join(dir, "pki/grafnode-ca-key.pem"), filepath.Join(t.TempDir(), "kept")))
+	onThisHost(t, s.dir, s.says.script(installing, "Certificates"), "PATH="+bin+":"+os.Getenv("PATH"))
+	require.NoError(t, os.Rename(filepath.Join(s.dir, "pki/grafnode-ca-key.pem"), filepath.Join(t.TempDir(), "kept")))
 
 	l := proc.NewLauncher()
 	t.Cleanup(l.Close)
-	w, err := hosts.Join(l, 3)
+	s.network, err = hosts.Join(l, 3)
 	require.NoError(t, err)
-	var machines []*machine
 	for i := range 3 {
-		m := newMachine(t, l, w, i, root, dir)
-		m.run(do[installHost])
-		machines = append(machines, m)
+		m := newMachine(t, l, s.network, i, root, s.dir)
+		m.run(each[0])
+		m.admitsUsers(s.says)
+		s.machines = append(s.machines, m)
 	}
-	for _, m := range machines {
-		m.run(do[checkHealth])
+	for _, m := range s.machines {
+		m.run(s.checkHealth)
 	}
-	p := startPipeline(t, dir, machines)
+	return s
+}
+
+// build makes the package, where the machines find it.
+func (s *site) build(env ...string) {
+	s.t.Helper()
+	onThisHost(s.t, repositoryRoot, s.makePackage, env...)
+	onThisHost(s.t, repositoryRoot, "install dist/grafnode.deb "+s.dir)
+}
+
+const installing = "docs/install.md"
+
+func TestInstalledClusterOutlivesItsMachines(t *testing.T) {
+	s := install(t)
+	p := startPipeline(t, s.dir, s.machines)
 	p.flows(1000)
+	s.machines[1].keepsUsersApart()
 
 	t.Log("the second machine's plug is pulled")
-	machines[1].off()
+	s.machines[1].off()
 	p.flows(4000)
-	machines[1].on()
-	machines[0].run(do[checkHealth])
+	s.machines[1].on()
+	s.machines[0].run(s.checkHealth)
 	p.flows(2000)
 
 	t.Log("the third machine's cable is pulled")
-	require.NoError(t, w.Cut(2))
+	require.NoError(t, s.network.Cut(2))
 	p.flows(4000)
-	require.NoError(t, w.Heal(2))
-	machines[2].run(do[checkHealth])
+	require.NoError(t, s.network.Heal(2))
+	s.machines[2].run(s.checkHealth)
 	p.flows(2000)
 
 	t.Log("another version")
-	onThisHost(t, repository, do[makePackage], "VERSION=9.9.9")
-	onThisHost(t, repository, "install dist/grafnode.deb "+dir)
-	for _, m := range machines {
-		m.run(do[upgradeHost])
+	s.build("VERSION=9.9.9")
+	upgrade := s.says.script(installing, "Another version")
+	for _, m := range s.machines {
+		m.run(upgrade)
 		require.Contains(t, m.run("dpkg-query --show grafnode"), "9.9.9")
 		p.flows(1000)
 	}
 	p.finish()
-	machines[2].run("systemctl disable --now accesslog@store accesslog@parse; " + do[removeHost])
-	require.Empty(t, machines[2].run("ls -d /var/lib/grafnode /etc/grafnode /usr/bin/grafnode 2>/dev/null || true"))
+	p.stop()
+	s.followRunbook()
+
+	s.machines[2].run(s.says.script(installing, "Away with it"))
+	require.Empty(t, s.machines[2].run("ls -d /var/lib/grafnode /etc/grafnode /usr/bin/grafnode 2>/dev/null || true"))
+	s.says.closed()
 }
 
 // pipeline is the access log's, a stage each in a unit of its own.
@@ -144,11 +151,14 @@ func startPipeline(t *testing.T, dir string, machines []*machine) *pipeline {
 	require.NoError(t, f.Close())
 	for i, m := range machines {
 		for _, stage := range stageUnits[i] {
-			restart := "always"
-			if stage == log.StageIngest {
+			restart, user := "always", "root"
+			switch stage {
+			case log.StageIngest:
 				restart = "on-failure" // when it is done, all is
+			case log.StageEnrich:
+				user = "etl" // needs no file, and gets its rights from the node's settings
 			}
-			unit := fmt.Sprintf(stageUnit, shared, rate, restart)
+			unit := fmt.Sprintf(stageUnit, shared, rate, restart, user)
 			require.NoError(t, os.WriteFile(filepath.Join(m.root, "etc/systemd/system/accesslog@"+stage+".service"), []byte(unit), 0o644))
 		}
 		m.run("systemctl daemon-reload; systemctl enable --now accesslog@" + strings.Join(stageUnits[i], " accesslog@"))
@@ -190,4 +200,12 @@ func (p *pipeline) finish() {
 	require.NoError(p.t, err)
 	require.Zero(p.t, r.Lost+r.Doubled+r.Wrong, "%+v", r)
 	require.EqualValues(p.t, lines, r.Stored+r.DeadLettered, "%+v", r)
+}
+
+// stop ends the stages that are left.
+func (p *pipeline) stop() {
+	p.t.Helper()
+	for i, m := range p.machines {
+		m.run("systemctl disable --now accesslog@" + strings.Join(stageUnits[i], " accesslog@"))
+	}
 }
