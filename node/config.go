@@ -19,6 +19,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/node/local"
+	"github.com/grafnode/grafnode/node/traces"
 	"github.com/grafnode/grafnode/registry"
 )
 
@@ -93,6 +94,8 @@ type Config struct {
 	DrainFor time.Duration
 	// Version is shown to people and told the other nodes.
 	Version string
+	// OTLPEndpoint is the collector that gets traces of rewires; see node/traces. Empty: none are sent.
+	OTLPEndpoint string
 	// Logs returns what was logged lately, and Settings what the node was told, both for operators who look for what went wrong. Nil: nothing.
 	Logs, Settings func() []byte
 	// Logger gets what operators should know. Nil: slog.Default().
@@ -167,6 +170,11 @@ func (c Config) Validate() error {
 	for setting, name := range map[string]string{"name": c.Name, "zone": c.Zone} {
 		if err := api.CheckEdgeName(name); err != nil {
 			return wrong(setting, "%w", err)
+		}
+	}
+	if c.OTLPEndpoint != "" {
+		if err := (traces.Config{Endpoint: c.OTLPEndpoint}).Validate(); err != nil {
+			return &ConfigError{"otlp-endpoint", err}
 		}
 	}
 	if _, err := c.seeds(); err != nil {

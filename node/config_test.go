@@ -36,6 +36,7 @@ func TestConfigSaysWhichSettingIsWrong(t *testing.T) {
 		{func(c *Config) { c.Bind = "127.0.0.1:65535" }, "bind", "gossip takes the next one"},
 		{func(c *Config) { c.Bind = "0.0.0.0" }, "bind", "every address"},
 		{func(c *Config) { c.Bind = "10.0.0.1" }, "tls-cert", "others reach 10.0.0.1"},
+		{func(c *Config) { c.OTLPEndpoint = "localhost:4318" }, "otlp-endpoint", "http://127.0.0.1:4318"},
 		{func(c *Config) { c.Bind, c.GossipKeys = "10.0.0.1", "k" }, "tls-cert", "others reach 10.0.0.1"},
 		{func(c *Config) { c.Bind, c.TLS = "10.0.0.1", identity.Files{CA: "a", Cert: "c", Key: "k"} }, "gossip-keys", "others reach 10.0.0.1"},
 		{func(c *Config) { c.Join = []string{"host:port"} }, "join", "host:port"},

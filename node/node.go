@@ -20,6 +20,7 @@ import (
 	"github.com/grafnode/grafnode/node/blocks"
 	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/host"
+	"github.com/grafnode/grafnode/node/traces"
 	"github.com/grafnode/grafnode/registry"
 	"github.com/grafnode/grafnode/registry/state"
 	"github.com/grafnode/grafnode/transport"
@@ -46,6 +47,7 @@ type Node struct {
 	split    *host.Split
 	http     *http.Server
 	promises *promises
+	traces   *traces.Exporter        // nil: nobody wants them
 	silences tcp.Silences            // of processes with rings here
 	serving  atomic.Pointer[serving] // nil until the node is registered; stored once, by register
 
@@ -76,6 +78,7 @@ func New(c Config) (*Node, error) {
 	n := &Node{cfg: c, log: c.Logger, metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), restored: make(chan struct{}, 1)}
 	n.say.log = n.log
 	n.stages = server.NewStages(n.metrics)
+	n.stages.OnRewire(n.rewired)
 	n.life, n.end = context.WithCancel(context.Background())
 	return n, nil
 }

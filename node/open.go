@@ -39,6 +39,7 @@ func (n *Node) Open() error {
 		n.openRegistry, // before gossip, which tells the others whether there is state
 		n.openGossip,
 		n.openAPI, // when all that it answers from is there
+		n.openTraces,
 		n.openTasks,
 	} {
 		if err := step(); err != nil {
@@ -118,11 +119,12 @@ func (n *Node) openRegistry() (err error) {
 
 // hear has all who go by the registry's state told of what it applies.
 func (n *Node) hear(timed *leaseTime) {
-	changes := server.NewChanges(n.metrics)
+	changes, newRings := server.NewChanges(n.metrics), n.newRings()
 	n.registry.OnApply(func(index, term uint64, c state.Command, r state.Result) {
 		n.keeper.Applied(leaselog.Applied(index, term, c, r))
 		timed.told.move(index)
 		changes.Applied(c, r)
+		newRings(c, r)
 		n.wake(c)
 	})
 	n.registry.OnRestore(func(s *state.State) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/node/host"
 	"github.com/grafnode/grafnode/registry/state"
 )
@@ -155,7 +156,13 @@ func (n *Node) closeServing() error {
 
 // serveData serves one side of a ring for a session elsewhere.
 func (s *serving) serveData(conn net.Conn) {
-	if err := s.host.ServeData(conn); err != nil {
-		s.node.log.Debug("data connection ended", "remote", conn.RemoteAddr(), "error", err)
+	err := s.host.ServeData(conn)
+	if err == nil {
+		return
 	}
+	log := s.node.log.With("remote", conn.RemoteAddr().String(), "error", err)
+	if of := new(tcp.ServeError); errors.As(err, &of) {
+		log = log.With("edge", of.Edge, "generation", of.Generation, "role", of.Role)
+	}
+	log.Debug("data connection ended")
 }

@@ -71,14 +71,20 @@ func pass(t *testing.T, out *edge.Producer[string], in *edge.Consumer[string], f
 
 func connect(t *testing.T, from, to *client.Client) (*edge.Producer[string], *edge.Consumer[string]) {
 	t.Helper()
-	out, err := edge.Produce[string](t.Context(), from, "e", edge.StageName("from"), edge.Capacity(1<<16))
+	return connectBy(t, "e", from, to)
+}
+
+// connectBy is connect by an edge of that name.
+func connectBy(t *testing.T, name string, from, to *client.Client) (*edge.Producer[string], *edge.Consumer[string]) {
+	t.Helper()
+	out, err := edge.Produce[string](t.Context(), from, name, edge.StageName("from"), edge.Capacity(1<<16))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel() // not waiting for acks
 		_ = out.Close(ctx)
 	})
-	in, err := edge.Consume[string](t.Context(), to, "e", edge.StageName("to"))
+	in, err := edge.Consume[string](t.Context(), to, name, edge.StageName("to"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = in.Close(context.Background()) })
 	return out, in

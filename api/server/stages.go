@@ -39,6 +39,7 @@ type Stages struct {
 	edges  names
 	stages names
 	traces traces
+	tell   func(api.Trace) // of each rewire; nil: nobody
 }
 
 type stageSession struct {
@@ -120,6 +121,10 @@ func NewStages(reg prometheus.Registerer) *Stages {
 	reg.MustRegister(s.silent, s.mistaken)
 	return s
 }
+
+// OnRewire has f told of each rewire that is reported from then on. It is called from Report, must not block, and may not call s. To be set before
+// anything is reported.
+func (s *Stages) OnRewire(f func(api.Trace)) { s.tell = f }
 
 // silences describes the counters of processes that were given up for their silence, by whom.
 func silences(by string) (silent, mistaken prometheus.Opts) {

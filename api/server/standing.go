@@ -62,7 +62,11 @@ func (s *Stages) trace(id lease.SessionID, stage string, r api.EdgeReport) {
 		for _, phase := range rewire.Phases() {
 			s.phases.WithLabelValues(roleLabel(r.Role), phase.Name).Observe(max(0, phase.Took.Seconds()))
 		}
-		s.traces.add(edgeSide{r.Edge, r.Role}, api.Trace{Edge: r.Edge, Role: r.Role, Stage: stage, Session: id, Rewire: rewire})
+		trace := api.Trace{Edge: r.Edge, Role: r.Role, Stage: stage, Session: id, Rewire: rewire}
+		s.traces.add(edgeSide{r.Edge, r.Role}, trace)
+		if s.tell != nil {
+			s.tell(trace)
+		}
 	}
 }
 

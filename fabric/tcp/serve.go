@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
 )
 
 const (
@@ -59,8 +60,22 @@ func (s Server) Serve(ctx context.Context, conn net.Conn) error {
 	case h == Hello{}:
 		return fmt.Errorf("data connection from %s: %w", conn.RemoteAddr(), err)
 	}
-	return fmt.Errorf("data connection from %s: %s: %w", conn.RemoteAddr(), h.side(), err)
+	return &ServeError{Edge: h.Edge, Generation: h.Generation, Role: h.Role, Err: fmt.Errorf("data connection from %s: %s: %w", conn.RemoteAddr(), h.side(), err)}
 }
+
+// ServeError is how a connection ended whose other end had said which side of which ring it wants.
+type ServeError struct {
+	Edge       string
+	Generation fence.Epoch
+	Role       fabric.Role
+	Err        error // says all of it
+}
+
+// Error returns the text of Err.
+func (e *ServeError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *ServeError) Unwrap() error { return e.Err }
 
 // Refuse tells who is at the other end of conn why it is not served, without reading what it wants, and closes conn. It may block
 // for a second; that the word arrives is likely, no more.

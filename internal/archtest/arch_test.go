@@ -64,7 +64,8 @@ var allowed = map[string][]string{
 	"node/host":             {"api", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "internal/..."},
 	"node/blocks":           {"api", "durable", "internal/..."},
 	"node/local":            {"api"},
-	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/local", "node/blocks", "node/drain", "node/group", "node/leaselog", "fabric", "fabric/tcp", "internal/..."},
+	"node/traces":           {"api"},
+	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/local", "node/blocks", "node/drain", "node/group", "node/leaselog", "node/traces", "fabric", "fabric/tcp", "internal/..."},
 
 	"examples/...":      {"stream", "stream/...", "edge", "client", "durable", "handoff", "api", "fabric", "examples/..."},
 	"demo":              {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric", "internal/..."},
@@ -91,7 +92,7 @@ var allowed = map[string][]string{
 }
 
 // heavy modules belong to the control plane. A stage program, which embeds edge, stream and client, must not carry them.
-var heavy = []string{"github.com/hashicorp/", "github.com/prometheus/", "go.etcd.io/", "modernc.org/", "github.com/spf13/"}
+var heavy = []string{"github.com/hashicorp/", "github.com/prometheus/", "go.etcd.io/", "modernc.org/", "github.com/spf13/", "go.opentelemetry.io/"}
 
 var light = []string{"fence", "position", "lease", "locator", "fabric", "fabric/shm", "fabric/inproc", "fabric/tcp", "fabric/rdma", "api",
 	"handoff", "edge", "durable", "client", "stream"}

@@ -186,6 +186,7 @@ func (h *Host) build(a *arena) error {
 		h.unreserveLocked(a)
 		return fmt.Errorf("%v: %w: %w", a.ring, api.ErrNoRoom, err)
 	}
+	h.log.Info("ring made", "edge", a.ring.Edge, "generation", a.ring.Generation, "bytes", a.ring.Bytes())
 	h.installLocked(a, mem, shared)
 	return a.reason()
 }
@@ -246,6 +247,7 @@ func (h *Host) take(ctx context.Context, a *arena, w want) error {
 		return fmt.Errorf("%v: %s: %w", a.ring, w.role, fabric.ErrTaken)
 	}
 	a.sides[w.role] = side{session: w.session, local: w.local}
+	h.log.Debug("ring attached", "edge", w.edge, "generation", w.generation, "role", w.role, "session", w.session)
 	signal(h.soon) // it has lain unrenewed for as long as nobody used it
 	return nil
 }
