@@ -44,7 +44,7 @@ What only the lost nodes had is gone. Every revision and generation jumps ahead,
 The other nodes of the old cluster are left out for good: wipe their data directories, then start them; they join as new ones. Never
 recover two nodes of one cluster: that makes two clusters.
 
-It is safe to interrupt: the node does not start until recover, run again, has finished.`,
+Run by root, it acts as the owner of the data directory. It is safe to interrupt: the node does not start until recover, run again, has finished.`,
 		Example: `  systemctl stop grafnode
   grafnode operator raft recover --data-dir /var/lib/grafnode --bind 10.0.0.1:7400
   grafnode operator raft recover --data-dir /var/lib/grafnode --bind 10.0.0.1:7400 --yes
@@ -53,6 +53,9 @@ It is safe to interrupt: the node does not start until recover, run again, has f
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.DataDir == "" || c.Bind == "" {
 				return usagef("%s: --data-dir and --bind are required, as they were given to the agent (see %q)", cmd.CommandPath(), cmd.CommandPath()+" --help")
+			}
+			if err := actAsOwner(c.DataDir); err != nil {
+				return err
 			}
 			return recoverRegistry(cmd, r, c, sure)
 		},
