@@ -37,7 +37,11 @@ func (m *machine) keepsUsersApart() {
 func (s *site) followRunbook() {
 	const runbook = "docs/operating.md"
 	t, says, machines, first, third := s.t, s.says, s.machines, s.machines[0], s.machines[2]
-	first.run(says.script(runbook, "How is it?"))
+	look := says.script(runbook, "How is it?")
+	first.eventually("is well", func() bool { // and says so if not
+		_, err := first.try(look)
+		return err == nil
+	})
 
 	t.Log("a copy, and back to it")
 	first.run(says.script(runbook, "A copy, regularly"))
