@@ -37,6 +37,8 @@ func TestWhatIsKeptIsNotWrittenOver(t *testing.T) {
 			case 1:
 				require.NoError(t, b.Flush())
 				r.consumer.Acked.Store(r.producer.Tail.Load())
+			case 2:
+				all = putRow(t, b, all, byte(n))
 			default:
 				size := rapid.IntRange(0, fabric.RecordMax(fabric.CapacityMin)).Draw(t, "size")
 				all = put(t, b, all, size, byte(n))
@@ -72,4 +74,25 @@ func put(t *rapid.T, b *fabric.Batch, all []kept, size int, fill byte) []kept {
 		t.Fatalf("the record at %d is not found there", at)
 	}
 	return append(all, kept{at, here, bytes.Clone(here)})
+}
+
+// putRow writes records of one length in one go, fewer than it might.
+func putRow(t *rapid.T, b *fabric.Batch, all []kept, fill byte) []kept {
+	size := rapid.IntRange(0, 1000).Draw(t, "size in the row")
+	if !b.Fits(size) {
+		return all
+	}
+	row, err := b.ClaimRow(size, rapid.IntRange(1, 300).Draw(t, "claimed"))
+	require.NoError(t, err)
+	at, _ := b.Last()
+	count := rapid.IntRange(0, row.N).Draw(t, "of which")
+	for i := range count {
+		here := row.At(i)
+		for j := range here {
+			here[j] = fill
+		}
+		all = append(all, kept{at + uint64(i*row.Stride), here, bytes.Clone(here)})
+	}
+	require.NoError(t, b.CommitRow(count))
+	return all
 }
