@@ -124,6 +124,11 @@ func (s *Sender) Resume(accepted position.Vector) error {
 		}
 	}
 	s.resumed, s.resume, s.next, s.clear, s.run = true, position.TableOf(accepted), 0, false, nil
+	for _, p := range s.stable.Positions() { // some of which may be retained still, behind another lane's
+		if _, named := accepted.At(p.Lane); !named {
+			s.resume.Raise(p)
+		}
+	}
 	s.ends = endsOf(s.stable, accepted)
 	if planted.ShortReplay {
 		s.next = s.window.len()
