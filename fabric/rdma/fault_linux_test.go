@@ -177,8 +177,8 @@ func TestFallback(t *testing.T) {
 		far, owner uint64 // fallbacks
 	}{
 		"owner-cannot-register": {func(h *hosts) { h.ownerHost.Refuse(errLocked) }, 1, 1},
-		"far-cannot-register":   {func(h *hosts) { h.farHost.Refuse(errLocked) }, 1, 0},
-		"packets-are-lost":      {func(h *hosts) { h.farHost.Cut() }, 1, 0},
+		"far-cannot-register":   {func(h *hosts) { h.farHost.Refuse(errLocked) }, 1, 1},
+		"packets-are-lost":      {func(h *hosts) { h.farHost.Cut() }, 1, 1},
 		"owner-has-none":        {func(h *hosts) { h.server = nil }, 1, 0},
 		"far-has-none":          {func(h *hosts) { h.client = nil }, 0, 0},
 	} {
@@ -205,7 +205,7 @@ func TestFallback(t *testing.T) {
 func TestAcceptDeclines(t *testing.T) {
 	h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 28)
 	for _, text := range []string{"", "{", `{"v":2}`, `{"v":0}`, "[]"} {
-		_, _, err := h.owner.Accept(text, nil)
+		_, _, err := h.owner.Accept("edge", text, nil)
 		require.Error(t, err, "%q", text)
 	}
 	require.Empty(t, h.ownerHost.Pairs())

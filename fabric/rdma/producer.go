@@ -51,7 +51,10 @@ type producer struct {
 type ringSide interface{ fabric.Producer }
 
 // Offer implements tcp.Direct.
-func (f *Fabric) Offer() (tcp.Outgoing, string, error) {
+func (f *Fabric) Offer(edge string) (tcp.Outgoing, string, error) {
+	if f.config.Choice.For(edge) == TCP {
+		return nil, "", nil
+	}
 	pair, err := f.newPair(remoteReceives)
 	if err != nil {
 		return nil, "", err

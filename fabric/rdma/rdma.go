@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ type Config struct {
 	Provider verbs.Provider // the host's adapters: ibverbs.New()
 	Port     verbs.Port     // one of Provider.Ports()
 	Retry    verbs.Retry    // zero: RetryDefault
+	Choice   Choice         // which edges
 	Logger   *slog.Logger   // nil: none
 }
 
@@ -34,7 +36,6 @@ type Fabric struct {
 	mu     sync.Mutex
 	pairs  int // open
 	closed bool
-	idle   sync.Cond // of mu: pairs is zero
 }
 
 var _ tcp.Direct = (*Fabric)(nil)
@@ -58,12 +59,10 @@ func Open(c Config) (*Fabric, error) {
 		return nil, errors.Join(fmt.Errorf("rdma: %s takes %d writes and %d receives at once, want %d and %d: %w",
 			c.Port.Device, l.Writes, l.Receives, writesMax, ownerReceives, fabric.ErrUnsupported), device.Close())
 	}
-	f := &Fabric{config: c, device: device}
-	f.idle.L = &f.mu
-	return f, nil
+	return &Fabric{config: c, device: device}, nil
 }
 
-// Close waits until all rings have let go of the adapter, and gives it back. No ring gets a way afterwards. Idempotent.
+// Close gives the adapter back, as soon as all rings have let go of it. No ring gets a way afterwards. Idempotent.
 func (f *Fabric) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,11 +70,14 @@ func (f *Fabric) Close() error {
 		return nil
 	}
 	f.closed = true
-	for f.pairs > 0 {
-		f.idle.Wait()
+	if f.pairs > 0 {
+		return nil
 	}
 	return f.device.Close()
 }
+
+// Network returns where the adapter is reached, for others to know whether they can.
+func (f *Fabric) Network() netip.Prefix { return Network(f.config.Port) }
 
 // newPair returns a pair with receives posted.
 func (f *Fabric) newPair(receives int) (verbs.Pair, error) {
@@ -95,13 +97,14 @@ func (f *Fabric) newPair(receives int) (verbs.Pair, error) {
 
 // closePair gives a pair back, and with it its regions.
 func (f *Fabric) closePair(pair verbs.Pair) {
-	if err := pair.Close(); err != nil {
-		f.config.Logger.Error("an RDMA queue pair cannot be closed", "device", f.config.Port.Device, "error", err)
-	}
+	err := pair.Close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.pairs--; f.pairs == 0 {
-		f.idle.Broadcast()
+	if f.pairs--; f.pairs == 0 && f.closed {
+		err = errors.Join(err, f.device.Close())
+	}
+	if err != nil {
+		f.config.Logger.Error("an RDMA queue pair cannot be closed", "device", f.config.Port.Device, "error", err)
 	}
 }
 

@@ -14,11 +14,11 @@ import (
 // A way is offered with the Hello, accepted with the answer, and begins with the first frame after that; each step may fail, and then the
 // records go by the connection. The three texts that this takes are the Direct's own, at most directMax bytes each.
 type Direct interface {
-	// Offer begins a remote producer's end. It returns what the owner's Accept is to know.
-	Offer() (Outgoing, string, error)
+	// Offer begins a remote producer's end. It returns what the owner's Accept is to know, or nil if that edge is to go by the connection.
+	Offer(edge string) (Outgoing, string, error)
 	// Accept begins the owner's end, into memory, a ring's data. It returns what the remote side's Connect is to know. The memory must stay
 	// until Incoming.Close has returned.
-	Accept(offer string, memory []byte) (Incoming, string, error)
+	Accept(edge, offer string, memory []byte) (Incoming, string, error)
 	// Fallback is told that a side for which there might have been a way goes by the connection, and why.
 	Fallback(side string, why error)
 }
@@ -94,9 +94,12 @@ func (a *Attach) offer() Outgoing {
 	if a.Direct == nil {
 		return nil
 	}
-	way, offer, err := a.Direct.Offer()
+	way, offer, err := a.Direct.Offer(a.Edge)
 	if err != nil {
 		a.Direct.Fallback(a.side(), err)
+		return nil
+	}
+	if way == nil {
 		return nil
 	}
 	a.Offer = offer

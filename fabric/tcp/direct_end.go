@@ -20,12 +20,16 @@ type carriedEnd interface {
 // lane is what a producerEnd has beside, if the remote side's records come by a way. Guarded by its turn, but for landed and abort.
 type lane struct {
 	way      Incoming // nil: none has been accepted
+	direct   Direct   // whose that is
+	side     string   // the remote side, for messages
 	started  bool
 	answered uint64          // the short that has been answered last
 	landed   chan struct{}   // of capacity one: received has grown
 	ended    context.Context // once the way is broken, with why
 	abort    context.CancelCauseFunc
 }
+
+var errRemoteRefused = errors.New("the remote side could not finish it, and says why itself")
 
 // accept answers an offer.
 func (e *producerEnd) accept(d Direct, h Hello) (accepted, notDirect string) {
@@ -39,13 +43,13 @@ func (e *producerEnd) accept(d Direct, h Hello) (accepted, notDirect string) {
 	if !ok {
 		return "", fmt.Sprintf("a %T takes no way", e.ring)
 	}
-	way, accepted, err := d.Accept(h.Offer, ring.Memory())
+	way, accepted, err := d.Accept(h.Edge, h.Offer, ring.Memory())
 	if err != nil {
 		d.Fallback(h.side(), err)
 		why := err.Error()
 		return "", why[:min(len(why), refusalTextMax)]
 	}
-	e.way = way
+	e.way, e.direct, e.side = way, d, h.side()
 	return accepted, ""
 }
 
@@ -55,6 +59,7 @@ func (e *producerEnd) start(ready []byte) error {
 	case e.way == nil || e.started || e.received > 0:
 		return fmt.Errorf("%v frame that nobody waits for: %w", kindDirect, fabric.ErrCorrupt)
 	case len(ready) == 0:
+		e.direct.Fallback(e.side, errRemoteRefused)
 		e.way.Close()
 		e.way = nil
 		return nil

@@ -1,0 +1,74 @@
+package rdma_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/fabric/rdma"
+	"github.com/grafnode/grafnode/fabric/rdma/verbs"
+	"github.com/grafnode/grafnode/fabric/rdma/verbsfake"
+)
+
+func TestParseChoice(t *testing.T) {
+	for text, want := range map[string][3]string{ // of edges a, b and of others
+		"":                    {"auto", "auto", "auto"},
+		"tcp":                 {"tcp", "tcp", "tcp"},
+		"a=tcp":               {"tcp", "auto", "auto"},
+		"rdma,a=tcp,b=auto":   {"tcp", "auto", "rdma"},
+		"a=rdma,tcp":          {"rdma", "tcp", "tcp"},
+		"auto,b=rdma,a=rdma,": {},
+		"udp":                 {},
+		"=tcp":                {},
+		"a=":                  {},
+		"a=b=tcp":             {},
+	} {
+		c, err := rdma.ParseChoice(text)
+		if want[0] == "" {
+			require.Error(t, err, text)
+			continue
+		}
+		require.NoError(t, err, text)
+		require.Equal(t, want, [3]string{c.For("a"), c.For("b"), c.For("c")}, text)
+	}
+	require.Equal(t, "auto", rdma.Choice{}.For("any"))
+	all, _ := rdma.ParseChoice("tcp")
+	some, _ := rdma.ParseChoice("tcp,a=auto")
+	require.Equal(t, []bool{false, true, false}, []bool{rdma.Choice{}.None(), all.None(), some.None()})
+}
+
+func TestNetwork(t *testing.T) {
+	require.Equal(t, "127.0.0.1/8", rdma.Network(verbs.Port{GID: netip.MustParseAddr("::ffff:127.0.0.1").As16(), Net: "lo"}).String())
+	require.Equal(t, "10.1.2.3/24", rdma.Network(verbs.Port{GID: netip.MustParseAddr("::ffff:10.1.2.3").As16(), Net: "no such"}).String())
+	require.Equal(t, "fec0:1::7/64", rdma.Network(verbs.Port{GID: netip.MustParseAddr("fec0:1::7").As16()}).String())
+}
+
+// An adapter is used for nodes in its network, and edges that are not to go by TCP.
+func TestAdapters(t *testing.T) {
+	host := verbsfake.NewNetwork(1).Host("far")
+	ports, err := host.Ports()
+	require.NoError(t, err)
+	near := rdma.Network(ports[0])
+	far := netip.MustParsePrefix("10.9.9.9/24")
+	c, err := rdma.ParseChoice("auto,slow=tcp")
+	require.NoError(t, err)
+	a := rdma.NewAdapters(host, c, slog.New(slog.DiscardHandler))
+	require.NotNil(t, a.To("edge", near))
+	require.Same(t, a.To("edge", near), a.To("other", near))
+	require.Nil(t, a.To("slow", near))
+	require.Nil(t, a.To("edge", far))
+	require.Nil(t, a.To("edge", netip.Prefix{}))
+	require.NoError(t, a.Close())
+	_, _, err = a.To("edge", near).Offer("edge")
+	require.Error(t, err, "it is closed")
+	require.Nil(t, rdma.NewAdapters(nil, c, slog.New(slog.DiscardHandler)).To("edge", near))
+	require.Nil(t, rdma.NewAdapters(broken{}, c, slog.New(slog.DiscardHandler)).To("edge", near))
+}
+
+type broken struct{}
+
+func (broken) Ports() ([]verbs.Port, error)          { return nil, errors.New("no library") }
+func (broken) Open(verbs.Port) (verbs.Device, error) { return nil, errors.New("no library") }
