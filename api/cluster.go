@@ -45,7 +45,8 @@ type Node struct {
 	Leader      bool           `json:"leader"`
 	Voter       bool           `json:"voter"`
 	Version     string         `json:"version,omitempty"`
-	Drain       Drain          `json:"drain,omitempty"` // why nothing new is placed on it
+	Direct      string         `json:"direct,omitempty"` // where its adapter for RDMA is reached, and the network, by gossip: 10.1.0.7/24
+	Drain       Drain          `json:"drain,omitempty"`  // why nothing new is placed on it
 }
 
 // Lease is a lease as the API shows it.

@@ -14,7 +14,7 @@ import (
 )
 
 // AttachProducer opens this session's producing side of the ring that e names: in shared memory if the ring lies on the own
-// node, else over TCP. In shared memory it blocks until the other side has attached too. An error for which fabric.Lost
+// node, else over TCP, or past its connection by RDMA. In shared memory it blocks until the other side has attached too. An error for which fabric.Lost
 // reports true means that this ring will never do; any other is api.ErrSessionLost or ctx's cause.
 func (c *Client) AttachProducer(ctx context.Context, e api.Edge) (fabric.Producer, error) {
 	if s, l := c.shares(e); s != nil {
@@ -26,6 +26,7 @@ func (c *Client) AttachProducer(ctx context.Context, e api.Edge) (fabric.Produce
 	if err != nil {
 		return nil, err
 	}
+	a.Direct = c.direct(e)
 	p, err := tcp.DialProducer(ctx, a)
 	if err != nil {
 		return nil, err // not p: a nil *tcp.Producer is no nil fabric.Producer
@@ -103,6 +104,14 @@ func (c *Client) remote(e api.Edge) (tcp.Attach, error) {
 		Edge: e.Name, Generation: e.Generation, Arena: e.Locator.Arena, Session: session, Token: token, Revision: e.Revision,
 		Heartbeat: c.config.Heartbeat, Missed: c.config.Missed,
 	}}, nil
+}
+
+// direct returns what may carry a producer's records past the connection to e's ring, nil if nothing may.
+func (c *Client) direct(e api.Edge) tcp.Direct {
+	c.mu.Lock()
+	node := c.directs[e.Locator.Node]
+	c.mu.Unlock()
+	return c.adapters.To(e.Name, node, c.trust.Load() != nil)
 }
 
 // shared is one side of a ring in shared memory.

@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric/rdma"
 	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/internal/membarrier"
 	steps "github.com/grafnode/grafnode/internal/session"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
 )
 
 // ErrClosed says that the client was closed by its own user.
@@ -33,12 +36,14 @@ type Client struct {
 	running  sync.WaitGroup
 	trust    atomic.Pointer[tls.Config] // what other nodes are dialled with; stored by learnAuthorities, nil: they speak no TLS
 	silences tcp.Silences               // of the nodes that have rings of this process's
-	opening  chan struct{}              // holds a token while one caller opens the session
+	adapters *rdma.Adapters
+	opening  chan struct{} // holds a token while one caller opens the session
 
 	mu      sync.Mutex
 	current *session
-	lines   map[*line]struct{}  // open ones, for Close
-	known   map[string]api.Edge // newest record seen of each edge that was asked for
+	lines   map[*line]struct{}              // open ones, for Close
+	known   map[string]api.Edge             // newest record seen of each edge that was asked for
+	directs map[locator.NodeID]netip.Prefix // where nodes' adapters are, of those that say so; replaced, never changed
 }
 
 // Dial returns the client of the node at c.Socket, which must be there now; afterwards it may come and go. No session is
@@ -55,6 +60,11 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 		config: c, log: c.Logger, opening: make(chan struct{}, 1),
 		lines: map[*line]struct{}{}, known: map[string]api.Edge{},
 	}
+	choice, err := rdma.ParseChoice(c.Fabric)
+	if err != nil {
+		return nil, err
+	}
+	cl.adapters = rdma.NewAdapters(c.Adapters, choice, c.Logger)
 	if cl.route, err = newRoute(c.Socket, APIConfig{Timeout: c.TryTimeout, Credentials: cl.credentials, TLS: cl.trust.Load}); err != nil {
 		return nil, err
 	}
@@ -88,7 +98,7 @@ func (c *Client) Close() error {
 	}
 	c.running.Wait()
 	c.route.close()
-	return nil
+	return c.adapters.Close()
 }
 
 // Session returns the live session, opening one if there is none. It blocks while the node is away. After a session was

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric/rdma"
+	"github.com/grafnode/grafnode/fabric/rdma/ibverbs"
+	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/internal/boottime"
 	"github.com/grafnode/grafnode/lease"
@@ -24,8 +27,10 @@ const (
 	SocketDefault = "/run/grafnode/grafnode.sock"
 )
 
-// HeartbeatEnv and MissedEnv name the environment variables of Config.Heartbeat, such as "50ms", and Config.Missed, such as "3".
+// HeartbeatEnv and MissedEnv name the environment variables of Config.Heartbeat, such as "50ms", and Config.Missed, such as "3"; FabricEnv that
+// of Config.Fabric, such as "auto,orders.parsed=tcp".
 const (
+	FabricEnv    = "GRAFNODE_FABRIC"
 	HeartbeatEnv = "GRAFNODE_HEARTBEAT"
 	MissedEnv    = "GRAFNODE_HEARTBEATS_MISSED"
 )
@@ -44,6 +49,13 @@ type Config struct {
 	Heartbeat time.Duration
 	Missed    int
 
+	// Fabric says how producers of this process reach rings on other hosts: auto, tcp or rdma, then EDGE= and one of them for others, with commas
+	// between. Empty: $GRAFNODE_FABRIC, or auto: by RDMA where the ring's node says that it has an adapter, and this host has one in the
+	// same network; by TCP where it has none, or setting up fails. Consumers always go by TCP.
+	Fabric string
+	// Adapters are this host's. Nil: those of ibverbs, of which a binary without the build tag rdma knows none.
+	Adapters verbs.Provider
+
 	// Now is the clock of deadlines, CLOCK_BOOTTIME: it must be the node's own, since it is the node that says when. Nil: that
 	// of this machine; simulations bring theirs.
 	Now func() lease.Instant
@@ -51,8 +63,12 @@ type Config struct {
 
 func (c Config) withDefaults() (Config, error) {
 	c.Socket = cmp.Or(c.Socket, os.Getenv(SocketEnv), SocketDefault)
+	c.Fabric = cmp.Or(c.Fabric, os.Getenv(FabricEnv))
 	if c.Stage == "" {
 		c.Stage = filepath.Base(os.Args[0])
+	}
+	if c.Adapters == nil {
+		c.Adapters = ibverbs.New()
 	}
 	if c.TTL == 0 {
 		c.TTL = lease.TTLDefault
@@ -92,6 +108,9 @@ func (c Config) Validate() error {
 	}
 	if err := lease.CheckTTL(c.TTL); err != nil {
 		return fmt.Errorf("client: session: %w", err)
+	}
+	if _, err := rdma.ParseChoice(c.Fabric); err != nil {
+		return fmt.Errorf("client: fabric: %w", err)
 	}
 	if c.Heartbeat < tcp.HeartbeatMin || c.Heartbeat > tcp.HeartbeatMax {
 		return fmt.Errorf("client: heartbeat %v, must be %v to %v", c.Heartbeat, tcp.HeartbeatMin, tcp.HeartbeatMax)

@@ -3,10 +3,12 @@ package client
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/locator"
 )
 
 // relearnEvery is how many beats pass between two looks at which other nodes there are.
@@ -62,13 +64,20 @@ func (c *Client) learnNodes(ctx context.Context, from *API) {
 		return
 	}
 	var addresses []string
+	directs := map[locator.NodeID]netip.Prefix{}
 	own := c.ownNode()
 	for _, n := range nodes {
+		if at, err := netip.ParsePrefix(n.Direct); err == nil {
+			directs[n.ID] = at
+		}
 		if n.ID != own && n.Address != "" {
 			addresses = append(addresses, n.Address)
 		}
 	}
 	c.route.learn(addresses)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.directs = directs
 }
 
 func (c *Client) learnAuthorities(ctx context.Context) error {

@@ -65,7 +65,7 @@ func (p peer) member(id locator.NodeID) Member {
 	return Member{
 		ID: id, Name: p.meta.name, Zone: p.meta.zone, Address: p.meta.address, Gossip: p.gossip,
 		Health: p.health(), Free: p.meta.free, Expect: p.meta.expect, HasState: p.meta.hasState,
-		Cluster: p.meta.cluster, Version: p.meta.version, Level: p.meta.level, Needs: p.meta.needs,
+		Cluster: p.meta.cluster, Version: p.meta.version, Level: p.meta.level, Needs: p.meta.needs, Direct: p.meta.direct,
 	}
 }
 

@@ -62,7 +62,7 @@ func TestMembersAreCopies(t *testing.T) {
 	list[0].Zone = "changed"
 	require.Equal(t, []Member{{
 		ID: "a", Name: "alpha", Zone: "z1", Address: "127.0.0.1:7000", Gossip: "127.0.0.9:1", Health: Alive, Free: 1 << 40,
-		Expect: 3, HasState: true, Cluster: sampleMeta.cluster, Version: "v0.1.0", Level: 200, Needs: 1,
+		Expect: 3, HasState: true, Cluster: sampleMeta.cluster, Version: "v0.1.0", Level: 200, Needs: 1, Direct: "10.1.2.3/24",
 	}}, c.members())
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 	PeersFile string   // remembers other nodes over a restart; empty: nothing does
 	Label     string   // the cluster's name: gossip under another label is discarded
 	Version   string   // of this grafnode
+	Direct    string   // see Member.Direct
 	Keys      [][]byte // KeyBytes each: the first encrypts gossip, all decrypt it; none: it is not encrypted
 	Self      Self     // what to say at the start; Update changes it
 	Logger    *slog.Logger
@@ -97,7 +98,7 @@ func (c Config) Validate() error {
 func (c Config) meta() meta {
 	return meta{
 		hasState: c.Self.HasState, free: c.Self.Free, cluster: c.Self.Cluster, expect: c.Expect,
-		name: c.Name, zone: c.Zone, address: c.AdvertiseAddress, version: c.Version,
+		name: c.Name, zone: c.Zone, address: c.AdvertiseAddress, version: c.Version, direct: c.Direct,
 		level: max(1, c.Self.Level), needs: max(1, c.Self.Needs),
 	}
 }

@@ -28,6 +28,7 @@ type Member struct {
 	Version  string // of its grafnode
 	Level    uint64 // newest version of the replicated state that it knows; 1 if it does not say
 	Needs    uint64 // version of the state that it holds: who knows less cannot be taken in by it
+	Direct   string // where its adapter for RDMA is reached, and the network, such as 10.1.0.7/24; empty: it has none
 }
 
 // Self is what changes of what a node says of itself.

@@ -18,13 +18,14 @@ import (
 //	..      1+n    name, zone, address, cluster, version: five texts, each with its length before it
 //	..      1-10   level, uvarint: newest version of the replicated state that its binary knows; 0.1.0 does not say, and knows 1
 //	..      1-10   needs, uvarint: version of the state that it holds; likewise
+//	..      1+n    direct, a text: where its adapter for RDMA is reached, and the network; empty, or missing: it has none
 //
 // What follows is ignored, so that later versions can add to it; a layout that changes what stands here gets another number.
 const (
 	metaVersion  = 1
 	metaTextMax  = 64
 	metaTexts    = 5
-	metaBytesMax = 1 + 1 + binary.MaxVarintLen64 + 3 + metaTexts*(1+metaTextMax) + 2*binary.MaxVarintLen64
+	metaBytesMax = 1 + 1 + binary.MaxVarintLen64 + 3 + (metaTexts+1)*(1+metaTextMax) + 2*binary.MaxVarintLen64
 	expectMax    = 1<<16 - 1
 
 	memberlistMetaMax = 512
@@ -47,6 +48,7 @@ type meta struct {
 	expect                                int
 	name, zone, address, cluster, version string
 	level, needs                          uint64
+	direct                                string
 }
 
 func (m *meta) texts() [metaTexts]*string {
@@ -69,7 +71,8 @@ func (m meta) encode() []byte {
 		b = append(append(b, byte(len(*text))), *text...)
 	}
 	b = binary.AppendUvarint(b, m.level)
-	return binary.AppendUvarint(b, m.needs)
+	b = binary.AppendUvarint(b, m.needs)
+	return append(append(b, byte(len(m.direct))), m.direct...)
 }
 
 // decodeMeta reads what another node sent. b is not kept.
@@ -108,6 +111,12 @@ func decodeMeta(b []byte) (meta, error) {
 		}
 		*number, b = max(1, v), b[n:]
 	}
+	if len(b) > 0 {
+		if len(b)-1 < int(b[0]) {
+			return meta{}, fmt.Errorf("%w: a text is cut off", errMeta)
+		}
+		m.direct = string(b[1 : 1+int(b[0])])
+	}
 	m.expect = int(min(expect, math.MaxInt32))
 	if err := m.validate(); err != nil {
 		return meta{}, fmt.Errorf("%w: %w", errMeta, err)
@@ -127,6 +136,12 @@ func (m meta) validate() error {
 	}
 	if _, err := netip.ParseAddrPort(m.address); err != nil {
 		return fmt.Errorf("address: %w", err)
+	}
+	if m.direct == "" {
+		return nil
+	}
+	if _, err := netip.ParsePrefix(m.direct); err != nil || len(m.direct) > metaTextMax {
+		return fmt.Errorf("direct: %q is no address with its network", m.direct)
 	}
 	return nil
 }

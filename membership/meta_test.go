@@ -10,7 +10,7 @@ import (
 
 var sampleMeta = meta{
 	hasState: true, free: 1 << 40, expect: 3, name: "alpha", zone: "z1", address: "127.0.0.1:7000",
-	cluster: "0123456789abcdef0123456789abcdef", version: "v0.1.0", level: 200, needs: 1,
+	cluster: "0123456789abcdef0123456789abcdef", version: "v0.1.0", level: 200, needs: 1, direct: "10.1.2.3/24",
 }
 
 func TestMetaRoundTrip(t *testing.T) {
@@ -18,7 +18,7 @@ func TestMetaRoundTrip(t *testing.T) {
 	for _, m := range []meta{
 		sampleMeta,
 		{address: "[::1]:1", level: 1, needs: 1},
-		{level: math.MaxUint64, needs: math.MaxUint64, leaving: true, free: math.MaxUint64, expect: expectMax, address: "1.2.3.4:5", name: long, zone: long, cluster: long, version: long},
+		{level: math.MaxUint64, needs: math.MaxUint64, leaving: true, free: math.MaxUint64, expect: expectMax, address: "1.2.3.4:5", name: long, zone: long, cluster: long, version: long, direct: "fd00:1111:2222:3333:4444:5555:6666:7777/128"},
 	} {
 		require.NoError(t, m.validate())
 		b := m.encode()
@@ -34,10 +34,15 @@ func TestMetaRoundTrip(t *testing.T) {
 
 // 0.1.0 neither sends nor reads the levels.
 func TestMetadataOfTheFirstVersion(t *testing.T) {
-	old := sampleMeta.encode()
-	got, err := decodeMeta(old[:len(old)-3])
-	require.NoError(t, err)
 	want := sampleMeta
+	want.direct = ""
+	old := want.encode()
+	old = old[:len(old)-1]
+	got, err := decodeMeta(old)
+	require.NoError(t, err)
+	require.Equal(t, want, got, "nor does 0.2.0 know of adapters")
+	got, err = decodeMeta(old[:len(old)-3])
+	require.NoError(t, err)
 	want.level, want.needs = 1, 1
 	require.Equal(t, want, got)
 	got, err = decodeMeta(append(old[:len(old)-3], 0, 0))
@@ -48,8 +53,8 @@ func TestMetadataOfTheFirstVersion(t *testing.T) {
 func TestHostileMetaIsAnError(t *testing.T) {
 	good := sampleMeta.encode()
 	for n := range good {
-		if n == len(good)-1 || n == len(good)-3 {
-			continue // between two numbers that may be missing
+		if end := len(good) - 1 - len(sampleMeta.direct); n == end || n == end-1 || n == end-3 {
+			continue // before what may be missing
 		}
 		_, err := decodeMeta(good[:n])
 		require.ErrorIs(t, err, errMeta, "cut off at %d", n)
@@ -61,6 +66,7 @@ func TestHostileMetaIsAnError(t *testing.T) {
 		"two lines":       func(m *meta) { m.zone = "a\nb" },
 		"not ASCII":       func(m *meta) { m.version = "ü" },
 		"too long":        func(m *meta) { m.cluster = strings.Repeat("x", metaTextMax+1) },
+		"no network":      func(m *meta) { m.direct = "10.1.2.3" },
 		"too many":        func(m *meta) { m.expect = expectMax + 1 },
 	} {
 		m := sampleMeta

@@ -17,6 +17,8 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/rdma/ibverbs"
+	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/node/local"
 	"github.com/grafnode/grafnode/node/traces"
@@ -87,6 +89,11 @@ type Config struct {
 	// HeartbeatDefault, and Election as Heartbeat. Shorter finds a dead leader sooner, and a slow one dead.
 	Heartbeat time.Duration
 	Election  time.Duration
+	// Fabric says which edges' producers elsewhere may write rings here by RDMA: auto, tcp or rdma, then EDGE= and one of them for others, with commas
+	// between. Default auto: where both hosts have an adapter in a common network. With rdma it is worth a warning if this host has none.
+	Fabric string
+	// Adapters are this host's. Nil: those of ibverbs, of which a binary without the build tag rdma knows none.
+	Adapters verbs.Provider
 	// LogStore is how the registry's log is stored: bolt, wal or auto; default auto: as it is, else what is faster.
 	LogStore string
 	// DrainFor is for how long, when it is told to go, the node waits for its rings to be moved to other nodes first. Zero: they stay, for
@@ -120,6 +127,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Heartbeat = cmp.Or(c.Heartbeat, HeartbeatDefault)
 	c.Election = cmp.Or(c.Election, c.Heartbeat)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.Adapters == nil {
+		c.Adapters = ibverbs.New()
+	}
 	return c, nil
 }
 
@@ -146,6 +156,8 @@ func (c Config) Validate() error {
 		return wrong("memory", "%d bytes: less than the smallest ring of %d", c.Memory, fabric.CapacityMin)
 	case len(c.Socket) > socketPathMax:
 		return wrong("socket", "%s: the path is over %d bytes, which is what the system takes", c.Socket, socketPathMax)
+	case fabricOf(c) != nil:
+		return wrong("fabric", "%v", fabricOf(c))
 	case c.Heartbeat < 50*time.Millisecond || c.Heartbeat > time.Minute:
 		return wrong("raft-heartbeat", "%v: must be 50ms to 1m", c.Heartbeat)
 	case !slices.Contains([]string{"", registry.LogStoreAuto, registry.LogStoreBolt, registry.LogStoreWAL}, c.LogStore):

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/grafnode/grafnode/api/server"
+	"github.com/grafnode/grafnode/fabric/rdma"
 	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
@@ -49,6 +50,7 @@ type Node struct {
 	promises *promises
 	traces   *traces.Exporter        // nil: nobody wants them
 	silences tcp.Silences            // of processes with rings here
+	direct   *rdma.Fabric            // nil: there is no adapter, or it is not to be used
 	serving  atomic.Pointer[serving] // nil until the node is registered; stored once, by register
 
 	advertised membership.Self // what gossip was last told; tend's own, as the next two

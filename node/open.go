@@ -37,6 +37,7 @@ func (n *Node) Open() error {
 		n.openDisk,     // before all that writes: nothing may be said in this node's name before its identity is known and locked
 		n.openPort,     // before Raft, which listens on it
 		n.openRegistry, // before gossip, which tells the others whether there is state
+		n.openDirect,   // before gossip, which tells the others
 		n.openGossip,
 		n.openAPI, // when all that it answers from is there
 		n.openTraces,
@@ -158,7 +159,7 @@ func (n *Node) openGossip() (err error) {
 	n.gossip, err = membership.New(membership.Config{
 		NodeID: n.dir.id, Name: n.cfg.Name, Zone: n.cfg.Zone, BindAddr: bind.Addr().String(), BindPort: int(bind.Port()) + 1,
 		AdvertiseAddress: n.Address(), Join: seeds, Seeds: more, Expect: n.cfg.BootstrapExpect, PeersFile: n.dir.file(filePeers),
-		Version: n.cfg.Version, Self: n.advertised, Keys: keys, Logger: n.log,
+		Version: n.cfg.Version, Direct: n.network(), Self: n.advertised, Keys: keys, Logger: n.log,
 	})
 	if err != nil {
 		return err

@@ -121,6 +121,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	NewControl(reg, f.registry, f.group, func() leasebroker.Stats { return leasebroker.Stats{Timed: 3} }, func() Port { return Port{Open: 2} })
 	ShowCertificate(reg, time.Now)
 	ShowSilences(reg, func() (uint64, uint64) { return 2, 1 })
+	ShowDirect(reg, func() (uint64, uint64) { return 3, 1 })
 	f.ask(t, "POST", "/v1/changes", createParse)
 	status, _, body := f.ask(t, "GET", "/metrics", "")
 	require.Equal(t, 200, status, body)

@@ -28,7 +28,7 @@ func (s *Server) listNodes(current *state.State, q *query, w http.ResponseWriter
 		if !ok {
 			n = api.Node{ID: m.ID, Name: m.Name, Zone: m.Zone, Address: m.Address, Version: m.Version}
 		}
-		n.Health = string(m.Health)
+		n.Health, n.Direct = string(m.Health), m.Direct
 		nodes[m.ID] = n
 	}
 	servers, err := s.c.Registry.Servers()

@@ -142,6 +142,16 @@ func ShowSilences(reg prometheus.Registerer, counts func() (judged, mistaken uin
 	)
 }
 
+// ShowDirect registers with reg how many rings' producers elsewhere have written past this node's processors, and how many might have but go by TCP.
+func ShowDirect(reg prometheus.Registerer, counts func() (ways, fallbacks uint64)) {
+	reg.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "grafnode", Name: "rdma_ways_total", Help: "Queue pairs opened for producers elsewhere."},
+			func() float64 { n, _ := counts(); return float64(n) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "grafnode", Name: "rdma_fallbacks_total", Help: "Producers that go by TCP because setting up RDMA failed."},
+			func() float64 { _, n := counts(); return float64(n) }),
+	)
+}
+
 // Began counts a session that has begun on this node. A second call for the same session counts nothing.
 func (s *Stages) Began(id lease.SessionID, stage string) {
 	s.mu.Lock()

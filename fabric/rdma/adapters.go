@@ -25,9 +25,13 @@ func NewAdapters(provider verbs.Provider, choice Choice, log *slog.Logger) *Adap
 	return &Adapters{provider: provider, choice: choice, log: log, open: map[netip.Prefix]*Fabric{}}
 }
 
-// To returns what reaches a node's adapter at an address in its network, for the rings of edge there. Nil: they go by TCP.
-func (a *Adapters) To(edge string, node netip.Prefix) tcp.Direct {
+// To returns what reaches a node's adapter at an address in its network, for the rings of edge there; encrypted says that the hosts speak TLS.
+// Nil: they go by TCP.
+func (a *Adapters) To(edge string, node netip.Prefix, encrypted bool) tcp.Direct {
 	word := a.choice.For(edge)
+	if word == Auto && encrypted {
+		return nil // see Choice.Encrypted
+	}
 	if word == TCP || a.provider == nil || !node.IsValid() {
 		if word == RDMA {
 			a.log.Warn("a ring goes by TCP that was to go by RDMA", "edge", edge, "reason", "its node gossips no adapter, or this process has none")

@@ -57,6 +57,22 @@ func (c Choice) For(edge string) string {
 	return c.rest
 }
 
+// Encrypted returns the choice where hosts speak TLS with each other: auto is tcp then, because nothing encrypts what an adapter writes. Who
+// says rdma wants that.
+func (c Choice) Encrypted() Choice {
+	sure := Choice{rest: c.rest, edges: map[string]string{}}
+	if c.For("") == Auto {
+		sure.rest = TCP
+	}
+	for edge, word := range c.edges {
+		if word == Auto {
+			word = TCP
+		}
+		sure.edges[edge] = word
+	}
+	return sure
+}
+
 // None reports whether no edge is to go by an adapter.
 func (c Choice) None() bool {
 	for _, word := range c.edges {

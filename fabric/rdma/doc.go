@@ -26,6 +26,7 @@
 // Only producers have a way. A consumer whose ring lies on another host reads it by the connection, as ever: edges' rings are placed
 // beside their consumers, so that is the exception. The memory of a ring with a way, and of its mirror, is pinned, and counts against the limit of locked memory (RLIMIT_MEMLOCK).
 //
-// The package is pure Go over package verbs; fabric/rdma/ibverbs has the adapters, with the build tag rdma, and verbsfake what the tests run on. It is not
-// wired into client and node yet: no edge takes this way by itself.
+// The package is pure Go over package verbs; fabric/rdma/ibverbs has the adapters, with the build tag rdma, and verbsfake what the tests run on. Package node opens
+// the host's first port and gossips its network; package client opens its own when there is a ring to be written on a node in the same network. A Choice says for
+// which edges. Nodes use one port only, and a stage that is not told of a node's adapter yet goes by TCP until the edge moves.
 package rdma

@@ -34,13 +34,11 @@ type incoming struct {
 	words       [creditBytes]byte
 }
 
-var errChosen = errors.New("its setting for this edge is tcp")
-
 // Accept implements tcp.Direct.
 func (f *Fabric) Accept(edge, text string, memory []byte) (tcp.Incoming, string, error) {
 	var o offer
 	if f.config.Choice.For(edge) == TCP {
-		return nil, "", errChosen
+		return nil, "", nil
 	}
 	if err := decode(text, &o); err != nil {
 		return nil, "", err

@@ -26,8 +26,7 @@ type Attach struct {
 	TLS *tls.Config `json:"-"`
 	// Silences, if not nil, counts the owners that are given up for their silence.
 	Silences *Silences `json:"-"`
-	// Direct, if not nil, offers the owner a way for a producer's records past the connection. Owners of before 2026-12 refuse a Hello with
-	// an offer: offer none to a node that has not said that it has a Direct.
+	// Direct, if not nil, offers the owner a way for a producer's records past the connection, and past its TLS.
 	Direct Direct `json:"-"`
 }
 

@@ -49,6 +49,9 @@ func (e *producerEnd) accept(d Direct, h Hello) (accepted, notDirect string) {
 		why := err.Error()
 		return "", why[:min(len(why), refusalTextMax)]
 	}
+	if way == nil {
+		return "", "its setting for this edge is tcp"
+	}
 	e.way, e.direct, e.side = way, d, h.side()
 	return accepted, ""
 }

@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"edge/edgetest":       {"edge", "handoff", "fabric", "fabric/inproc", "api"},
 	"durable":             {"api", "internal/..."},
 	"durable/...":         {"durable", "api"},
-	"client":              {"api", "edge", "fabric", "fabric/shm", "fabric/tcp", "internal/..."},
+	"client":              {"api", "edge", "fabric", "fabric/shm", "fabric/tcp", "fabric/rdma", "fabric/rdma/ibverbs", "fabric/rdma/verbs", "internal/..."},
 	"stream":              {"edge", "handoff", "durable", "api", "fabric", "internal/planted"},
 	"stream/...":          {"stream", "edge", "handoff", "durable", "api", "fabric"},
 	"stream/streamtest":   {"stream", "edge", "edge/edgetest", "durable", "durable/durabletest", "api", "fabric"},
@@ -65,7 +65,7 @@ var allowed = map[string][]string{
 	"node/blocks":           {"api", "durable", "internal/..."},
 	"node/local":            {"api"},
 	"node/traces":           {"api"},
-	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/local", "node/blocks", "node/drain", "node/group", "node/leaselog", "node/traces", "fabric", "fabric/tcp", "internal/..."},
+	"node":                  {"api", "api/server", "client", "registry", "registry/state", "leasebroker", "membership", "transport", "node/host", "node/local", "node/blocks", "node/drain", "node/group", "node/leaselog", "node/traces", "fabric", "fabric/tcp", "fabric/rdma", "fabric/rdma/ibverbs", "fabric/rdma/verbs", "internal/..."},
 
 	"examples/...":      {"stream", "stream/...", "edge", "client", "durable", "handoff", "api", "fabric", "examples/..."},
 	"demo":              {"demo/...", "examples/...", "api", "client", "edge", "stream", "fabric", "internal/..."},

@@ -47,6 +47,7 @@ type Config struct {
 	Leader    Leader
 	Addresses func() []string // host:port of the other nodes, for sessions to fall back on
 	Observer  Observer        // nil: nobody
+	Direct    tcp.Direct      // by which producers elsewhere may write past this host's processors; nil: none
 	Silences  *tcp.Silences   // counts sessions' processes that are given up for their silence; nil: nobody does
 	Logger    *slog.Logger    // nil: slog.Default()
 }

@@ -24,7 +24,7 @@ func (h *Host) ServeData(conn net.Conn) error {
 	defer h.running.Done()
 	d := &data{h: h}
 	d.ctx, d.cancel = context.WithCancelCause(h.ctx)
-	err := tcp.Server{Resolver: d, TLS: h.config.TLS, Silences: h.config.Silences}.Serve(d.ctx, conn)
+	err := tcp.Server{Resolver: d, TLS: h.config.TLS, Silences: h.config.Silences, Direct: h.config.Direct}.Serve(d.ctx, conn)
 	d.cancel(nil)
 	h.leaveData(d)
 	return err

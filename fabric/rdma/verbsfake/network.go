@@ -52,7 +52,10 @@ func (n *Network) Release() {
 func (n *Network) Host(name string) *Host {
 	h := &Host{network: n}
 	h.port = verbs.Port{Device: name, Number: 1, MTU: 4096}
-	copy(h.port.GID[:], name)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.numbers++
+	h.port.GID = verbs.GID{0: 0xfd, 14: byte(n.numbers >> 8), 15: byte(n.numbers)} // all in one network of 64 bits
 	return h
 }
 
