@@ -33,7 +33,7 @@ test-hosts: ## three systemd machines with the package, installed by docs/instal
 	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 15m ./integration/hosts
 
 test-rdma: ## edges over RDMA adapters, which emulated machines have; two minutes, see docs/rdma.md
-	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 10m ./integration/rdma
+	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 40m ./integration/rdma
 
 test: ## every test that needs no root and little time; under five minutes
 	$(GO) vet ./...
@@ -85,7 +85,8 @@ demo: build ## the demo on generated input
 	$(TOOLS)/grafnode demo
 
 ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
-	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m ./handoff/explore ./integration/...
+	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m ./handoff/explore $$($(GO) list ./integration/... | grep -v /integration/rdma)
+	$(MAKE) test-rdma # by itself: it is emulated
 	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m -p 1 -run '^(TestChaos|TestSimulation)$$' ./edge ./stream # 10,000 seeds of each
 	GRAFNODE_CI=1 $(GO) test -count=1 -run 'AnotherAddress|NoTwoClusters' ./node
 	$(GO) test -count=1 -tags crashsteps -run Dies ./fabric/shm

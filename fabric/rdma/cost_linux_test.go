@@ -12,6 +12,7 @@ import (
 
 // What a record costs, counted, where time would say nothing: the adapter is not one. The bounds are those of a batch of 64 records of 64 bytes.
 func TestCostOfABatch(t *testing.T) {
+	needsFake(t)
 	const batch, batches, recordBytes = 64, 400, 64
 	h := newHosts(t, fabrictest.Config(1<<20), 3)
 	s := attached(t, h)
@@ -68,7 +69,7 @@ func TestCostOfABatch(t *testing.T) {
 // A record is claimed, and so filled in, in the memory that the adapter sends from: there is no copy after that.
 func TestClaimsLieInRegisteredMemory(t *testing.T) {
 	s := newSides(t, 4)
-	r := s.farHost.Pairs()[0].Region(0).Remote()
+	r := s.farPair().Region(0).Remote()
 	for n := range uint64(3 * fabric.CapacityMin / 1000) {
 		b, err := s.p.Claim(900)
 		require.NoError(t, err)

@@ -3,7 +3,9 @@ package rdma_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,21 +17,51 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/fabrictest"
 	"github.com/grafnode/grafnode/fabric/rdma"
+	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/fabric/rdma/verbsfake"
 	"github.com/grafnode/grafnode/fabric/shm"
 	"github.com/grafnode/grafnode/fabric/tcp"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		if err := closeAdapters(); err != nil {
+			fmt.Println(err)
+			status = max(status, 1)
+		}
+		os.Exit(status)
+	}))
+}
+
+// onAdapters, unless nil, is asked for fabrics over real adapters, and for the first pair of each that the test has made.
+var (
+	onAdapters    func(testing.TB) (owner, far *rdma.Fabric, ownerPair, farPair func() pair)
+	closeAdapters = func() error { return nil }
+)
+
+// pair is what a test may do with a pair beside the package.
+type pair interface {
+	verbs.Pair
+	Region(n int) verbs.Region
+}
+
+// needsFake skips a test that does what no adapter can be told to do.
+func needsFake(t testing.TB) {
+	t.Helper()
+	if onAdapters != nil {
+		t.Skip("only a fake can do this")
+	}
+}
 
 // suiteHeartbeat is so long that a process which is kept from running while others test is not taken for dead.
-const suiteHeartbeat = 10 * time.Second
+var suiteHeartbeat = min(patience/3, time.Minute)
 
 // hosts are two, with an adapter each: the ring's, and the remote producer's.
 type hosts struct {
 	t                  testing.TB
-	network            *verbsfake.Network
+	network            *verbsfake.Network // nil on real adapters, like the hosts
 	ownerHost, farHost *verbsfake.Host
+	ownerPair, farPair func() pair
 	owner, far         *rdma.Fabric
 	server, client     tcp.Direct // the same, unless there is to be none
 	address            string     // of the owner
@@ -40,9 +72,16 @@ type hosts struct {
 
 func newHosts(t testing.TB, cfg fabric.Config, seed uint64) *hosts {
 	t.Helper()
-	h := &hosts{t: t, network: verbsfake.NewNetwork(seed), ended: make(chan error, 8)}
-	h.ownerHost, h.farHost = h.network.Host("owner"), h.network.Host("far")
-	h.owner, h.far = open(t, h.ownerHost), open(t, h.farHost)
+	h := &hosts{t: t, ended: make(chan error, 8)}
+	if onAdapters != nil {
+		h.owner, h.far, h.ownerPair, h.farPair = onAdapters(t)
+	} else {
+		h.network = verbsfake.NewNetwork(seed)
+		h.ownerHost, h.farHost = h.network.Host("owner"), h.network.Host("far")
+		h.owner, h.far = open(t, h.ownerHost), open(t, h.farHost)
+		h.ownerPair = func() pair { return h.ownerHost.Pairs()[0] }
+		h.farPair = func() pair { return h.farHost.Pairs()[0] }
+	}
 	h.server, h.client = h.owner, h.far
 	var err error
 	h.arena, err = shm.New(cfg)

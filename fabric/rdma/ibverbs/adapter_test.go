@@ -1,4 +1,4 @@
-//go:build rdma && linux
+//go:build rdma && linux && cgo
 
 package ibverbs
 
@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/grafnode/grafnode/fabric/fabrictest"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 )
 
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds waits; nothing is judged by it.
-const patience = 30 * time.Second
+var patience = fabrictest.Patience()
 
 var room = verbs.Room{Writes: 128, Receives: 64, Inline: 64}
 

@@ -1,4 +1,4 @@
-//go:build rdma && linux
+//go:build rdma && linux && cgo
 
 package ibverbs
 

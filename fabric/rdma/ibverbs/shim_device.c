@@ -1,4 +1,4 @@
-//go:build rdma && linux
+//go:build rdma && linux && cgo
 
 #include "shim.h"
 #include "shim_library.h"

@@ -1,4 +1,4 @@
-//go:build !rdma || !linux
+//go:build !rdma || !linux || !cgo
 
 package ibverbs
 
@@ -17,7 +17,7 @@ type none struct{}
 // New returns the adapters of this host.
 func New() verbs.Provider { return none{} }
 
-var errBuild = fmt.Errorf("%w: this binary was built without the tag rdma", fabric.ErrUnsupported)
+var errBuild = fmt.Errorf("%w: this binary was built without the tag rdma, or without cgo", fabric.ErrUnsupported)
 
 func (none) Ports() ([]verbs.Port, error)          { return nil, errBuild }
 func (none) Open(verbs.Port) (verbs.Device, error) { return nil, errBuild }
