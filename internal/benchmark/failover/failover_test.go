@@ -93,7 +93,8 @@ func TestPhasesCountFromTheFault(t *testing.T) {
 		{At: at(109), What: firstItem, Role: fabric.RoleConsumer, Generation: 6},
 	}, at(100), 4)
 	require.Equal(t, 6*time.Millisecond, first)
-	require.Equal(t, []plan.Phase{{Name: "consumer claimed", At: 3 * time.Millisecond}, {Name: "producer noticed", At: 2 * time.Millisecond}}, phases)
+	require.Equal(t, []plan.Phase{{Name: "consumer claimed", At: 3 * time.Millisecond}, {Name: "producer noticed", At: 2 * time.Millisecond},
+		{Name: "first new item", At: 6 * time.Millisecond}}, phases)
 }
 
 func TestReport(t *testing.T) {

@@ -44,6 +44,7 @@ func (w Row) line() figures.Line {
 	l := figures.Line{Case: w.Case(), Unit: "ms", Runs: w.Runs, Failures: &figures.Failures{
 		Lost: w.Account.Lost, Doubled: w.Account.Doubled, Missed: w.Missed, False: w.Alarms, Slow: w.Slow, Items: w.Pushed,
 		SinkGapMS: float64(w.Gap.P50) / milli, SinkGapP99MS: float64(w.Gap.P99) / milli, SinkGapWorstMS: float64(w.Gap.Worst) / milli,
+		RewireGapMS: float64(w.Rewire.P50) / milli, RewireGapWorstMS: float64(w.Rewire.Worst) / milli,
 		QuietGapMS: float64(w.Quiet.P50) / milli, QuietGapP99MS: float64(w.Quiet.P99) / milli,
 		StoredMS: float64(w.Stored.P50) / milli, StoredP99MS: float64(w.Stored.P99) / milli,
 		Phases: map[string]float64{}, Places: w.Places,

@@ -59,7 +59,8 @@ between two commits, from the last one before the fault to 50 ms after the first
 millisecond. quiet: the same of 100 ms before the fault. Times are of one clock, CLOCK_BOOTTIME, read by the processes that they are
 of. A p99 of fewer than a hundred is the worst. missed: no new item within 10 s. false: the ring moved though nothing had happened.
 slow: nodes that stages that were not killed gave up for their silence, though their hosts answered, and met again.
-lost, doubled: of the round's items.`
+lost, doubled: of the round's items. sink gap of it: of the gaps, the longest that has a part between the producer's leaving of the old
+ring and the first new item: what is beside it is the machine's.`
 
 // Text writes the report for people.
 func (r *Report) Text(w io.Writer) error {
@@ -78,7 +79,7 @@ func (r *Report) Text(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "\nWhere the time goes: medians, ms from the fault")
+	fmt.Fprintln(w, "\nWhere the time goes: medians, ms from the fault (and from what came just before it)")
 	for _, row := range r.Rows {
 		fmt.Fprintf(w, "  %s: %s\n", row.Case(), row.trace())
 	}
@@ -150,14 +151,15 @@ func (w Row) quiet(d time.Duration) string {
 func (w Row) trace() string {
 	var b strings.Builder
 	for _, p := range w.Phases {
-		fmt.Fprintf(&b, "%s %s, ", p.Name, show(p.At))
+		fmt.Fprintf(&b, "%s %s (+%s), ", p.Name, show(p.At), show(p.After))
 	}
 	var places []string
 	for place, n := range w.Places {
 		places = append(places, fmt.Sprintf("%d on the %s", n, place))
 	}
 	slices.Sort(places)
-	return b.String() + "first new item " + show(w.First.P50) + "; rings: " + strings.Join(places, ", ")
+	return fmt.Sprintf("%s; sink gap of it %s, worst %s; rings: %s", strings.TrimSuffix(b.String(), ", "), show(w.Rewire.P50), show(w.Rewire.Worst),
+		strings.Join(places, ", "))
 }
 
 func show(d time.Duration) string { return figures.Round(float64(d) / milli) }

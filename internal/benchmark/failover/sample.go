@@ -54,8 +54,9 @@ func (d *director) sample(ctx context.Context, pause time.Duration) (m plan.Samp
 		return m, fmt.Errorf("after the fault: %w", err)
 	}
 	m.Place = place
-	m.Gap, m.Stored = d.sink.Watched(now())
 	m.First, m.Phases = phases(d.trail, fault, before)
+	m.Rewire = d.sink.During(fault.Add(left(m.Phases)), fault.Add(m.First))
+	m.Gap, m.Stored = d.sink.Watched(now())
 	d.trailed = false
 	return m, mend()
 }
@@ -79,5 +80,15 @@ func phases(trail []news, fault lease.Instant, before fence.Epoch) (first time.D
 			}
 		}
 	}
-	return first, all
+	return first, append(all, plan.Phase{Name: "first new item", At: first})
+}
+
+// left returns when the producer had left its ring: at once, if it has not told.
+func left(all []plan.Phase) time.Duration {
+	for _, p := range all {
+		if p.Name == string(fabric.RoleProducer)+" noticed" {
+			return p.At
+		}
+	}
+	return 0
 }

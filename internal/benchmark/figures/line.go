@@ -39,21 +39,23 @@ type Line struct {
 
 // Failures is what is said of faults beside how long they last: milliseconds, and items that were pushed while they came.
 type Failures struct {
-	SinkGapMS      float64            `json:"sink_gap_ms"` // p50 of the longest time between commits around a fault
-	SinkGapP99MS   float64            `json:"sink_gap_p99_ms"`
-	SinkGapWorstMS float64            `json:"sink_gap_worst_ms"`
-	QuietGapMS     float64            `json:"quiet_gap_ms,omitempty"` // the same before the fault
-	QuietGapP99MS  float64            `json:"quiet_gap_p99_ms,omitempty"`
-	StoredMS       float64            `json:"stored_ms"` // p50 of the time until something that was pushed after the fault is committed
-	StoredP99MS    float64            `json:"stored_p99_ms"`
-	Lost           uint64             `json:"lost"`
-	Doubled        uint64             `json:"doubled"`
-	Missed         int                `json:"missed"`
-	False          int                `json:"false"`
-	Slow           uint64             `json:"slow"` // nodes that stages gave up for their silence and met again, see fabric/tcp.Silences
-	Items          uint64             `json:"items"`
-	Phases         map[string]float64 `json:"phases_ms,omitempty"`
-	Places         map[string]int     `json:"places,omitempty"`
+	SinkGapMS        float64            `json:"sink_gap_ms"` // p50 of the longest time between commits around a fault
+	SinkGapP99MS     float64            `json:"sink_gap_p99_ms"`
+	SinkGapWorstMS   float64            `json:"sink_gap_worst_ms"`
+	RewireGapMS      float64            `json:"rewire_gap_ms,omitempty"` // of the gaps, the longest with a part in the rewire
+	RewireGapWorstMS float64            `json:"rewire_gap_worst_ms,omitempty"`
+	QuietGapMS       float64            `json:"quiet_gap_ms,omitempty"` // the same before the fault
+	QuietGapP99MS    float64            `json:"quiet_gap_p99_ms,omitempty"`
+	StoredMS         float64            `json:"stored_ms"` // p50 of the time until something that was pushed after the fault is committed
+	StoredP99MS      float64            `json:"stored_p99_ms"`
+	Lost             uint64             `json:"lost"`
+	Doubled          uint64             `json:"doubled"`
+	Missed           int                `json:"missed"`
+	False            int                `json:"false"`
+	Slow             uint64             `json:"slow"` // nodes that stages gave up for their silence and met again, see fabric/tcp.Silences
+	Items            uint64             `json:"items"`
+	Phases           map[string]float64 `json:"phases_ms,omitempty"`
+	Places           map[string]int     `json:"places,omitempty"`
 }
 
 // Figure is one run of one side: a rate, or a latency's quantiles.

@@ -38,8 +38,9 @@ type span struct{ from, to uint64 }
 type watch struct {
 	fault  lease.Instant
 	gap    time.Duration
-	stored lease.Instant // of the first commit of something pushed after the fault; zero: there was none
-	done   chan struct{} // closed then
+	all    []lease.Instant // of commits, the first of them the last one before the watch began
+	stored lease.Instant   // of the first commit of something pushed after the fault; zero: there was none
+	done   chan struct{}   // closed then
 }
 
 // New returns an empty ledger.
@@ -68,6 +69,7 @@ func (l *Ledger) Commit(b Batch, now lease.Instant) error {
 	l.count(span{b.From, b.From + b.N})
 	if w := l.watch; w != nil {
 		w.gap = max(w.gap, now.Sub(l.last))
+		w.all = append(w.all, now)
 		if w.stored == 0 && b.Newest > w.fault {
 			w.stored = now
 			close(w.done)
@@ -116,7 +118,7 @@ func (l *Ledger) fill(s span) (found uint64) {
 func (l *Ledger) Watch(fault lease.Instant) (stored <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.watch = &watch{fault: fault, done: make(chan struct{})}
+	l.watch = &watch{fault: fault, all: []lease.Instant{l.last}, done: make(chan struct{})}
 	return l.watch.done
 }
 
@@ -135,6 +137,22 @@ func (l *Ledger) Watched(now lease.Instant) (gap, stored time.Duration) {
 		stored = w.stored.Sub(w.fault)
 	}
 	return gap, stored
+}
+
+// During returns the longest time between two commits of which some lay between from and to. It is of the watch that there is.
+func (l *Ledger) During(from, to lease.Instant) (gap time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watch == nil {
+		return 0
+	}
+	all := l.watch.all
+	for i := 1; i < len(all); i++ {
+		if all[i] >= from && all[i-1] <= to {
+			gap = max(gap, all[i].Sub(all[i-1]))
+		}
+	}
+	return gap
 }
 
 // Account is how the items stand.

@@ -75,6 +75,9 @@ func TestWatch(t *testing.T) {
 	commit(12, 45)
 	<-stored
 	commit(13, 46)
+	require.Equal(t, 20*time.Millisecond, l.During(at(11), at(45)), "which began before")
+	require.Equal(t, 15*time.Millisecond, l.During(at(31), at(32)), "of which a part lies there")
+	require.Equal(t, time.Millisecond, l.During(at(46), at(60)))
 	gap, after := l.Watched(at(47))
 	require.Equal(t, 20*time.Millisecond, gap, "from the commit before the fault")
 	require.Equal(t, 34*time.Millisecond, after)
@@ -83,6 +86,7 @@ func TestWatch(t *testing.T) {
 	gap, after = l.Watched(at(90))
 	require.Equal(t, 44*time.Millisecond, gap, "and to the end")
 	require.Zero(t, after)
+	require.Zero(t, l.During(at(0), at(100)), "nobody watches")
 }
 
 func TestServe(t *testing.T) {

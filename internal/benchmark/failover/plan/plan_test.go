@@ -80,7 +80,7 @@ func TestSumLeavesOutWhatWasMissed(t *testing.T) {
 	require.Equal(t, plan.Spread{P50: 15 * ms, P99: 15 * ms, Worst: 15 * ms}, s.First)
 	require.Equal(t, plan.Spread{P50: 7 * ms, P99: 7 * ms, Worst: 7 * ms}, s.Gap)
 	require.Equal(t, map[string]int{"here": 1, "there": 1}, s.Places)
-	require.Equal(t, []plan.Phase{{Name: "b", At: 2 * ms}, {Name: "a", At: 4 * ms}}, s.Phases)
+	require.Equal(t, []plan.Phase{{Name: "b", At: 2 * ms}, {Name: "a", At: 4 * ms, After: 4 * ms}}, s.Phases)
 }
 
 func TestTargets(t *testing.T) {

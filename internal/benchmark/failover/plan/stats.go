@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -15,15 +16,18 @@ type Sample struct {
 	// Gap is the longest time between commits, of those that a time between began, ended or lay in what was watched.
 	Gap time.Duration
 	// Quiet is the same of a while before the fault.
-	Quiet  time.Duration
+	Quiet time.Duration
+	// Rewire is the same of the time in which the producer had no ring: from when it left the old one until the first new item.
+	Rewire time.Duration
 	Place  string // where the ring lay
 	Phases []Phase
 }
 
-// Phase is when something had happened on the way, from the fault.
+// Phase is when something had happened on the way.
 type Phase struct {
-	Name string        `json:"name"`
-	At   time.Duration `json:"-"`
+	Name  string
+	At    time.Duration // from the fault
+	After time.Duration // from what had happened just before it after the same fault; set by Sum
 }
 
 // Spread is what is said of a number of times.
@@ -44,6 +48,7 @@ func SpreadOf(times []time.Duration) Spread {
 type Summary struct {
 	Runs, Missed              int
 	First, Stored, Gap, Quiet Spread
+	Rewire                    Spread
 	Phases                    []Phase        // medians, in the order of time
 	Places                    map[string]int // how many faults hit a ring there
 	Samples                   []Sample
@@ -52,30 +57,36 @@ type Summary struct {
 // Sum sums samples up.
 func Sum(samples []Sample) Summary {
 	s := Summary{Runs: len(samples), Places: map[string]int{}, Samples: samples}
-	var first, stored, gap, quiet []time.Duration
-	phases := map[string][]time.Duration{}
+	var first, stored, gap, quiet, rewire []time.Duration
+	phases, after := map[string][]time.Duration{}, map[string][]time.Duration{}
 	for _, m := range samples {
 		if m.Missed {
 			s.Missed++
 			continue
 		}
 		first, stored, gap, quiet = append(first, m.First), append(stored, m.Stored), append(gap, m.Gap), append(quiet, m.Quiet)
+		rewire = append(rewire, m.Rewire)
 		s.Places[m.Place]++
-		for _, p := range m.Phases {
-			phases[p.Name] = append(phases[p.Name], p.At)
+		before := time.Duration(0)
+		for _, p := range inTime(m.Phases) {
+			phases[p.Name], after[p.Name] = append(phases[p.Name], p.At), append(after[p.Name], p.At-before)
+			before = p.At
 		}
 	}
 	s.First, s.Stored, s.Gap, s.Quiet = SpreadOf(first), SpreadOf(stored), SpreadOf(gap), SpreadOf(quiet)
+	s.Rewire = SpreadOf(rewire)
 	for name, times := range phases {
-		s.Phases = append(s.Phases, Phase{Name: name, At: SpreadOf(times).P50})
+		s.Phases = append(s.Phases, Phase{Name: name, At: SpreadOf(times).P50, After: SpreadOf(after[name]).P50})
 	}
-	slices.SortFunc(s.Phases, func(a, b Phase) int {
-		if a.At != b.At {
-			return int(a.At - b.At)
-		}
-		return len(a.Name) - len(b.Name)
-	})
+	s.Phases = inTime(s.Phases)
 	return s
+}
+
+// inTime returns phases in the order of time.
+func inTime(of []Phase) []Phase {
+	return slices.SortedFunc(slices.Values(of), func(a, b Phase) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
 }
 
 // Judged returns the times that the targets are of.
