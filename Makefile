@@ -100,7 +100,7 @@ ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run af
 torture: build ## hours: the integration suite and the demo, over and over, with random faults
 	GRAFNODE_TORTURE=1 $(GO) test -count=1 -timeout 0 ./handoff/explore
 	GRAFNODE_CI=1 $(GO) test -count=$(RUNS) -timeout 0 ./integration/... ./stream/... ./edge/...
-	GRAFNODE_RUNS=$(SEEDS) $(GO) test -count=1 -timeout 0 -p 1 -run '^(TestChaos|TestSimulation)$$' ./edge ./stream
+	GRAFNODE_FROM=$$(date +%s)000 GRAFNODE_RUNS=$(SEEDS) $(GO) test -count=1 -timeout 0 -p 1 -run '^(TestChaos|TestSimulation)$$' ./edge ./stream
 	for store in bolt wal; do \
 	  GRAFNODE_CI=1 $(GO) test ./integration -run '^TestRegistryTorture$$' -count=$(RUNS) -timeout 0 -store $$store -phases 40 || exit 1; done
 	$(GO) test -count=1 -timeout 0 -run '^TestTorture$$' ./registry/simulate -args -for $(HOURS)h
