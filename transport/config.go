@@ -26,6 +26,8 @@ type Config struct {
 	PrefaceTimeout time.Duration
 	// ConnsMax bounds the accepted connections, default 4096.
 	ConnsMax int
+	// PeerConnsMax bounds those of one address, default three quarters of all: a quarter is left for the others.
+	PeerConnsMax int
 	// NewConnsMax bounds those that have not said what they are for, default 256.
 	NewConnsMax int
 	// Logger gets what is worth knowing about single connections, at level debug. Nil: slog.Default().
@@ -35,6 +37,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.PrefaceTimeout = cmp.Or(c.PrefaceTimeout, 5*time.Second)
 	c.ConnsMax = cmp.Or(c.ConnsMax, 4096)
+	c.PeerConnsMax = cmp.Or(c.PeerConnsMax, c.ConnsMax-c.ConnsMax/4)
 	c.NewConnsMax = cmp.Or(c.NewConnsMax, min(256, c.ConnsMax))
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
@@ -47,9 +50,9 @@ func (c Config) Validate() error {
 	if err != nil {
 		return fmt.Errorf("transport: listen address %q: %w; want host:port", c.Address, err)
 	}
-	if c.PrefaceTimeout < 0 || c.NewConnsMax < 0 || c.NewConnsMax > c.ConnsMax {
-		return fmt.Errorf("transport: limits: preface within %v, %d connections, %d of them new: want none negative and no more new than all",
-			c.PrefaceTimeout, c.ConnsMax, c.NewConnsMax)
+	if c.PrefaceTimeout < 0 || min(c.NewConnsMax, c.PeerConnsMax) < 0 || max(c.NewConnsMax, c.PeerConnsMax) > c.ConnsMax {
+		return fmt.Errorf("transport: limits: preface within %v, %d connections, %d of them new, %d of one address: want none negative and no more than all",
+			c.PrefaceTimeout, c.ConnsMax, c.NewConnsMax, c.PeerConnsMax)
 	}
 	if c.Advertise == "" {
 		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {

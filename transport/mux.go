@@ -38,7 +38,7 @@ func Listen(cfg Config) (*Mux, error) {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
 	m := &Mux{cfg: cfg, listener: l.(*net.TCPListener)} // what network "tcp" gives
-	m.conns.init(cfg.ConnsMax, cfg.NewConnsMax)
+	m.conns.init(cfg.ConnsMax, cfg.PeerConnsMax, cfg.NewConnsMax)
 	m.stop, m.cancel = context.WithCancel(context.Background())
 	addr := l.Addr()
 	if cfg.Advertise != "" {
@@ -107,7 +107,7 @@ func (m *Mux) accept() {
 }
 
 func (m *Mux) admit(tcp *net.TCPConn) {
-	c := &conn{TCPConn: tcp, tracker: &m.conns}
+	c := &conn{TCPConn: tcp, tracker: &m.conns, peer: addressOf(tcp)}
 	if !m.conns.admit(c) {
 		_ = tcp.Close() // refused; nothing was promised
 		m.cfg.Logger.Debug("transport: connection refused: too many", "remote", tcp.RemoteAddr())

@@ -3,6 +3,7 @@ package transport
 import (
 	"container/list"
 	"net"
+	"net/netip"
 	"sync"
 )
 
@@ -21,6 +22,7 @@ type Stats struct {
 type conn struct {
 	*net.TCPConn
 	tracker *tracker
+	peer    netip.Addr    // who connected
 	dialled bool          // does not count against the caps
 	place   *list.Element // in tracker.fresh, or nil; guarded by tracker.mu
 	closing sync.Once
@@ -37,18 +39,28 @@ func (c *conn) Close() (err error) {
 
 // tracker knows every open connection, so as to bound them and to cut them all.
 type tracker struct {
-	openMax, freshMax int
+	openMax, peerMax, freshMax int
 
 	mu     sync.Mutex
 	closed bool
 	open   map[*conn]struct{}
-	fresh  list.List // of *conn without a preface yet, oldest first
+	peers  map[netip.Addr]peer // of those that were accepted
+	fresh  list.List           // of *conn without a preface yet, oldest first
 	counts Stats
 }
 
-func (t *tracker) init(openMax, freshMax int) {
-	t.openMax, t.freshMax = openMax, freshMax
-	t.open = make(map[*conn]struct{})
+// peer counts the connections of one address: all, and those without a preface yet.
+type peer struct{ open, fresh int }
+
+func (t *tracker) init(openMax, peerMax, freshMax int) {
+	t.openMax, t.peerMax, t.freshMax = openMax, peerMax, freshMax
+	t.open, t.peers = make(map[*conn]struct{}), make(map[netip.Addr]peer)
+}
+
+// addressOf returns the address, without the port, at a connection's other end.
+func addressOf(c *net.TCPConn) netip.Addr {
+	at, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // of TCP it is always one
+	return at.Addr().Unmap().WithZone("")
 }
 
 // admit takes c in, or reports false: too many, or closed.
@@ -70,21 +82,34 @@ func (t *tracker) enter(c *conn) (evict *conn, ok bool) {
 		t.open[c] = struct{}{}
 		return nil, true
 	}
-	if t.counts.Open >= t.openMax {
+	if t.counts.Open >= t.openMax || t.peers[c.peer].open >= t.peerMax {
 		t.counts.Refused++
 		return nil, false
 	}
 	if t.fresh.Len() >= t.freshMax {
-		evict = t.fresh.Front().Value.(*conn)
-		t.fresh.Remove(evict.place)
-		evict.place = nil
+		evict = t.oldest(c.peer)
+		t.leaveFresh(evict)
 		t.counts.Evicted++
 	}
 	t.open[c] = struct{}{}
 	c.place = t.fresh.PushBack(c)
+	p := t.peers[c.peer]
+	t.peers[c.peer] = peer{p.open + 1, p.fresh + 1}
 	t.counts.Open++
 	t.counts.Accepted++
 	return evict, true
+}
+
+// oldest returns which connection without a preface makes room for the next: of the address that this is from if that has half of them, so that
+// it cuts nobody's but its own.
+func (t *tracker) oldest(from netip.Addr) *conn {
+	oldest := t.fresh.Front()
+	if own := t.peers[from].fresh; 2*own >= t.freshMax {
+		for oldest.Value.(*conn).peer != from {
+			oldest = oldest.Next()
+		}
+	}
+	return oldest.Value.(*conn)
 }
 
 // identified notes that c has said its preface.
@@ -98,6 +123,8 @@ func (t *tracker) leaveFresh(c *conn) {
 	if c.place != nil {
 		t.fresh.Remove(c.place)
 		c.place = nil
+		p := t.peers[c.peer]
+		t.peers[c.peer] = peer{p.open, p.fresh - 1}
 	}
 }
 
@@ -109,8 +136,14 @@ func (t *tracker) forget(c *conn) {
 	}
 	delete(t.open, c)
 	t.leaveFresh(c)
-	if !c.dialled {
-		t.counts.Open--
+	if c.dialled {
+		return
+	}
+	t.counts.Open--
+	if p := t.peers[c.peer]; p.open > 1 {
+		t.peers[c.peer] = peer{p.open - 1, p.fresh}
+	} else {
+		delete(t.peers, c.peer)
 	}
 }
 
