@@ -22,6 +22,7 @@ type Session struct {
 	PID         int             `json:"pid"`
 	TTL         time.Duration   `json:"ttl_ns"`
 	Opened      time.Time       `json:"opened"`
+	Rules       Rules           `json:"rules,omitempty"` // all that it may do; none: what any session may. Watches do not tell them
 }
 
 // SessionDetail is a session with what ends with it (GET /v1/sessions/{id}).

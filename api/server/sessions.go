@@ -54,7 +54,7 @@ func (s *Server) getSession(current *state.State, q *query, w http.ResponseWrite
 func shownSession(s state.Session) api.Session {
 	return api.Session{
 		ID: s.ID, Stage: s.Stage, Node: s.Node, Incarnation: s.Incarnation, PID: s.PID, TTL: s.TTL,
-		Opened: time.Unix(0, s.Opened).UTC(),
+		Opened: time.Unix(0, s.Opened).UTC(), Rules: s.Rules,
 	}
 }
 

@@ -31,7 +31,7 @@ func newSessionList() *cobra.Command {
 	return r.staleFlag(r.flags(&cobra.Command{
 		Use:     "list",
 		Short:   "The live sessions",
-		Long:    `Lists the live sessions: which stage, on which node, as which process.`,
+		Long:    `Lists the live sessions: which stage, on which node, as which process, and if its user may not do everything, by which rules.`,
 		Example: `  grafnode session list`,
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,9 +40,9 @@ func newSessionList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return r.show(cmd, sessions, "SESSION\tSTAGE\tNODE\tSTART\tPID\tTERM\tOPENED", func(w io.Writer) {
+				return r.show(cmd, sessions, "SESSION\tSTAGE\tNODE\tSTART\tPID\tTERM\tOPENED\tRULES", func(w io.Writer) {
 					for _, s := range sessions {
-						fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%v\t%s\n", s.ID, dash(s.Stage), short(s.Node), s.Incarnation, s.PID, s.TTL, when(s.Opened))
+						fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%v\t%s\t%s\n", s.ID, dash(s.Stage), short(s.Node), s.Incarnation, s.PID, s.TTL, when(s.Opened), dash(s.Rules.String()))
 					}
 				})
 			})
@@ -80,6 +80,7 @@ func sessionDetail(w io.Writer, s api.SessionDetail) {
 	fmt.Fprintf(w, "node\t%s, incarnation %d\n", s.Node, s.Incarnation)
 	fmt.Fprintf(w, "term\t%v\n", s.TTL)
 	fmt.Fprintf(w, "opened\t%s\n", when(s.Opened))
+	fmt.Fprintf(w, "rules\t%s\n", dash(s.Rules.String()))
 	fmt.Fprintf(w, "edges\t%s\n", dash(strings.Join(s.Edges, ", ")))
 	fmt.Fprintf(w, "leases\t%s\n", dash(strings.Join(leases, ", ")))
 }

@@ -25,6 +25,7 @@ func (m *machine) admitsUsers(says *book) {
 func (m *machine) keepsUsersApart() {
 	m.t.Helper()
 	require.Contains(m.t, m.run("runuser -u etl -- grafnode edge list"), "access-log.parse")
+	require.Contains(m.t, m.run("grafnode session list"), "ref.=read", "the rules of etl's stage")
 	for who, what := range map[string]string{"etl": "node list", "ada": "token list", "nobody": "edge list"} {
 		out, err := m.try("runuser -u " + who + " -- grafnode " + what)
 		require.Error(m.t, err, "%s %s\n%s", who, what, out)
