@@ -2,7 +2,7 @@
 //
 // Commands stand in fenced blocks of the language console, behind a "$ ", or sh. The word behind the language says who follows them: nothing,
 // package integration/docs, in a scratch copy of the sources; Host, package integration/hosts, on machines of a cluster; Minutes, nobody, for
-// they take that long. There is no other way to show a command: Check finds those that would be followed by nobody.
+// they take that long; Adapter, nobody, for few machines have one for RDMA. There is no other way to show a command: Check finds those that would be followed by nobody.
 package manual
 
 import (
@@ -18,6 +18,7 @@ import (
 const (
 	Host    = "host"
 	Minutes = "minutes"
+	Adapter = "adapter"
 )
 
 // Block is a fenced block.
@@ -120,8 +121,8 @@ func Check(path string, blocks []Block) (wrong []error) {
 		switch {
 		case len(commands) == 0 && b.Mark != "":
 			wrong = append(wrong, fmt.Errorf("%s: marked %q, and has no commands", at, b.Mark))
-		case !slices.Contains([]string{"", Host, Minutes}, b.Mark):
-			wrong = append(wrong, fmt.Errorf("%s: %q: a block is of %q or %q, or of neither and is run where anybody is", at, b.Mark, Host, Minutes))
+		case !slices.Contains([]string{"", Host, Minutes, Adapter}, b.Mark):
+			wrong = append(wrong, fmt.Errorf("%s: %q: a block is of %q, %q or %q, or of none and is run where anybody is", at, b.Mark, Host, Minutes, Adapter))
 		case len(commands) == 0 && typed.MatchString(b.Text):
 			wrong = append(wrong, fmt.Errorf("%s: commands that nobody follows: make the block one of console or sh", at))
 		}
