@@ -21,7 +21,8 @@
 //
 // It promises what package fabric does, with these words of fabric/tcp's: that a flushed record arrives is not promised; Close blocks until the owner has
 // confirmed; a loss is found by the connection, or by the adapter, whose retries are finite. Damage on the wire is the adapter's to find, by its own
-// check sums: there is none of ours over a record, beyond its header.
+// check sums: there is none of ours over a record, beyond its header. An adapter that neither carries nor complains stalls its
+// ring, until the connection ends or the edge is moved by hand.
 //
 // Only producers have a way. A consumer whose ring lies on another host reads it by the connection, as ever: edges' rings are placed
 // beside their consumers, so that is the exception. The memory of a ring with a way, and of its mirror, is pinned, and counts against the limit of locked memory (RLIMIT_MEMLOCK).
