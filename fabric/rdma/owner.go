@@ -76,8 +76,6 @@ func (i *incoming) prepare(o offer, memory []byte) (said answer, err error) {
 	return answer{Pair: i.pair.Local(), Ring: i.regions[0].Remote(), Words: i.regions[1].Remote()}, nil
 }
 
-var errClosed = errors.New("rdma: the way is closed")
-
 // Start implements tcp.Incoming.
 func (i *incoming) Start(text string, to tcp.Landing) error {
 	var r ready
@@ -90,7 +88,7 @@ func (i *incoming) Start(text string, to tcp.Landing) error {
 	i.starting.Lock()
 	defer i.starting.Unlock()
 	if i.closed {
-		return errClosed
+		return nil // whoever has closed it says why
 	}
 	i.there, i.to = r.Credit, to
 	i.done = make(chan struct{})

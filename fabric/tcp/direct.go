@@ -40,7 +40,7 @@ type Carried interface {
 	HearResume(note []byte) (first bool)
 	HearStable(note []byte)
 	HearWant()
-	// Lose says that the ring is lost, and why: Lost is true for that. It is called once, last.
+	// Lose says that the ring is lost, and why: Lost is true for that. It is called once, last, unless the side has departed.
 	Lose(why error)
 }
 
@@ -66,7 +66,7 @@ func (l Line) Depart(tail uint64) error { return l.l.depart(tail) }
 
 // Incoming is the owner's end of a way.
 type Incoming interface {
-	// Start begins to take what lands. ready is what Connect returned.
+	// Start begins to take what lands. ready is what Connect returned. After Close it does nothing.
 	Start(ready string, to Landing) error
 	// Credit tells the remote side that the consumer has acked so far, and wakes it if it is to be woken. The cursor never falls. It never
 	// blocks.
@@ -138,7 +138,9 @@ func (a *Attach) connectWay(l *link, way Outgoing, said answer) (fabric.Producer
 	_ = l.send(kindDirect, 0, 0, []byte(ready)) // likewise
 	l.tasks.Go(func() {
 		l.receive(func(f frame) error { return hear(p, f) })
-		p.Lose(l.err())
+		if err := l.err(); !errors.Is(err, errDeparted) {
+			p.Lose(err)
+		}
 	})
 	return p, nil
 }
