@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// bounds of the exploration, all of it exhaustive: what takes seconds, what takes a minute or two where GRAFNODE_CI is set, and where
+// bounds of the exploration, all of it exhaustive: what takes seconds, what takes a minute of two processors where GRAFNODE_CI is set, and where
 // GRAFNODE_TORTURE is what takes longer, too.
 func bounds() map[string]explore.Bounds {
 	all := quickBounds()
@@ -49,21 +49,23 @@ func quickBounds() map[string]explore.Bounds {
 // ciBounds take the place of narrower ones of the same name.
 func ciBounds() map[string]explore.Bounds {
 	return map[string]explore.Bounds{
-		"edge":            {Inputs: 2, Faults: 2},
-		"stage":           {Inputs: 2, Shape: explore.Staged, Faults: 1},
-		"merge":           {Inputs: 1, Shape: explore.Merged, Faults: 1},
-		"log":             {Inputs: 2, Shape: explore.Logged, Faults: 1},
-		"log, two faults": {Inputs: 1, Shape: explore.Logged, Faults: 2, Begun: true},
-		"spare, losses":   {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1},
-		"spare, told":     {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1, Tells: true},
-		"two spares":      {Inputs: 1, Faults: 1, Spares: 2},
-		"planned":         {Inputs: 1, Faults: 1, Spares: 1, Plans: true},
-		"planned, apart":  {Inputs: 1, Spares: 1, Plans: true, Apart: true, Alarms: true},
+		"edge":           {Inputs: 2, Faults: 2},
+		"stage":          {Inputs: 2, Shape: explore.Staged, Faults: 1},
+		"merge":          {Inputs: 1, Shape: explore.Merged, Faults: 1},
+		"log":            {Inputs: 2, Shape: explore.Logged, Faults: 1},
+		"log, takeovers": {Inputs: 1, Shape: explore.Logged, Faults: 2, Only: explore.Takeovers, Begun: true},
+		"spare, losses":  {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1},
+		"spare, told":    {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1, Tells: true},
+		"two spares":     {Inputs: 1, Faults: 1, Spares: 2},
+		"planned":        {Inputs: 1, Faults: 1, Spares: 1, Plans: true},
+		"planned, apart": {Inputs: 1, Spares: 1, Plans: true, Apart: true, Alarms: true},
 	}
 }
 
 func tortureBounds() map[string]explore.Bounds {
-	return map[string]explore.Bounds{}
+	return map[string]explore.Bounds{
+		"log, two faults": {Inputs: 1, Shape: explore.Logged, Faults: 2, Begun: true},
+	}
 }
 
 // needsTime skips what is one goroutine's: the race detector, for which -short is set, has nothing to find there.
