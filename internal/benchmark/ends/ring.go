@@ -50,8 +50,8 @@ func sendBatch(ctx context.Context, p fabric.Producer, l flow.Load, source *flow
 	return nil
 }
 
-// rowsAckEvery is how many records a reader of rows reads before it acknowledges them.
-const rowsAckEvery = 256
+// ackBytes is how much a reader of rows reads before it acknowledges it.
+const ackBytes = 32 << 10
 
 // Read empties a ring up to the last record and returns what it measured.
 func Read(ctx context.Context, c fabric.Consumer, l flow.Load) (flow.Result, error) {
@@ -67,7 +67,7 @@ func Read(ctx context.Context, c fabric.Consumer, l flow.Load) (flow.Result, err
 		}
 		rows.Skip(row.N)
 		read += uint64(row.N)
-		if err == nil && (read >= acked+rowsAckEvery || done) {
+		if err == nil && ((read-acked)*uint64(l.Bytes) >= ackBytes || done) {
 			acked, err = read, c.Ack(read, nil)
 		}
 		if errors.Is(err, fabric.ErrEmpty) {
