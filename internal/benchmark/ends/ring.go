@@ -17,7 +17,11 @@ func Send(ctx context.Context, p fabric.Producer, l flow.Load) error {
 			return err
 		}
 	}
-	return sendOne(ctx, p, l, source.FillEnd)
+	batch, err := p.Begin()
+	if err != nil {
+		return err
+	}
+	return errors.Join(sendOne(ctx, p, batch, l, source.FillEnd), batch.End())
 }
 
 // sendBatch sends Load.Batch records in a batch, in several if the ring has not room for them at once.
@@ -80,21 +84,26 @@ func Read(ctx context.Context, c fabric.Consumer, l flow.Load) (flow.Result, err
 	return sink.Result()
 }
 
-// Ping sends records one by one, each when the one before has come back, and measures that.
+// Ping sends records one by one, each when the one before has come back, and measures that. What has come back is acknowledged while the next one
+// is on its way.
 func Ping(ctx context.Context, out fabric.Producer, in fabric.Consumer, l flow.Load) (flow.Result, error) {
 	trips, source, sink := flow.NewTrips(l), flow.NewSource(l), flow.NewSink(l)
-	for n := uint64(1); ; n++ {
-		if err := sendOne(ctx, out, l, source.Fill); err != nil {
+	batch, err := out.Begin()
+	if err != nil {
+		return flow.Result{}, err
+	}
+	for n := uint64(0); n == 0 || !trips.Done(); n++ {
+		if err := sendOne(ctx, out, batch, l, source.Fill); err != nil {
 			return flow.Result{}, err
 		}
-		if _, err := readOne(ctx, in, n, sink.See); err != nil {
+		if err := in.Ack(n, nil); err != nil {
 			return flow.Result{}, err
 		}
-		if trips.Done() {
-			break
+		if _, err := readOne(ctx, in, sink.See); err != nil {
+			return flow.Result{}, err
 		}
 	}
-	if err := sendOne(ctx, out, l, source.FillEnd); err != nil {
+	if err := errors.Join(sendOne(ctx, out, batch, l, source.FillEnd), batch.End()); err != nil {
 		return flow.Result{}, err
 	}
 	return trips.Result(), nil
@@ -103,21 +112,28 @@ func Ping(ctx context.Context, out fabric.Producer, in fabric.Consumer, l flow.L
 // Pong sends back what comes until the last record.
 func Pong(ctx context.Context, in fabric.Consumer, out fabric.Producer, l flow.Load) error {
 	source, sink := flow.NewSource(l), flow.NewSink(l)
+	batch, err := out.Begin()
+	if err != nil {
+		return err
+	}
 	for n := uint64(1); ; n++ {
-		done, err := readOne(ctx, in, n, sink.See)
+		done, err := readOne(ctx, in, sink.See)
 		if err != nil || done {
+			return errors.Join(err, batch.End())
+		}
+		if err := sendOne(ctx, out, batch, l, source.Fill); err != nil {
 			return err
 		}
-		if err := sendOne(ctx, out, l, source.Fill); err != nil {
+		if err := in.Ack(n, nil); err != nil {
 			return err
 		}
 	}
 }
 
-// sendOne sends a record as single records are sent.
-func sendOne(ctx context.Context, p fabric.Producer, l flow.Load, fill func([]byte)) error {
-	b, err := p.Claim(l.Bytes)
-	for ; errors.Is(err, fabric.ErrFull); b, err = p.Claim(l.Bytes) {
+// sendOne sends a record by itself.
+func sendOne(ctx context.Context, p fabric.Producer, batch *fabric.Batch, l flow.Load, fill func([]byte)) error {
+	b, err := batch.Claim(l.Bytes)
+	for ; errors.Is(err, fabric.ErrFull); b, err = batch.Claim(l.Bytes) {
 		if err := p.Wait(ctx); err != nil {
 			return err
 		}
@@ -126,14 +142,14 @@ func sendOne(ctx context.Context, p fabric.Producer, l flow.Load, fill func([]by
 		return err
 	}
 	fill(b)
-	if err := p.Commit(); err != nil {
+	if err := batch.Commit(); err != nil {
 		return err
 	}
-	return p.Flush()
+	return batch.Flush()
 }
 
-// readOne reads and acknowledges record n, counted from one.
-func readOne(ctx context.Context, c fabric.Consumer, n uint64, see func([]byte) (bool, error)) (done bool, err error) {
+// readOne reads the next record.
+func readOne(ctx context.Context, c fabric.Consumer, see func([]byte) (bool, error)) (done bool, err error) {
 	b, err := c.Next()
 	for ; errors.Is(err, fabric.ErrEmpty); b, err = c.Next() {
 		if err := c.Wait(ctx); err != nil {
@@ -141,10 +157,7 @@ func readOne(ctx context.Context, c fabric.Consumer, n uint64, see func([]byte) 
 		}
 	}
 	if err != nil {
-		return false, fmt.Errorf("record %d: %w", n, err)
-	}
-	if done, err = see(b); err != nil {
 		return false, err
 	}
-	return done, c.Ack(n, nil)
+	return see(b)
 }
