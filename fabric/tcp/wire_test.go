@@ -57,6 +57,12 @@ func stretch(at uint64, records ...string) []byte {
 	return b
 }
 
+// row returns records of one length under one header.
+func row(at uint64, n, count int) []byte {
+	head := fabric.Header(fabric.Seed(uint64(testGeneration)), at, uint32(n), uint32(count))
+	return append(binary.LittleEndian.AppendUint64(nil, head), make([]byte, (n+7)&^7*count)...)
+}
+
 // take gives what is in raw to handle, until it ends or is refused.
 func take(l *link, handle func(frame) error) error {
 	for {
@@ -185,6 +191,10 @@ func spoilt() map[string][]byte {
 		"a cut record":       good[:24],
 		"more than the ring": stretch(0, string(make([]byte, fabric.RecordMax(fabric.CapacityMin)+1))),
 		"no multiple":        good[:len(good)-1],
+		"row of nothing":     row(0, 0, 2),
+		"row of too much":    row(0, 100, 200),
+		"row in part":        row(0, 100, 3)[:312],
+		"row over the end":   append(stretch(0, slices.Repeat([]string{string(make([]byte, 8184))}, 7)...), row(7*8192, 1000, 16)...),
 		"behind the end":     stretch(0, append(slices.Repeat([]string{string(make([]byte, 8184))}, 8), "behind the end")...),
 	}
 }
@@ -203,7 +213,7 @@ func TestOwnerRefusesWhatIsNoStretch(t *testing.T) {
 
 func TestConsumerRefusesWhatIsNoStretch(t *testing.T) {
 	for why, payload := range spoilt() {
-		if why == "behind the end" {
+		if why == "behind the end" || why == "row over the end" {
 			continue // its memory is no ring
 		}
 		frames := append(frameOf(kindRecords, 0, 0, payload), frameOf(kindRecords, 0, uint64(len(payload)), stretch(uint64(len(payload)), "third"))...)
@@ -220,6 +230,7 @@ func TestConsumerRefusesWhatIsNoStretch(t *testing.T) {
 
 func addFrames(f *testing.F) {
 	f.Add(frameOf(kindRecords, 0, 0, stretch(0, "abc", "")))
+	f.Add(frameOf(kindRecords, 0, 0, append(row(0, 3, 5), row(48, 100, 2)...)))
 	f.Add(append(frameOf(kindRecords, 0, 0, stretch(0, "a record that goes on")[:16]), frameOf(kindRecords, 0, 16, stretch(0, "a record that goes on")[16:])...))
 	f.Add(frameOf(kindSeal, 0, 0, []byte(`{"kind":"ring-sealed","message":"moved on"}`)))
 	f.Add(frameOf(kindAck, flagNote, 1<<63, nil))
