@@ -95,6 +95,6 @@ func (e *consumerEnd) send(stretch []byte) error {
 	return nil
 }
 
-func (e *consumerEnd) settle(uint64) {}
+func (e *consumerEnd) settle(uint64) error { return nil }
 
 func (e *consumerEnd) close() error { return e.ring.Close() }

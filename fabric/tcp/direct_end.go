@@ -11,7 +11,7 @@ import (
 
 // carriedEnd is a writeEnd into whose memory others can write.
 type carriedEnd interface {
-	// Memory returns the ring's data.
+	// Memory returns the ring's data, nil if no other may write there.
 	Memory() []byte
 	// Advance commits what another has written there.
 	Advance(to, records uint64) error
@@ -43,7 +43,11 @@ func (e *producerEnd) accept(d Direct, h Hello) (accepted, notDirect string) {
 	if !ok {
 		return "", fmt.Sprintf("a %T takes no way", e.ring)
 	}
-	way, accepted, err := d.Accept(h.Edge, h.Offer, ring.Memory())
+	memory := ring.Memory()
+	if memory == nil {
+		return "", fmt.Sprintf("the memory of a %T takes no way", e.ring)
+	}
+	way, accepted, err := d.Accept(h.Edge, h.Offer, memory)
 	if err != nil {
 		d.Fallback(h.side(), err)
 		why := err.Error()
@@ -130,20 +134,22 @@ func (e *producerEnd) credit() error {
 }
 
 // settle waits until what the remote side has written before it left has landed: the connection is no slower than its way.
-func (e *producerEnd) settle(upto uint64) {
-	limit := time.NewTimer(e.l.patience())
+func (e *producerEnd) settle(upto uint64) error {
+	patience := e.l.patience()
+	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	for e.expects(upto) {
 		select {
 		case <-e.landed:
 		case <-e.ended.Done():
-			return
+			return context.Cause(e.ended)
 		case <-e.l.ended:
-			return
+			return e.l.err()
 		case <-limit.C:
-			return
+			return fmt.Errorf("%w: what was written up to byte %d has not landed within %v", fabric.ErrDisconnected, upto, patience)
 		}
 	}
+	return nil
 }
 
 func (e *producerEnd) expects(upto uint64) bool {

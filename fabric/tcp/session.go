@@ -20,8 +20,8 @@ type end interface {
 	// pump carries to the remote side what the ring has for it, until the ring is lost or ctx ends, and returns why.
 	pump(ctx context.Context) error
 	// settle is called when the remote side has detached, with what its last frame says: the cursor of a producer that has a way of its own. It
-	// waits until everything up to there has come.
-	settle(upto uint64)
+	// waits until everything up to there has come. An error says that it has not, and never will.
+	settle(upto uint64) error
 	// close gives the side of the ring back.
 	close() error
 }
@@ -77,8 +77,11 @@ func (s *session) receive() error {
 			return disconnected(err)
 		case err != nil || f.kind == kindBeat:
 		case f.kind == kindClose:
-			s.end.settle(f.number)
-			return nil
+			err := s.end.settle(f.number)
+			if err == nil {
+				return nil
+			}
+			s.lose(err) // it is not to take the connection's end for a confirmation
 		default:
 			if err := s.end.handle(f); err != nil {
 				s.lose(err)

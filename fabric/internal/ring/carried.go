@@ -9,9 +9,13 @@ import (
 // This file is for who carries a ring between hosts from memory to memory, package fabric/rdma. The ring's memory is there twice: a
 // mirror at the producer's host, whose consumer is the carrier, and the ring itself, whose producer is.
 
-// Memory returns the ring's data, once: what a remote producer writes into, or is sent from. It is there until the side is closed.
+// Memory returns the ring's data, once: what a remote producer writes into, or is sent from. It is there until the side is closed. It is nil
+// if it is not mapped twice: then it is Go's heap, which no adapter is told of, and what reaches the ring's end goes on elsewhere than a mirror's does.
 func (p *Producer) Memory() []byte {
 	capacity := p.setup.Config.Capacity
+	if len(p.batch.Data) != 2*capacity {
+		return nil
+	}
 	return p.batch.Data[:capacity:capacity]
 }
 

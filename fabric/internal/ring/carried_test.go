@@ -12,9 +12,10 @@ import (
 func TestAdvance(t *testing.T) {
 	r := newParts()
 	r.config.Generation = 9
-	p := NewProducer(r.setup(), &r.producer, r.data)
+	p := NewProducer(r.setup(), &r.producer, make([]byte, 2*r.config.Capacity))
 	BindProducer(p, &r.consumer)
 	require.Len(t, p.Memory(), r.config.Capacity)
+	require.Nil(t, NewProducer(r.setup(), &r.producer, r.data).Memory(), "what is not mapped twice is not for others to write")
 	for _, bad := range []uint64{4, fabric.CapacityMin + 8, 1 << 40, ^uint64(7)} {
 		require.ErrorIs(t, p.Advance(bad, 1), fabric.ErrCorrupt, "%d", bad)
 	}
