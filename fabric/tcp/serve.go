@@ -133,10 +133,14 @@ func receiveHello(ctx context.Context, l *link, r Resolver) (Hello, fabric.Arena
 func (l *link) resolve(ctx context.Context, h Hello, r Resolver) (fabric.Arena, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
+	defer l.showLife(h)()
+	return r.Resolve(ctx, h)
+}
+
+// showLife shows life to who waits for the answer, until the function that it returns is called.
+func (l *link) showLife(h Hello) (stop func()) {
 	var showing sync.WaitGroup
-	defer showing.Wait()
 	done := make(chan struct{})
-	defer close(done)
 	showing.Go(func() {
 		ticker := time.NewTicker(h.Heartbeat)
 		defer ticker.Stop()
@@ -154,7 +158,10 @@ func (l *link) resolve(ctx context.Context, h Hello, r Resolver) (fabric.Arena, 
 			}
 		}
 	})
-	return r.Resolve(ctx, h)
+	return func() {
+		close(done)
+		showing.Wait()
+	}
 }
 
 // refuse answers a Hello with err, and returns err.
@@ -180,7 +187,9 @@ func serveSide(ctx context.Context, l *link, h Hello, arena fabric.Arena, d Dire
 	}
 	said := answer{Capacity: arena.Config().Capacity, Process: process}
 	if p, ok := e.(*producerEnd); ok {
+		stop := l.showLife(h) // to pin a large ring, or to find out that the other adapter is not reached, may take the kernel a second
 		said.Accepted, said.NotDirect = p.accept(d, h)
+		stop()
 	}
 	if err := l.answer(said, nil); err != nil {
 		return errors.Join(err, e.close())
