@@ -87,7 +87,6 @@ demo: build ## the demo on generated input
 
 ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
 	$(MAKE) --jobs=2 --output-sync=line processes seeds
-	$(MAKE) test-rdma # by itself: it is emulated
 	GRAFNODE_CI=1 $(GO) test -count=1 -run 'AnotherAddress|NoTwoClusters' ./node
 	$(GO) test -count=1 -tags crashsteps -run Dies ./fabric/shm
 	$(GO) test -count=1 -tags fabricdebug ./fabric/... ./edge/...

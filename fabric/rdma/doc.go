@@ -24,6 +24,9 @@
 // check sums: there is none of ours over a record, beyond its header. An adapter that neither carries nor complains stalls its
 // ring, until the connection ends or the edge is moved by hand.
 //
+// It takes for granted that an aligned word of 8 bytes that an adapter writes is seen whole by who reads it meanwhile, which adapters do and the standard does
+// not promise. Soft-RoCE in an emulated machine was seen to break that: the producer then finds a cursor that is none, and the ring is lost (ErrCorrupt).
+//
 // Only producers have a way. A consumer whose ring lies on another host reads it by the connection, as ever: edges' rings are placed
 // beside their consumers, so that is the exception. The memory of a ring with a way, and of its mirror, is pinned, and counts against the limit of locked memory (RLIMIT_MEMLOCK).
 //
