@@ -87,10 +87,6 @@ demo: build ## the demo on generated input
 
 ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
 	$(MAKE) --jobs=2 --output-sync=line processes seeds
-	GRAFNODE_CI=1 $(GO) test -count=1 -run 'AnotherAddress|NoTwoClusters' ./node
-	$(GO) test -count=1 -tags crashsteps -run Dies ./fabric/shm
-	$(GO) test -count=1 -tags fabricdebug ./fabric/... ./edge/...
-	GRAFNODE_CI=1 $(GO) test -count=1 -run 'Hostile|Cycles' ./fabric/shm
 	$(MAKE) fuzz FUZZTIME=2s
 	$(MAKE) planted
 	./integration/install.sh
@@ -99,6 +95,10 @@ ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run af
 # Of the two halves of ci that run side by side one mostly waits, and the other knows no clock.
 processes:
 	GRAFNODE_CI=1 $(GO) test -count=1 -timeout 20m $$($(GO) list ./integration/... | grep -v /integration/rdma)
+	GRAFNODE_CI=1 $(GO) test -count=1 -run 'AnotherAddress|NoTwoClusters' ./node
+	$(GO) test -count=1 -tags crashsteps -run Dies ./fabric/shm
+	$(GO) test -count=1 -tags fabricdebug ./fabric/... ./edge/...
+	GRAFNODE_CI=1 $(GO) test -count=1 -run 'Hostile|Cycles' ./fabric/shm
 
 seeds:
 	GRAFNODE_CI=1 nice $(GO) test -count=1 -timeout 20m ./handoff/explore
