@@ -44,7 +44,7 @@ race: ## the same tests under the race detector
 lint: $(TOOLS)/golangci-lint $(TOOLS)/govulncheck ## the linters of .golangci.yml, known weaknesses of dependencies, and that every platform builds
 	$(TOOLS)/golangci-lint run ./...
 	$(TOOLS)/govulncheck ./... || { [ $$? != 3 ] && echo "govulncheck: skipped"; } # 3: it found some; else its database is out of reach
-	for os in darwin windows; do GOOS=$$os $(GO) build ./... || exit 1; done
+	for os in darwin freebsd windows; do GOOS=$$os $(GO) build ./... || exit 1; done
 
 $(TOOLS)/golangci-lint:
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
@@ -87,6 +87,7 @@ demo: build ## the demo on generated input
 
 ci: lint race ## what root, namespaces and more minutes allow; run by .ci/run after `make test`
 	$(MAKE) --jobs=2 --output-sync=line processes seeds
+	$(MAKE) test-rdma # by itself: it is emulated
 	$(MAKE) fuzz FUZZTIME=2s
 	$(MAKE) planted
 	./integration/install.sh

@@ -10,11 +10,12 @@
 // publishes, at the same places in the ring as in the mirror: one write, or two if the ring's end lies between, and then a short one that
 // carries the count of records, and whose immediate is the cursor. The ring's host hears of the immediate alone: its completion comes when all before it has landed. The
 // owner checks that the cursor lies within the credit, moves the ring's own cursor there and wakes the consumer, which cannot tell such a producer from
-// one of its own host, and checks each record as it would that one's. Credit comes back as the consumer's cursor, written into the mirror where the producer looks for it:
-// silently when an eighth of the ring has been freed, with an immediate when the producer waits for it. words.go has the layouts.
+// one of its own host, and checks each record as it would that one's. Credit comes back as the consumer's cursor,
+// in the immediate of a write of no bytes: when an eighth of the ring has been freed, or the producer waits for it. words.go has the layouts.
 //
-// Nobody looks at memory to find out what has landed. Both ends count the receives that the other has posted, so none ever finds the queue empty; what does not
-// fit is posted together when a completion makes room. Completions are taken by one goroutine for each end, which sleeps in Go's netpoller when there are none.
+// Nobody looks at memory to find out what has landed, nor at any that the adapter may be writing meanwhile: it may write a word byte by byte, and Soft-RoCE in an
+// emulated machine was seen to. Both ends count the receives that the other has posted, so none ever finds the queue empty; what does not fit is posted together
+// when a completion makes room. Completions are taken by one goroutine for each end, which sleeps in Go's netpoller when there are none.
 //
 // Each attached side has a protection domain, a queue pair and regions of its own, and each generation has a ring of its own: so a producer of an
 // older generation, or whoever learns a key, is refused by the adapter (ErrFenced), not by anything that the owner would have to do in time.
@@ -23,9 +24,6 @@
 // confirmed; a loss is found by the connection, or by the adapter, whose retries are finite. Damage on the wire is the adapter's to find, by its own
 // check sums: there is none of ours over a record, beyond its header. An adapter that neither carries nor complains stalls its
 // ring, until the connection ends or the edge is moved by hand.
-//
-// It takes for granted that an aligned word of 8 bytes that an adapter writes is seen whole by who reads it meanwhile, which adapters do and the standard does
-// not promise. Soft-RoCE in an emulated machine was seen to break that: the producer then finds a cursor that is none, and the ring is lost (ErrCorrupt).
 //
 // Only producers have a way. A consumer whose ring lies on another host reads it by the connection, as ever: edges' rings are placed
 // beside their consumers, so that is the exception. The memory of a ring with a way, and of its mirror, is pinned, and counts against the limit of locked memory (RLIMIT_MEMLOCK).

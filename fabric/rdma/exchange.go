@@ -8,7 +8,7 @@ import (
 )
 
 // version of what follows, of the immediates and of the words.
-const version = 1
+const version = 2
 
 // offer is what a remote producer says first.
 type offer struct {
@@ -23,10 +23,8 @@ type answer struct {
 	Words verbs.Remote  `json:"words"` // producerWords
 }
 
-// ready is the remote producer's last word: where the owner's Credit goes.
-type ready struct {
-	Credit verbs.Remote `json:"credit"`
-}
+// ready is the remote producer's last word.
+const ready = "ready"
 
 func encode(v any) string {
 	b, err := json.Marshal(v)

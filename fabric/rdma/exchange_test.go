@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 )
 
@@ -13,7 +14,7 @@ import (
 func FuzzDecode(f *testing.F) {
 	f.Add(encode(offer{Version: version}))
 	f.Add(encode(answer{Ring: verbs.Remote{At: 1 << 47, Bytes: 1 << 16, Key: 7}}))
-	f.Add(encode(ready{Credit: verbs.Remote{At: ^uint64(0), Bytes: 8}}))
+	f.Add(encode(answer{Words: verbs.Remote{At: ^uint64(0), Bytes: slotsBytes}}))
 	f.Add(`{"v":1,"pair":{"gid":[1]}}`)
 	f.Add(`null`)
 	f.Fuzz(func(t *testing.T, text string) {
@@ -21,9 +22,9 @@ func FuzzDecode(f *testing.F) {
 		if decode(text, &o) == nil && o.validate() == nil {
 			require.Equal(t, version, o.Version)
 		}
-		var r ready
-		if decode(text, &r) == nil && holds(r.Credit, creditBytes) == nil {
-			require.GreaterOrEqual(t, r.Credit.At+creditBytes, r.Credit.At)
+		var a answer
+		if decode(text, &a) == nil && holds(a.Words, slotsBytes) == nil {
+			require.GreaterOrEqual(t, a.Words.At+slotsBytes, a.Words.At)
 		}
 	})
 }
@@ -58,8 +59,24 @@ func TestWindowAlwaysHearsMore(t *testing.T) {
 }
 
 func TestExtend(t *testing.T) {
-	require.EqualValues(t, 5, extend(3, 5))
-	require.EqualValues(t, 3, extend(3, 3))
-	require.EqualValues(t, 1<<32+2, extend(1<<32-1, 2))
-	require.EqualValues(t, 7<<32+9, extend(7<<32, 9))
+	require.EqualValues(t, 5, extend(3, 5, 32))
+	require.EqualValues(t, 3, extend(3, 3, 32))
+	require.EqualValues(t, 1<<32+2, extend(1<<32-1, 2, 32))
+	require.EqualValues(t, 7<<32+9, extend(7<<32, 9, 32))
+	require.EqualValues(t, 9, extend(6, 1, 3))
+	require.EqualValues(t, 1<<40+7, extend(1<<40, 7, 3))
+}
+
+// What an owner says in 32 bits is heard whole, wherever the cursor and the grants are, if no more than a ring and a queue of receives is new.
+func TestSayingIsHeard(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		acked := rapid.Uint64Range(0, 1<<60).Draw(t, "acked")
+		grants := rapid.Uint64Range(0, 1<<60).Draw(t, "grants")
+		acked &^= 7
+		freed := rapid.Uint64Range(0, fabric.CapacityMax).Draw(t, "freed") &^ 7
+		granted := rapid.Uint64Range(0, ownerReceives/grantEach).Draw(t, "granted")
+		heardAcked, heardGrants := said(saying(acked+freed, grants+granted), acked, grants)
+		require.Equal(t, acked+freed, heardAcked)
+		require.Equal(t, grants+granted, heardGrants)
+	})
 }

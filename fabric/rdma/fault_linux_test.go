@@ -78,7 +78,7 @@ func TestAdapterGivesUp(t *testing.T) {
 					require.NoError(t, s.p.Flush())
 				} else {
 					s.ownerHost.Pairs()[0].FailNext(status)
-					s.credit(0, false, 0)
+					s.credit(8, 0)
 				}
 				require.ErrorIs(t, s.producerLoss(), fabric.ErrDisconnected)
 				require.ErrorIs(t, s.serveEnded(), fabric.ErrDisconnected)
@@ -216,7 +216,7 @@ func TestFallback(t *testing.T) {
 func TestAcceptDeclines(t *testing.T) {
 	needsFake(t)
 	h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 28)
-	for _, text := range []string{"", "{", `{"v":2}`, `{"v":0}`, "[]"} {
+	for _, text := range []string{"", "{", `{"v":99}`, `{"v":0}`, "[]"} {
 		_, _, err := h.owner.Accept("edge", text, nil)
 		require.Error(t, err, "%q", text)
 	}

@@ -23,14 +23,14 @@ func newPage() (*page, error) {
 	return &page{b}, nil
 }
 
-func (p *page) words() *producerWords { return (*producerWords)(unsafe.Pointer(&p.memory[0])) }
+func (p *page) words() *slots { return (*slots)(unsafe.Pointer(&p.memory[0])) }
 
 func (p *page) unmap() {
 	mustUnmap(unsafe.Pointer(&p.memory[0]), uintptr(len(p.memory)), unix.Munmap(p.memory))
 }
 
 // mirror is a remote producer's ring, in memory of its own: as in fabric/shm, with the data mapped twice in a row, but all three parts are this
-// process's, the data is what the adapter sends from, and it writes the consumer's cursor.
+// process's, and the data is what the adapter sends from. Nothing is ever written there by it.
 //
 //	offset                bytes
 //	     0                12288  ring.ConsumerWords
@@ -109,9 +109,4 @@ func (m *mirror) control() *ring.Control {
 // data is the ring's data, twice in a row.
 func (m *mirror) data() []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(m.base, m.words)), 2*m.capacity)
-}
-
-// acked is where the consumer's cursor lies.
-func (m *mirror) acked() []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(&m.consumer().Acked)), creditBytes)
 }

@@ -19,11 +19,10 @@ func newMirror(int) (*mirror, error) { return nil, fabric.ErrUnsupported }
 
 // Nothing below is ever called: no value of these types is made here.
 
-func (*page) words() *producerWords           { return nil }
+func (*page) words() *slots                   { return nil }
 func (*page) unmap()                          {}
 func (*mirror) leave()                        {}
 func (*mirror) consumer() *ring.ConsumerWords { return nil }
 func (*mirror) producer() *ring.ProducerWords { return nil }
 func (*mirror) control() *ring.Control        { return nil }
 func (*mirror) data() []byte                  { return nil }
-func (*mirror) acked() []byte                 { return nil }

@@ -1,7 +1,6 @@
 package rdma
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,7 +15,6 @@ type incoming struct {
 	queue
 	page    *page
 	regions [2]verbs.Region
-	there   verbs.Remote // the consumer's cursor in the mirror
 	to      tcp.Landing
 	landed  uint64 // cursor, of the goroutine that takes completions
 
@@ -24,14 +22,12 @@ type incoming struct {
 	closed   bool
 
 	// Guarded by queue.mu.
-	acked       uint64
-	toldAcked   uint64
-	wake        bool   // what is told next is to be heard
-	messages    uint64 // that can be heard, ever posted
-	receives    uint64 // ever posted at the other end
-	allowed     uint64 // receives ever posted here
-	toldAllowed uint64
-	words       [creditBytes]byte
+	acked      uint64
+	toldAcked  uint64
+	messages   uint64 // ever posted
+	receives   uint64 // ever posted at the other end
+	allowed    uint64 // receives ever posted here
+	toldGrants uint64
 }
 
 // Accept implements tcp.Direct.
@@ -50,7 +46,7 @@ func (f *Fabric) Accept(edge, text string, memory []byte) (tcp.Incoming, string,
 	if err != nil {
 		return nil, "", err
 	}
-	i := &incoming{receives: remoteReceives, allowed: ownerReceives, toldAllowed: ownerReceives}
+	i := &incoming{receives: remoteReceives, allowed: ownerReceives}
 	i.queue = queue{f: f, pair: pair, window: window{size: writesMax}}
 	said, err := i.prepare(o, memory)
 	if err != nil {
@@ -65,7 +61,7 @@ func (i *incoming) prepare(o offer, memory []byte) (said answer, err error) {
 	if i.page, err = newPage(); err != nil {
 		return answer{}, err
 	}
-	for n, b := range [][]byte{memory, i.page.memory[:wordsBytes]} {
+	for n, b := range [][]byte{memory, i.page.memory[:slotsBytes]} {
 		if i.regions[n], err = i.pair.Register(b, verbs.RemoteWrite); err != nil {
 			return answer{}, fmt.Errorf("rdma: register %d bytes: %w", len(b), err)
 		}
@@ -78,19 +74,15 @@ func (i *incoming) prepare(o offer, memory []byte) (said answer, err error) {
 
 // Start implements tcp.Incoming.
 func (i *incoming) Start(text string, to tcp.Landing) error {
-	var r ready
-	if err := decode(text, &r); err != nil {
-		return err
-	}
-	if err := holds(r.Credit, creditBytes); err != nil {
-		return err
+	if text != ready {
+		return fmt.Errorf("rdma: the other end's last word is %q, want %q", text, ready)
 	}
 	i.starting.Lock()
 	defer i.starting.Unlock()
 	if i.closed {
 		return nil // whoever has closed it says why
 	}
-	i.there, i.to = r.Credit, to
+	i.to = to
 	i.done = make(chan struct{})
 	go i.listen()
 	return nil
@@ -111,16 +103,17 @@ func (i *incoming) took(messages int) error {
 	if err != nil {
 		return err
 	}
-	words := i.page.words()
+	words := &i.page.words()[(i.taken-1)%ownerReceives]
+	records, short, receives := words.records.Load(), words.short.Load(), words.receives.Load()
 	i.mu.Lock()
-	i.allowed += uint64(posted)
+	i.allowed += uint64(posted) // from now on it may be told, and the words be written again
 	if messages > 0 {
-		i.receives = words.receives.Load()
+		i.receives = receives
 	}
 	i.mu.Unlock()
 	if messages > 0 {
-		i.landed += uint64(i.last-uint32(i.landed>>3)) << 3
-		if i.to.Landed(i.landed, words.records.Load(), words.short.Load()) != nil {
+		i.landed = extend(i.landed>>3, i.last, 32) << 3
+		if i.to.Landed(i.landed, records, short) != nil {
 			return errLanding
 		}
 	}
@@ -130,32 +123,27 @@ func (i *incoming) took(messages int) error {
 }
 
 // Credit implements tcp.Incoming.
-func (i *incoming) Credit(acked uint64, wake bool) error {
+func (i *incoming) Credit(acked uint64) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.acked = acked
-	i.wake = i.wake || wake
 	return i.tell()
 }
 
-// tell posts what is new, if there is room. The caller has mu.
+// tell posts what is new, if there is room; else the next message of the other end's has it looked at again. The last receive there is kept for a grant: who
+// has no grant left cannot say that it has posted more. The caller has mu.
 func (i *incoming) tell() error {
-	heard := i.wake || i.allowed-i.toldAllowed >= grantEach
-	if i.messages >= i.receives {
-		heard = false // later, when the other end has said that it has posted more: it hears of something until then
-	}
-	if i.broken || i.window.free() == 0 || !heard && i.acked == i.toldAcked {
+	grants := (i.allowed - ownerReceives) / grantEach
+	granted := grants != i.toldGrants
+	switch {
+	case i.broken, i.window.free() == 0, !granted && i.acked == i.toldAcked:
+		return nil
+	case i.messages >= i.receives, i.messages+1 == i.receives && !granted:
 		return nil
 	}
-	binary.NativeEndian.PutUint64(i.words[:], i.acked)
-	i.batch[0] = verbs.Write{
-		Local: i.words[:], To: i.there.At, RKey: i.there.Key, Inline: true, WithImm: heard, Imm: uint32(i.allowed),
-	}
-	i.toldAcked = i.acked
-	if heard {
-		i.toldAllowed, i.wake = i.allowed, false
-		i.messages++
-	}
+	i.toldAcked, i.toldGrants = i.acked, grants
+	i.messages++
+	i.batch[0] = verbs.Write{Inline: true, WithImm: true, Imm: saying(i.acked, grants)}
 	return i.post(i.batch[:1], 0)
 }
 

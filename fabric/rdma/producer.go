@@ -39,6 +39,8 @@ type producer struct {
 	sent         uint64 // cursor up to which records have been posted
 	messages     uint64 // ever posted
 	allowed      uint64 // how many the owner has posted receives for
+	grants       uint64 // by which it has said so
+	acked        uint64 // the consumer's cursor
 	short        uint64 // the cursor up to which the last claim without room wanted to write
 	toldShort    uint64
 	receives     uint64 // ever posted
@@ -84,7 +86,7 @@ func (o *outgoing) Connect(c fabric.Config, text string, line tcp.Line) (tcp.Car
 	if err := decode(text, &p.there); err != nil {
 		return nil, "", err
 	}
-	if err := errors.Join(holds(p.there.Ring, c.Capacity), holds(p.there.Words, wordsBytes)); err != nil {
+	if err := errors.Join(holds(p.there.Ring, c.Capacity), holds(p.there.Words, slotsBytes)); err != nil {
 		return nil, "", err
 	}
 	m, err := newMirror(c.Capacity)
@@ -92,8 +94,7 @@ func (o *outgoing) Connect(c fabric.Config, text string, line tcp.Line) (tcp.Car
 		return nil, "", err
 	}
 	p.mirror = m // Close unmaps it, after the pair is closed
-	credit, err := p.connectMirror(c.Capacity)
-	if err != nil {
+	if err := p.connectMirror(c.Capacity); err != nil {
 		return nil, "", err
 	}
 	p.line, p.capacity = line, uint64(c.Capacity)
@@ -110,7 +111,7 @@ func (o *outgoing) Connect(c fabric.Config, text string, line tcp.Line) (tcp.Car
 	if err := p.prove(); err != nil {
 		return nil, "", err
 	}
-	return p, encode(ready{Credit: credit.Remote()}), nil
+	return p, ready, nil
 }
 
 // proofMax bounds the wait for the answer to the first message, which the adapter's retries do as well.
@@ -138,16 +139,13 @@ func (p *producer) prove() error {
 }
 
 // connectMirror registers the mirror and connects. What it has done ends with the pair.
-func (p *producer) connectMirror(capacity int) (credit verbs.Region, err error) {
+func (p *producer) connectMirror(capacity int) error {
 	data, err := p.pair.Register(p.mirror.data()[:capacity:capacity], 0)
-	if err == nil {
-		credit, err = p.pair.Register(p.mirror.acked(), verbs.RemoteWrite)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("rdma: register the mirror of %d bytes: %w", capacity, err)
+		return fmt.Errorf("rdma: register the mirror of %d bytes: %w", capacity, err)
 	}
 	p.key = data.LocalKey()
-	return credit, p.connect(p.there.Pair, remoteReceives)
+	return p.connect(p.there.Pair, remoteReceives)
 }
 
 // bell is rung by the mirror's producer when it has published.
@@ -194,8 +192,9 @@ func (p *producer) send(tail uint64) error {
 	binary.NativeEndian.PutUint64(p.words[0:], p.mirror.producer().Count.Load())
 	binary.NativeEndian.PutUint64(p.words[8:], p.short)
 	binary.NativeEndian.PutUint64(p.words[16:], p.receives)
+	slot := p.there.Words.At + p.messages%ownerReceives*wordsBytes
 	ws = append(ws, verbs.Write{
-		Local: p.words[:], To: p.there.Words.At, RKey: p.there.Words.Key, Inline: true, WithImm: true, Imm: uint32(tail >> 3),
+		Local: p.words[:], To: slot, RKey: p.there.Words.Key, Inline: true, WithImm: true, Imm: uint32(tail >> 3),
 	})
 	records := tail - p.sent
 	p.sent, p.toldShort, p.toldReceives = tail, p.short, p.receives
@@ -242,7 +241,9 @@ func (p *producer) took(messages int) error {
 	p.mu.Lock()
 	p.receives += uint64(posted)
 	if messages > 0 {
-		p.allowed = extend(p.allowed, p.last)
+		p.acked, p.grants = said(p.last, p.acked, p.grants)
+		p.mirror.consumer().Acked.Store(p.acked) // its partner is ring's look for room, which checks it
+		p.allowed = ownerReceives + p.grants*grantEach
 		if p.allowed-p.messages > ownerReceives {
 			err = fmt.Errorf("%w: rdma: the owner allows %d messages after %d", fabric.ErrCorrupt, p.allowed, p.messages)
 		}

@@ -24,6 +24,8 @@ type sides struct {
 	p   fabric.Producer
 	c   fabric.Consumer
 	ctx context.Context
+
+	messages uint64 // of hostile ends
 }
 
 func newSides(t testing.TB, seed uint64) *sides {

@@ -68,9 +68,8 @@ func (l Line) Depart(tail uint64) error { return l.l.depart(tail) }
 type Incoming interface {
 	// Start begins to take what lands. ready is what Connect returned. After Close it does nothing.
 	Start(ready string, to Landing) error
-	// Credit tells the remote side that the consumer has acked so far, and wakes it if it is to be woken. The cursor never falls. It never
-	// blocks.
-	Credit(acked uint64, wake bool) error
+	// Credit tells the remote side that the consumer has acked so far, and wakes it. The cursor never falls. It never blocks.
+	Credit(acked uint64) error
 	// Close ends the way: when it returns nothing lands any more and Landing's calls have ended. Idempotent, any goroutine but Landing's.
 	Close()
 }

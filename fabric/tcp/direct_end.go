@@ -39,19 +39,17 @@ func (e *producerEnd) accept(d Direct, h Hello) (accepted, notDirect string) {
 	if d == nil {
 		return "", "it has no way"
 	}
-	ring, ok := e.ring.(carriedEnd)
-	if !ok {
-		return "", fmt.Sprintf("a %T takes no way", e.ring)
+	var memory []byte
+	if ring, ok := e.ring.(carriedEnd); ok {
+		memory = ring.Memory()
 	}
-	memory := ring.Memory()
 	if memory == nil {
-		return "", fmt.Sprintf("the memory of a %T takes no way", e.ring)
+		return "", fmt.Sprintf("a %T takes no way", e.ring)
 	}
 	way, accepted, err := d.Accept(h.Edge, h.Offer, memory)
 	if err != nil {
 		d.Fallback(h.side(), err)
-		why := err.Error()
-		return "", why[:min(len(why), refusalTextMax)]
+		return "", refusal(err).Message
 	}
 	if way == nil {
 		return "", "its setting for this edge is tcp"
@@ -130,7 +128,7 @@ func (e *producerEnd) credit() error {
 		return nil
 	}
 	e.granted = credit
-	return e.way.Credit(credit-e.capacity, answer)
+	return e.way.Credit(credit - e.capacity)
 }
 
 // settle waits until what the remote side has written before it left has landed: the connection is no slower than its way.

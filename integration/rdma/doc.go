@@ -3,5 +3,5 @@
 // role of them in each of two, and fails when they do.
 //
 // It needs what package internal/guest needs, a C compiler and the headers and drivers of libibverbs, and skips without, saying so:
-// `make test-rdma`. It shows that the protocol is right over queue pairs, not how fast it is: see docs/rdma.md.
+// `make test-rdma`, and `make ci`. It shows that the protocol is right over queue pairs, not how fast it is: see docs/rdma.md.
 package rdma

@@ -140,6 +140,20 @@ func (h *Host) Regions() int {
 	return h.regions
 }
 
+// Writable returns how many of them the other end may write.
+func (h *Host) Writable() (n int) {
+	h.network.mu.Lock()
+	defer h.network.mu.Unlock()
+	for _, p := range h.network.pairs {
+		for _, r := range p.regions {
+			if p.host == h && r.access&verbs.RemoteWrite != 0 && !r.closed {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Pairs returns those that are not closed.
 func (h *Host) Pairs() []*Pair {
 	h.network.mu.Lock()

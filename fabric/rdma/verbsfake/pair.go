@@ -1,6 +1,7 @@
 package verbsfake
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"unsafe"
@@ -20,7 +21,7 @@ type Pair struct {
 	peer     *verbs.Address // nil: not connected
 	regions  []*Region
 	posted   []verbs.Write // not landed yet; of the first one, the last half may have
-	torn     bool          // it has
+	torn     int           // bytes of the first of posted that have yet to land, after the rest of it; zero: all have
 	free     int           // writes that may still be posted
 	unsaid   int           // writes that are done since the last completion of one
 	receives int           // posted
@@ -107,6 +108,13 @@ func (r *Region) LocalKey() uint32 { return r.key }
 // Remote implements verbs.Region.
 func (r *Region) Remote() verbs.Remote {
 	return verbs.Remote{At: r.at(), Bytes: uint64(len(r.memory)), Key: r.key}
+}
+
+// Bytes returns a copy of what stands there.
+func (r *Region) Bytes() []byte {
+	r.pair.network.mu.Lock()
+	defer r.pair.network.mu.Unlock()
+	return bytes.Clone(r.memory)
 }
 
 func (r *Region) at() uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(r.memory)))) }

@@ -30,7 +30,7 @@ func (p *Pair) say() {
 	}
 }
 
-// land has the next write land, or its last half.
+// land has the next write land, or first what is behind some byte of it.
 func (p *Pair) land() {
 	w := p.posted[0]
 	there := p.network.find(*p.peer)
@@ -50,17 +50,17 @@ func (p *Pair) land() {
 		p.fail()
 		return
 	}
-	half := len(w.Local) / 2
-	if !p.torn && half >= 64 {
-		there.write(w.To+uint64(half), w.RKey, w.Local[half:])
-		p.torn = true
+	n := len(w.Local)
+	if p.torn == 0 && n > 1 {
+		p.torn = 1 + p.network.random.IntN(n-1)
+		there.write(w.To+uint64(p.torn), w.RKey, w.Local[p.torn:])
 		return
 	}
-	if !p.torn {
-		half = len(w.Local)
+	if p.torn > 0 {
+		n = p.torn
 	}
-	there.write(w.To, w.RKey, w.Local[:half])
-	p.torn = false
+	there.write(w.To, w.RKey, w.Local[:n])
+	p.torn = 0
 	p.posted = p.posted[1:]
 	p.unsaid++
 	if w.Signaled {
