@@ -9,7 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/grafnode/grafnode/bench/load"
+	"github.com/grafnode/grafnode/internal/benchmark/load"
 )
 
 func main() {

@@ -11,7 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
-	"github.com/grafnode/grafnode/bench/load"
+	"github.com/grafnode/grafnode/internal/benchmark/load"
 )
 
 // valueBytes is what a record weighs: about as much as grafnode's in JSON.

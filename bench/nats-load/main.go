@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/grafnode/grafnode/bench/flow"
+	"github.com/grafnode/grafnode/internal/benchmark/flow"
 )
 
 func main() {

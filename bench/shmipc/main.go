@@ -13,7 +13,7 @@ import (
 
 	"github.com/cloudwego/shmipc-go"
 
-	"github.com/grafnode/grafnode/bench/flow"
+	"github.com/grafnode/grafnode/internal/benchmark/flow"
 )
 
 func main() {

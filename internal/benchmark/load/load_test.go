@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,15 +16,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// The peers' module cannot import this one without taking its dependencies: see the package comment.
-func TestPeersRunTheSameLoad(t *testing.T) {
-	ours, err := os.ReadFile("load.go")
-	require.NoError(t, err)
-	theirs, err := os.ReadFile("../../../bench/load/load.go")
-	require.NoError(t, err)
-	require.Equal(t, string(ours), string(theirs), "copy internal/benchmark/load/load.go to bench/load/")
-}
 
 // memory is a registry in memory.
 type memory struct {
