@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -43,26 +45,61 @@ func (s *Server) relocate(w http.ResponseWriter, r *http.Request) error {
 }
 
 // Relocate moves an edge to another ring and returns its record there. Only the leader can. An edge that changes meanwhile is read
-// again, a few times.
+// again, a few times; so is one of which nobody knows whether it was changed, as long as a majority says that this node leads.
 func (s *Server) Relocate(ctx context.Context, name string, want api.RelocateRequest) (moved api.Edge, err error) {
+	was, _ := s.c.Registry.State().Edge(name)
+	var doubt error
 	for range relocateTries {
-		if !want.AtOnce {
-			if moved, err = s.plan(ctx, name, want.Avoid); err == nil || ctx.Err() != nil {
+		moved, err = s.relocateOnce(ctx, name, want)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return moved, err
+		case errors.Is(err, api.ErrUnknown):
+			if s.c.Registry.Read(ctx, api.Default) != nil {
 				return moved, err
 			}
-			if errors.Is(err, api.ErrConflict) {
-				continue
+			doubt = err
+			current := s.c.Registry.State()
+			if now, ok := current.Edge(name); ok && now.Generation > was.Generation && !slices.Contains(want.Avoid, now.Node) {
+				return now.API(current), nil
 			}
-		}
-		if moved, err = s.moveNow(ctx, name, want.Avoid); err == nil || !errors.Is(err, api.ErrConflict) {
-			return moved, err
+		case !errors.Is(err, api.ErrConflict):
+			return moved, stillOpen(doubt, err)
 		}
 	}
-	return moved, err
+	return moved, stillOpen(doubt, err)
 }
 
-// errUnplanned says that a move cannot be planned, or has not come about.
-var errUnplanned = api.Errorf(api.KindUnavailable, "the edge's sides have not moved to a ring that was made for that")
+// stillOpen is err, unless it says that nothing was done and what was done before that is not known.
+func stillOpen(doubt, err error) error {
+	if doubt == nil || !errors.Is(err, api.ErrNoQuorum) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", doubt, err)
+}
+
+// relocateOnce moves an edge as it is now: as planned, or without its sides if they do not come.
+func (s *Server) relocateOnce(ctx context.Context, name string, want api.RelocateRequest) (moved api.Edge, err error) {
+	var doubt error
+	if !want.AtOnce {
+		moved, err = s.plan(ctx, name, want.Avoid)
+		switch {
+		case err == nil || ctx.Err() != nil || errors.Is(err, api.ErrConflict) || errors.Is(err, api.ErrUnknown):
+			return moved, err
+		case errors.Is(err, errLate):
+			doubt = api.Errorf(api.KindUnknown, "%v yet", err)
+		}
+	}
+	moved, err = s.moveNow(ctx, name, want.Avoid)
+	return moved, stillOpen(doubt, err)
+}
+
+var (
+	// errUnplanned says that a move cannot be planned.
+	errUnplanned = api.Errorf(api.KindUnavailable, "the edge has no two sides that could move to a ring that is made for that")
+	// errLate says that one was planned and has not come about. It still may.
+	errLate = api.Errorf(api.KindUnavailable, "the edge's sides have not moved to a ring that was made for that")
+)
 
 // plan arms a ring to which the edge's sides are to move, and waits until they have. A conflict says to look again.
 func (s *Server) plan(ctx context.Context, name string, avoid []locator.NodeID) (api.Edge, error) {
@@ -73,6 +110,9 @@ func (s *Server) plan(ctx context.Context, name string, avoid []locator.NodeID) 
 	}
 	if _, lives := current.Lease(record.Lease); !lives || record.Producer.Free() || record.Consumer.Free() {
 		return api.Edge{}, errUnplanned // nobody uses it
+	}
+	if p := record.Spare; p != nil && p.Planned && p.Lease != "" && !slices.Contains(avoid, p.Node) {
+		return s.planCarried(ctx, record) // somebody has asked already, or the same one who had no answer
 	}
 	node, err := s.newPlaces(current).planned(record, avoid)
 	if err != nil {
@@ -112,7 +152,7 @@ func (s *Server) planCarried(ctx context.Context, planned state.Record) (api.Edg
 		case <-ctx.Done():
 			return api.Edge{}, context.Cause(ctx)
 		case <-late.C:
-			return api.Edge{}, errUnplanned
+			return api.Edge{}, errLate
 		case <-look.C:
 		}
 	}

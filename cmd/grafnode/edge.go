@@ -151,7 +151,7 @@ as they do by themselves if they have not moved in two seconds.`,
 				req.Avoid = append(req.Avoid, locator.NodeID(id))
 			}
 			return r.ask(cmd, func(ctx context.Context, a *client.API) error {
-				e, err := a.Relocate(ctx, args[0], req)
+				e, err := a.Move(ctx, args[0], req)
 				if err != nil {
 					return err
 				}

@@ -96,7 +96,7 @@ func (d *director) relocate(away ...string) func(context.Context) error {
 				return err
 			}
 		}
-		_, err := d.operator().Relocate(ctx, d.edge.Name, api.RelocateRequest{Avoid: avoid})
+		_, err := d.operator().Move(ctx, d.edge.Name, api.RelocateRequest{Avoid: avoid})
 		return err
 	}
 }
