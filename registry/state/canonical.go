@@ -52,17 +52,19 @@ const (
 	mpStr   = 0xa0 // up to 31 bytes
 )
 
-// value begins a value of so many fields, at most 15. When reading, up to absent of them need not be there.
-func (c *canonical) value(n, absent int) {
-	if !c.reading {
-		c.b = append(c.b, mpMap|byte(n))
+// value begins a value of n fields, 15 at most. Of those that may be left out present says which are written; when reading, none need be there.
+func (c *canonical) value(n int, present ...bool) {
+	if c.reading {
+		c.left = int(c.next()) - mpMap
+		c.bad = c.bad || c.left < n-len(present) || c.left > n
 		return
 	}
-	head := int(c.next()) - mpMap
-	if head < n-absent || head > n {
-		c.bad = true
+	for _, p := range present {
+		if !p {
+			n--
+		}
 	}
-	c.left = head
+	c.b = append(c.b, mpMap|byte(n))
 }
 
 // nested reads or writes a value within a value.

@@ -93,32 +93,18 @@ func (c *canonical) rules(name string, all *api.Rules) {
 type rule struct{ *api.Rule }
 
 func (r rule) fields(c *canonical) {
-	c.value(2, 0)
+	c.value(2)
 	word(c, "prefix", &r.Prefix)
 	if c.name("rights") {
 		listed(c, &r.Rights, true)
 	}
 }
 
-// set counts those fields that are not left out.
-func set(present ...bool) (n int) {
-	for _, p := range present {
-		if p {
-			n++
-		}
-	}
-	return n
-}
-
 // side is an api.Side; its names are those of the API.
 type side struct{ *api.Side }
 
 func (s side) fields(c *canonical) {
-	n := 4
-	if !c.reading {
-		n = 1 + set(s.Node != "", s.Session != "", s.Stage != "")
-	}
-	c.value(n, 3)
+	c.value(4, s.Node != "", s.Session != "", s.Stage != "")
 	whole(c, "epoch", &s.Epoch)
 	words(c, "node", &s.Node)
 	words(c, "session", &s.Session)
@@ -126,18 +112,14 @@ func (s side) fields(c *canonical) {
 }
 
 func (o *Op) fields(c *canonical) {
-	c.value(3, 0)
+	c.value(3)
 	prose(c, "ID", &o.ID)
 	whole(c, "Revision", &o.Revision)
 	word(c, "Session", &o.Session)
 }
 
 func (p *Past) fields(c *canonical) {
-	n := 8
-	if !c.reading {
-		n = 7 + set(p.Spare != 0)
-	}
-	c.value(n, 1)
+	c.value(8, p.Spare != 0)
 	word(c, "Actor", &p.Actor)
 	signed(c, "At", &p.At)
 	prose(c, "Detail", &p.Detail)
@@ -151,11 +133,7 @@ func (p *Past) fields(c *canonical) {
 }
 
 func (s *Spare) fields(c *canonical) {
-	n := 7
-	if !c.reading {
-		n = 6 + set(s.Planned)
-	}
-	c.value(n, 1)
+	c.value(7, s.Planned)
 	whole(c, "Consumer", &s.Consumer)
 	whole(c, "Generation", &s.Generation)
 	word(c, "Lease", &s.Lease)
@@ -168,11 +146,7 @@ func (s *Spare) fields(c *canonical) {
 }
 
 func (r *savedRecord) fields(c *canonical) {
-	n := 15
-	if !c.reading {
-		n = 13 + set(len(r.Made) > 0, r.Spare != nil)
-	}
-	c.value(n, 2)
+	c.value(15, len(r.Made) > 0, r.Spare != nil)
 	whole(c, "Capacity", &r.Capacity)
 	signed(c, "Changed", &r.Changed)
 	word(c, "Codec", &r.Codec)
@@ -202,11 +176,7 @@ func (r *savedRecord) fields(c *canonical) {
 }
 
 func (l *Lease) fields(c *canonical) {
-	n := 13
-	if !c.reading {
-		n = 12 + set(l.Asked != "")
-	}
-	c.value(n, 1)
+	c.value(13, l.Asked != "")
 	words(c, "Asked", &l.Asked)
 	whole(c, "Bytes", &l.Bytes)
 	word(c, "Edge", &l.Edge)
@@ -223,11 +193,7 @@ func (l *Lease) fields(c *canonical) {
 }
 
 func (s *Session) fields(c *canonical) {
-	n := 10
-	if !c.reading {
-		n = 9 + set(len(s.Rules) > 0)
-	}
-	c.value(n, 1)
+	c.value(10, len(s.Rules) > 0)
 	word(c, "ID", &s.ID)
 	whole(c, "Incarnation", &s.Incarnation)
 	word(c, "Node", &s.Node)
@@ -241,14 +207,14 @@ func (s *Session) fields(c *canonical) {
 }
 
 func (e *Ended) fields(c *canonical) {
-	c.value(3, 0)
+	c.value(3)
 	prose(c, "ID", &e.ID)
 	whole(c, "Seq", &e.Seq)
 	word(c, "Status", &e.Status)
 }
 
 func (x *ChangeEdges) fields(c *canonical) {
-	c.value(6, 0)
+	c.value(6)
 	prose(c, "Detail", &x.Detail)
 	list(c, "Edges", &x.Edges)
 	prose(c, "Op", &x.Op)
@@ -258,7 +224,7 @@ func (x *ChangeEdges) fields(c *canonical) {
 }
 
 func (x *EdgeChange) fields(c *canonical) {
-	c.value(10, 0)
+	c.value(10)
 	whole(c, "Capacity", &x.Capacity)
 	word(c, "Codec", &x.Codec)
 	word(c, "ConsumerStage", &x.ConsumerStage)
@@ -272,11 +238,7 @@ func (x *EdgeChange) fields(c *canonical) {
 }
 
 func (x *ChangeSpare) fields(c *canonical) {
-	n := 12
-	if !c.reading {
-		n = 11 + set(x.Planned)
-	}
-	c.value(n, 1)
+	c.value(12, x.Planned)
 	c.flag("Arm", &x.Arm)
 	whole(c, "Confirm", &x.Confirm)
 	prose(c, "Detail", &x.Detail)
@@ -292,20 +254,20 @@ func (x *ChangeSpare) fields(c *canonical) {
 }
 
 func (m *Mark[ID]) fields(c *canonical) {
-	c.value(2, 0)
+	c.value(2)
 	prose(c, "ID", &m.ID)
 	whole(c, "Seq", &m.Seq)
 }
 
 func (x *Allowance) fields(c *canonical) {
-	c.value(3, 0)
+	c.value(3)
 	list(c, "Leases", &x.Leases)
 	list(c, "Sessions", &x.Sessions)
 	whole(c, "Term", &x.Term)
 }
 
 func (x *Expire) fields(c *canonical) {
-	c.value(3, 0)
+	c.value(3)
 	list(c, "Leases", &x.Leases)
 	list(c, "Sessions", &x.Sessions)
 	whole(c, "Term", &x.Term)
