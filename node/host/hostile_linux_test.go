@@ -61,6 +61,22 @@ func TestProbesAreNotWorthAWarning(t *testing.T) {
 	require.Equal(t, 1, refused(), log.String())
 }
 
+// Nor is one that this node closes, because it stops, before it has said anything.
+func TestStoppingRefusesNobody(t *testing.T) {
+	var log syncBuffer
+	n := startNode(t, newCluster(), socketPath(t), 1, func(c *host.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	silent, err := net.Dial("unix", n.socket)
+	require.NoError(t, err)
+	defer silent.Close()
+	_, err = io.WriteString(silent, api.PrefaceSession+"\x10")
+	require.NoError(t, err)
+	_, err = ask(t, raw(t, n.socket), api.SessionMessage{Seq: 1, Hello: &api.Hello{Stage: "s", TTL: ttl}}) // which is admitted after it
+	require.NoError(t, err)
+	log.Reset()
+	n.stop()
+	require.NotContains(t, log.String(), "refused")
+}
+
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -70,6 +86,12 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
+}
+
+func (s *syncBuffer) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b.Reset()
 }
 
 func (s *syncBuffer) String() string {

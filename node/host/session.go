@@ -45,7 +45,7 @@ type session struct {
 func (h *Host) serveSession(sock *net.UnixConn) {
 	conn := fdconn.New(sock, fdconn.Config{FrameMax: api.SessionFrameMax, RefuseUnknown: true, SendTimeout: sendTimeout})
 	s, err := h.greet(conn, sock)
-	if errors.Is(err, errProbe) {
+	if errors.Is(err, errProbe) || errors.Is(err, net.ErrClosed) { // by this node, which stops
 		return
 	}
 	if err != nil {
