@@ -11,7 +11,7 @@ RUNS ?= 20
 HOURS ?= 1
 SEEDS ?= 1000000
 
-.PHONY: help build build-rdma deb test test-hosts test-compose test-rdma ci clocked unclocked race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
+.PHONY: help build build-rdma deb test test-hosts test-compose vagrant-test test-rdma ci clocked unclocked race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test-hosts: ## three systemd machines with the package, installed by docs/instal
 
 test-compose: ## the image and the compose file of deploy/docker, a node killed under a pipeline (a Docker engine, or root and dockerd)
 	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 15m ./integration/compose
+
+vagrant-test: ## the Vagrantfile's machines, brought up by VAGRANT_DEFAULT_PROVIDER (libvirt, docker), and vagrant/demo.sh on them; minutes
+	GRAFNODE_VAGRANT=1 $(GO) test -v -count=1 -timeout 30m ./integration/vagrant
 
 test-rdma: ## edges over RDMA adapters, which emulated machines have; two minutes, see docs/rdma.md
 	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 40m ./integration/rdma

@@ -28,6 +28,7 @@ run node3 enrich always
 run node1 ingest on-failure
 
 sleep 10
+on node1 'systemctl is-active --quiet accesslog-ingest' || { echo "demo: all was over before node2 could be halted: give it more than $lines lines" >&2; exit 1; }
 echo "demo: node2 is halted"
 vagrant halt node2 --force
 while on node1 'systemctl is-active --quiet accesslog-ingest'; do sleep 2; done
