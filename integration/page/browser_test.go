@@ -35,7 +35,7 @@ type tab struct {
 }
 
 // openTab starts a browser that reaches nothing but this machine, and ends it with the test.
-func openTab(t *testing.T) *tab {
+func openTab(t *testing.T, more ...chromedp.ExecAllocatorOption) *tab {
 	t.Helper()
 	if chromium == "" {
 		t.Skip("no Chromium here: the page is not looked at (Debian: apt-get install chromium)")
@@ -49,7 +49,7 @@ func openTab(t *testing.T) *tab {
 		chromedp.Flag("host-resolver-rules", "MAP "+evil+" 127.0.0.1"),
 		chromedp.WSURLReadTimeout(patience),
 	)
-	ctx, end := chromedp.NewExecAllocator(t.Context(), options...)
+	ctx, end := chromedp.NewExecAllocator(t.Context(), append(options, more...)...)
 	t.Cleanup(end)
 	ctx, closeTab := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {})) // of events that chromedp is too old for
 	t.Cleanup(closeTab)

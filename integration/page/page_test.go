@@ -180,8 +180,8 @@ func TestThePageSaysWhatIsRefused(t *testing.T) {
 	b.calm(true)
 }
 
-// inFront is a server to which browsers need no certificate, and which shows one of its own to a node. A browser that runs without a screen cannot
-// be given one.
+// inFront is a server to which browsers need no certificate, and which shows one of its own to a node: TestCertificatesInTheBrowser has what it takes
+// for the browser to have one.
 func inFront(t *testing.T, node string, who identity.Files) *httptest.Server {
 	pem, err := os.ReadFile(who.CA)
 	require.NoError(t, err)
