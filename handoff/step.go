@@ -226,6 +226,8 @@ func (r *Route) ask(do []Effect) []Effect {
 		e.Do = Change
 	case r.role == Consumer:
 		return do
+	case r.Unconfirmed() && r.moved: // the switch has the machines to itself: the consumer's answer is on its way, or somebody is overdue
+		return do
 	case r.Unconfirmed():
 		e = Effect{Do: Confirm, Ring: r.ring.Generation}
 		if r.arms {

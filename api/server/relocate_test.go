@@ -130,7 +130,7 @@ func TestWithoutAQuorumAMoveStaysUnknown(t *testing.T) {
 	require.Equal(t, api.KindUnknown, api.ErrorOf(err).Kind)
 	require.Len(t, d.asked, 3)
 
-	f, d = relocating(t)
+	f, _ = relocating(t)
 	f.registry.applyErr = api.ErrNoQuorum
 	_, err = f.server.Relocate(t.Context(), "p.parse", api.RelocateRequest{})
 	require.Equal(t, api.KindNoQuorum, api.ErrorOf(err).Kind, "nothing was done")
