@@ -80,6 +80,7 @@ func TestAskedTooLate(t *testing.T) {
 	}{
 		"for a move to the spare": {false, func(l *link[bareRing], _ bareOwner, _ func()) {
 			l.step(handoff.MoveWanted, 2)
+			l.step(handoff.Met, 2)
 			l.take(recordWith(2, 3, 0))
 		}},
 		"for another ring than the spare that was confirmed": {true, func(l *link[bareRing], own bareOwner, obey func()) {

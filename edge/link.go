@@ -81,6 +81,7 @@ type link[R ring] struct {
 	newest  api.Edge // latest news of the record
 	now     api.Edge // what is said of the ring in use, or the one that will be
 	held    map[fence.Epoch]*held[R]
+	over    bool // nothing is begun any more
 	losses  losses
 	rewires rewires
 	stands  api.EdgeState // by the last step
@@ -148,8 +149,9 @@ func (l *link[R]) step(what handoff.What, ring fence.Epoch) {
 func (l *link[R]) stepLocked(e handoff.Event) {
 	was := l.route.Ring()
 	for _, do := range l.route.Step(e) {
-		if do.Do == handoff.Attach {
-			l.hold(do.Ring)
+		if do.Do == handoff.Attach { // not after what is to be done first: to leave a ring takes as long as to copy what is in flight there
+			l.attachLocked(do.Ring)
+			continue
 		}
 		l.todo = append(l.todo, do)
 	}

@@ -28,8 +28,15 @@ type held[R ring] struct {
 	unwatch func() // ends what watches a spare, and waits for that
 }
 
-// hold begins to hold the ring of a generation that the newest record names.
-func (l *link[R]) hold(gen fence.Epoch) {
+// attachLocked begins to attach the ring of a generation that the newest record names. Called with mu held.
+func (l *link[R]) attachLocked(gen fence.Epoch) {
+	if h := l.hold(gen); !l.over {
+		l.all.Go(func() { l.attach(h) })
+	}
+}
+
+// hold begins to hold a ring.
+func (l *link[R]) hold(gen fence.Epoch) *held[R] {
 	rec, spare := l.newest, false
 	if gen != rec.Generation {
 		rec, spare = rec.InSpare(), true
@@ -44,6 +51,7 @@ func (l *link[R]) hold(gen fence.Epoch) {
 	case l.role == fabric.RoleProducer:
 		l.expect(h, unmetMax)
 	}
+	return h
 }
 
 // expect tells the route after each d that the other side has not come to h, until it has.
@@ -69,8 +77,6 @@ func (l *link[R]) obey(ctx context.Context, do handoff.Effect) {
 	h := l.held[do.Ring]
 	l.mu.Unlock()
 	switch do.Do {
-	case handoff.Attach:
-		l.all.Go(func() { l.attach(h) })
 	case handoff.Leave:
 		l.let(h)
 	case handoff.Bind:
@@ -168,6 +174,7 @@ func (l *link[R]) leaveAll() {
 		all[h] = h.open
 	}
 	clear(l.held)
+	l.over = true
 	l.mu.Unlock()
 	for h, open := range all {
 		h.leave(cause)

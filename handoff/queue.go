@@ -1,6 +1,9 @@
 package handoff
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // queue is a first-in, first-out queue that allocates only to grow. The zero queue is empty.
 type queue[T any] struct {
@@ -38,6 +41,13 @@ func (q *queue[T]) grow() {
 	n := copy(bigger, q.ring[q.first:])
 	copy(bigger[n:], q.ring[:q.first])
 	q.ring, q.first = bigger, 0
+}
+
+// reserve makes room for n in a queue that is empty and has none.
+func (q *queue[T]) reserve(n int) {
+	if n > 0 {
+		q.ring = make([]T, max(queueMin, 1<<bits.Len(uint(n-1))))
+	}
 }
 
 // drop takes the oldest n out.

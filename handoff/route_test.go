@@ -73,7 +73,7 @@ var (
 func TestProducerMoves(t *testing.T) {
 	walkAll(t, handoff.NewRoute(handoff.Producer, 1, true), producing, map[string][]step{
 		"ring lost": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 			{applied(rec(3, 2, 3)), does("attach 3")},
 			{of(handoff.Opened, 3), does("watch 3")},
@@ -90,7 +90,7 @@ func TestProducerMoves(t *testing.T) {
 			{of(handoff.ArmAgain, 0), does("arm at 3")},
 		},
 		"ring lost, then the spare": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 			{of(handoff.Broken, 2), does("leave 2")},
 			{applied(rec(3, 2, 3)), does("attach 3", "change at 3")},
@@ -99,13 +99,13 @@ func TestProducerMoves(t *testing.T) {
 			{applied(rec(4, 4, 0)), does("leave 3", "attach 4")},
 		},
 		"activation fails": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Broken, 2), does("leave 2", "change at 2")},
 			{of(handoff.Unknown, 0), does("read")},
 			{applied(rec(2, 1, 2)), does("change at 2")},
 		},
 		"the consumer wants to move": {
-			{of(handoff.MoveWanted, 2), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.MoveWanted, 2), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 		},
 		"nobody in the next spare": {
@@ -121,7 +121,7 @@ func TestProducerMoves(t *testing.T) {
 			{of(handoff.Met, 4), does()},
 		},
 		"no resume note in the spare": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Overdue, 2), does("leave 2", "change at 2")},
 		},
 		"no resume note in a ring": {
@@ -149,33 +149,33 @@ func TestProducerMoves(t *testing.T) {
 func TestProducerConfirms(t *testing.T) {
 	walkAll(t, handoff.NewRoute(handoff.Producer, 1, true), producing, map[string][]step{
 		"overtaken while unconfirmed": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 			{news(rec(3, 3, 0)), does("leave 2", "attach 3")},
 			{of(handoff.Refused, 0), does("read")},
 			{applied(rec(3, 3, 0)), does()},
 		},
 		"refused, and overtaken": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 			{of(handoff.Refused, 0), does("read")},
 			{applied(rec(3, 3, 0)), does("leave 2", "attach 3")},
 		},
 		"refused, and fenced": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 			{of(handoff.Refused, 0), does("read")},
 			{applied(takenFrom(rec(3, 3, 0))), does("quit")},
 			{of(handoff.Broken, 2), nil},
 		},
 		"unknown, and applied": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 			{of(handoff.Unknown, 0), does("read")},
 			{applied(rec(3, 2, 3)), does("attach 3")},
 		},
 		"unknown, and not applied": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 			{of(handoff.Unknown, 0), does("read")},
 			{applied(rec(2, 1, 2)), does("confirm and arm 2")},
@@ -186,16 +186,16 @@ func TestProducerConfirms(t *testing.T) {
 			{of(handoff.Broken, 1), does("leave 1", "change at 3")},
 		},
 		"overtaken before the consumer has answered": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{news(rec(3, 3, 0)), does("leave 2", "attach 3")},
 			{of(handoff.Met, 2), does()},
 		},
 		"the spare's lease ends before the consumer has answered": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{news(rec(3, 1, 0)), does("leave 2", "change at 3")},
 		},
 		"the spare's lease ends while unconfirmed": {
-			{of(handoff.Broken, 1), does("leave 1", "activate 2", "bind 2")},
+			{of(handoff.Broken, 1), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 			{news(rec(3, 1, 0)), does("leave 2")},
 			{of(handoff.Refused, 0), does("read")},

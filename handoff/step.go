@@ -1,6 +1,10 @@
 package handoff
 
-import "github.com/grafnode/grafnode/fence"
+import (
+	"slices"
+
+	"github.com/grafnode/grafnode/fence"
+)
 
 // Step takes an event and returns what is to be done.
 func (r *Route) Step(e Event) []Effect {
@@ -147,14 +151,15 @@ func (r *Route) adopt(do []Effect) []Effect {
 	return do
 }
 
-// useSpare makes the spare the ring.
+// useSpare makes the spare the ring. The consumer is told first: its answer is on its way while this side leaves its ring, which takes the
+// longer the more is in flight.
 func (r *Route) useSpare(do []Effect, activate bool) []Effect {
 	if r.ring.open() {
 		do = append(do, Effect{Do: Leave, Ring: r.ring.Generation})
 	}
 	r.ring, r.spare = r.spare, Slot{}
 	if activate {
-		do = append(do, Effect{Do: Activate, Ring: r.ring.Generation})
+		do = slices.Insert(do, 0, Effect{Do: Activate, Ring: r.ring.Generation})
 	}
 	r.moved = activate
 	if r.ring.State == Attaching || r.ring.State == Lost {

@@ -129,7 +129,12 @@ func (s *Sender) Unbind() error {
 	if s.runs == 0 {
 		return nil
 	}
+	n := 0
+	for i := range s.window.len() {
+		n += max(1, s.window.at(i).n)
+	}
 	var flat queue[retained]
+	flat.reserve(n)
 	next := 0
 	for i := range s.window.len() {
 		e := s.window.at(i)

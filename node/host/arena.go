@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/inproc"
@@ -23,6 +24,7 @@ type arena struct {
 	ready chan struct{} // closed when the first deadline is confirmed
 
 	deadline lease.Instant // the newest confirmed; zero: none yet
+	term     time.Duration // that it was confirmed for
 	adopting bool          // handed back, the cluster has not agreed yet
 	reserved bool          // its bytes are counted
 	closed   bool          // the host has let go of mem
@@ -53,15 +55,20 @@ func newArena(r Ring) *arena {
 	return a
 }
 
-// confirm takes a deadline that the cluster has granted.
-func (a *arena) confirm(d lease.Instant) {
+// confirm takes a term that the cluster has granted, from when it was asked for.
+func (a *arena) confirm(asked lease.Instant, term time.Duration) {
 	if a.deadline == 0 {
 		close(a.ready)
 	}
-	a.deadline = max(a.deadline, d)
+	a.deadline, a.term = max(a.deadline, lease.HolderDeadline(asked, term)), term
 	if a.mem != nil {
 		a.mem.SetDeadline(a.deadline)
 	}
+}
+
+// stale reports whether the deadline is too old to wait for the next renewal, which may be a third of a term away.
+func (a *arena) stale(now lease.Instant) bool {
+	return a.deadline.Sub(now) < a.term-lease.RenewEvery(a.term)/2
 }
 
 // reason returns why the ring has ended, or nil.

@@ -129,15 +129,15 @@ func (h *Host) attach(ctx context.Context, w want) (*arena, error) {
 		h.Applied() // the lease may have ended since check
 	}
 	h.mu.Unlock()
+	if err := h.build(a); err != nil { // while its first deadline is on its way, before which nobody gets to see it
+		return nil, err
+	}
 	select {
 	case <-a.ready:
 	case <-a.ctx.Done():
 		return nil, a.reason()
 	case <-ctx.Done():
 		return nil, api.Errorf(api.KindUnavailable, "%v: its lease was not confirmed in time", r)
-	}
-	if err := h.build(a); err != nil {
-		return nil, err
 	}
 	return a, h.take(ctx, a, w)
 }
@@ -248,7 +248,9 @@ func (h *Host) take(ctx context.Context, a *arena, w want) error {
 	}
 	a.sides[w.role] = side{session: w.session, local: w.local}
 	h.log.Debug("ring attached", "edge", w.edge, "generation", w.generation, "role", w.role, "session", w.session)
-	signal(h.soon) // it has lain unrenewed for as long as nobody used it
+	if a.stale(h.now()) {
+		signal(h.soon) // it has lain unrenewed for as long as nobody used it
+	}
 	return nil
 }
 

@@ -193,7 +193,7 @@ func (h *Host) Renewed(asked lease.Instant, r api.RenewResponse) {
 	defer h.mu.Unlock()
 	for id, d := range r.Leases {
 		if a, ok := h.arenas[id.Arena()]; ok {
-			a.confirm(lease.HolderDeadline(asked, d))
+			a.confirm(asked, d)
 		}
 	}
 	for id, d := range r.Sessions {
