@@ -66,7 +66,7 @@ func (n *Node) registerOnce(ctx context.Context) error {
 	return nil
 }
 
-// serve opens what needs the registration. Stages that have come earlier wait at the socket.
+// serve opens what needs the registration. Stages that have come earlier wait at the socket, and come again.
 func (n *Node) serve(ctx context.Context, registered api.RegisterResponse) error {
 	h, err := host.New(host.Config{
 		Node: n.dir.id, Incarnation: registered.Incarnation, Cluster: registered.Cluster, Zone: n.cfg.Zone, Memory: n.cfg.Memory,

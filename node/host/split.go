@@ -16,6 +16,9 @@ import (
 const (
 	prefaceTimeout = 5 * time.Second
 	unsortedMax    = 256 // connections that have not said yet what they are
+	// acceptTimeout is how long a connection waits to be accepted: who has given up meanwhile cannot be told from who still waits.
+	acceptTimeout = 5 * time.Second
+	waitingMax    = SessionsMax // connections of one protocol that wait so
 	// guestMax is how many connections one user may have who is neither root nor the node's own: far from all that are unsorted, and from
 	// the descriptors that the node has.
 	guestMax = 64
@@ -47,7 +50,7 @@ func (s *Split) Sessions() net.Listener { return s.sessions }
 // HTTP returns the listener of all other connections, from their first byte.
 func (s *Split) HTTP() net.Listener { return s.http }
 
-// Open starts accepting. Connections wait until somebody accepts them from their listener.
+// Open starts accepting. Connections wait a while for somebody to accept them from their listener.
 func (s *Split) Open() { s.running.Go(s.accept) }
 
 // Close closes the socket and the connections that nobody has accepted yet. Idempotent.
@@ -89,13 +92,18 @@ func (s *Split) accept() {
 			continue
 		}
 		s.running.Go(func() {
-			defer func() { <-s.unsorted }()
-			s.sort(&accepted{UnixConn: conn, leave: leave})
+			conn := &accepted{UnixConn: conn, leave: leave}
+			to, err := s.sort(conn)
+			<-s.unsorted // first: while nobody accepts sessions, HTTP is served
+			if err != nil || !to.deliver(conn) {
+				conn.Close() // said nothing in time, went away, or is not wanted
+			}
 		})
 	}
 }
 
-func (s *Split) sort(conn *accepted) {
+// sort finds out what a connection is for.
+func (s *Split) sort(conn *accepted) (*queue, error) {
 	sorted := make(chan struct{})
 	defer close(sorted)
 	s.running.Go(func() {
@@ -106,21 +114,11 @@ func (s *Split) sort(conn *accepted) {
 		}
 	})
 	got, session, err := sniff(conn.UnixConn)
-	if err != nil {
-		conn.Close() // said nothing in time, or went away
-		return
+	if session {
+		return s.sessions, err
 	}
-	to := s.sessions
-	if !session {
-		to, conn.first = s.http, got
-	}
-	select {
-	case to.conns <- conn:
-	case <-to.done:
-		conn.Close()
-	case <-s.done:
-		conn.Close()
-	}
+	conn.first = got
+	return s.http, err
 }
 
 // sniff reads as much of the session preface as conn sends, and not a byte beyond: descriptors may follow it.
@@ -206,14 +204,35 @@ func (g *guests) left(uid int) {
 
 // queue is the listener of one protocol.
 type queue struct {
-	split *Split
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
+	split   *Split
+	conns   chan net.Conn
+	waiting chan struct{} // a token for each connection that is not accepted yet
+	done    chan struct{}
+	once    sync.Once
 }
 
 func newQueue(s *Split) *queue {
-	return &queue{split: s, conns: make(chan net.Conn), done: make(chan struct{})}
+	return &queue{split: s, conns: make(chan net.Conn), waiting: make(chan struct{}, waitingMax), done: make(chan struct{})}
+}
+
+// deliver waits until a connection is accepted. It is false if it is not: for too long, while too many wait, or for ever.
+func (q *queue) deliver(conn net.Conn) bool {
+	select {
+	case q.waiting <- struct{}{}:
+		defer func() { <-q.waiting }()
+	default:
+		return false
+	}
+	late := time.NewTimer(acceptTimeout)
+	defer late.Stop()
+	select {
+	case q.conns <- conn:
+		return true
+	case <-late.C:
+	case <-q.done:
+	case <-q.split.done:
+	}
+	return false
 }
 
 // Accept waits for the next connection of this protocol.

@@ -86,3 +86,30 @@ func TestSplitCloses(t *testing.T) {
 	_, err = s.HTTP().Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
 }
+
+// Until the node is registered nobody accepts sessions. Stages come, wait, give up and come again, and must not keep out who asks why.
+func TestStagesThatWaitKeepNobodyOut(t *testing.T) {
+	const more = 300 // than may be unsorted
+	s, dial := openSplit(t, socketPath(t))
+	asked := make(chan net.Conn, 1)
+	go func() {
+		c, err := s.HTTP().Accept()
+		if err == nil {
+			asked <- c
+		}
+	}()
+	for range more {
+		stage := dial()
+		_, err := io.WriteString(stage, api.PrefaceSession)
+		require.NoError(t, err)
+		require.NoError(t, stage.Close())
+	}
+	_, err := io.WriteString(dial(), "GET / HTTP/1.1\r\n")
+	require.NoError(t, err)
+	select {
+	case c := <-asked:
+		require.NoError(t, c.Close())
+	case <-time.After(patience):
+		t.Fatal("HTTP is not accepted while stages wait")
+	}
+}
