@@ -46,8 +46,8 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// pacedWriter sets a new deadline before each piece of an answer, and notes the answer's status. The last deadline stays: what
-// the server still has to send then has as long, and the next answer on the connection sets its own.
+// pacedWriter sets a new deadline before each piece of an answer, its head among them, and notes the answer's status. The last deadline
+// stays: what the server still has to send then has as long, and the next answer on the connection sets its own.
 type pacedWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
@@ -63,6 +63,7 @@ func (w *pacedWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
+	w.wait() // an answer may have no body
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -71,8 +72,12 @@ func (w *pacedWriter) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	_ = w.control.SetWriteDeadline(time.Now().Add(writePatience))
+	w.wait()
 	return w.ResponseWriter.Write(b)
+}
+
+func (w *pacedWriter) wait() {
+	_ = w.control.SetWriteDeadline(time.Now().Add(writePatience)) // as above
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -71,7 +71,11 @@ func (s *Server) routes() {
 	for pattern, h := range s.table() {
 		s.mux.Handle(pattern, s.wrap(pattern, s.guard(pattern, h)))
 	}
-	s.mux.Handle(watchRoute, s.withHeaders(s.guard(watchRoute, s.watch)))
+	watch := s.withHeaders(s.guard(watchRoute, s.watch)) // which paces itself once it has begun
+	s.mux.HandleFunc(watchRoute, func(w http.ResponseWriter, r *http.Request) {
+		newPacedWriter(w).wait()
+		watch.ServeHTTP(w, r)
+	})
 }
 
 const watchRoute = "GET /v1/watch"
