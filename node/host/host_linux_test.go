@@ -13,6 +13,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/shm"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/node/host"
 )
 
 // pair is the two sides of a ring, attached by two clients.
@@ -201,16 +202,24 @@ func TestStageIsToldThatItsSessionEnded(t *testing.T) {
 	require.NotEqual(t, s.ID, session(t, a).ID, "the next session is another")
 }
 
+// reports is an Observer that hands on what it is told.
+type reports chan api.StageReport
+
+func (reports) Began(lease.SessionID, string)                    {}
+func (r reports) Report(_ lease.SessionID, told api.StageReport) { r <- told }
+func (reports) Ended(lease.SessionID)                            {}
+
+// What is no side of an edge that there is would be kept without end, under whatever name a stage invents.
 func TestReports(t *testing.T) {
-	c := newCluster()
-	n := startNode(t, c, socketPath(t), 1)
+	c, heard := newCluster(), make(reports, 1)
+	n := startNode(t, c, socketPath(t), 1, func(c *host.Config) { c.Observer = heard })
 	a := dial(t, n.socket, "a")
-	s := session(t, a)
+	session(t, a)
 	want := api.StageReport{Stage: "a", Edges: []api.EdgeReport{{Edge: "e", Role: fabric.RoleProducer, Items: 7}}}
-	require.NoError(t, a.Report(t.Context(), want))
-	require.Eventually(t, func() bool { return len(n.Reports()) == 1 }, patience, time.Millisecond)
-	require.Equal(t, s.ID, n.Reports()[0].Session)
-	require.Equal(t, want, n.Reports()[0].Report)
+	told := want
+	told.Edges = append(told.Edges, api.EdgeReport{Edge: "none", Role: fabric.RoleProducer}, api.EdgeReport{Edge: "e", Role: "third"})
+	require.NoError(t, a.Report(t.Context(), told))
+	require.Equal(t, want, <-heard)
 }
 
 func TestDrainMovesEdgesNow(t *testing.T) {

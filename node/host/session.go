@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/fdconn"
 	"github.com/grafnode/grafnode/lease"
 )
@@ -36,8 +37,7 @@ type session struct {
 	// guarded by host.mu
 	beat     lease.Instant // last sign of life
 	deadline lease.Instant
-	lost     bool // the cluster has ended it; the connection stays, and says when the process's memory is free
-	report   *api.StageReport
+	lost     bool                               // the cluster has ended it; the connection stays, and says when the process's memory is free
 	asking   map[*api.Attach]context.CancelFunc // attaches under way: each is given up by its Detach
 }
 
@@ -243,10 +243,10 @@ func (h *Host) takeReport(s *session, r *api.StageReport) {
 	if !ok {
 		return // it has ended
 	}
-	// Who may do nothing to an edge has nothing to say of it; nor of one that there is not, or a stage could have the node remember names without end.
+	// Who may do nothing to an edge has nothing to say of it; nor of one that there is not, or of a third side, or a stage could have the node remember
+	// names without end.
 	r.Edges = slices.DeleteFunc(r.Edges, func(e api.EdgeReport) bool {
-		return !h.config.State.Edge(e.Edge) || !known.may(e.Edge)
+		return !h.config.State.Edge(e.Edge) || !known.may(e.Edge) || e.Role != fabric.RoleProducer && e.Role != fabric.RoleConsumer
 	})
-	s.report = r
 	h.config.Observer.Report(s.id, *r)
 }

@@ -1,29 +1,6 @@
 package host
 
-import (
-	"github.com/grafnode/grafnode/api"
-	"github.com/grafnode/grafnode/fabric"
-	"github.com/grafnode/grafnode/lease"
-)
-
-// SessionReport is the last word of a connected stage on its counters.
-type SessionReport struct {
-	Session lease.SessionID
-	Report  api.StageReport
-}
-
-// Reports returns the newest report of each stage that has made one. The slices in it must not be changed.
-func (h *Host) Reports() []SessionReport {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var reports []SessionReport
-	for id, s := range h.sessions {
-		if s.report != nil {
-			reports = append(reports, SessionReport{id, *s.report})
-		}
-	}
-	return reports
-}
+import "github.com/grafnode/grafnode/fabric"
 
 // RingUsage is a ring of this node's that has memory.
 type RingUsage struct {
