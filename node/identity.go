@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"os"
 	"time"
 
 	"github.com/grafnode/grafnode/internal/identity"
@@ -16,9 +17,11 @@ type papers struct{ id *identity.Identity }
 
 // openIdentity reads certificates and keys, and finds out about the host's users.
 func (n *Node) openIdentity() (err error) {
-	if err := n.users.tell(n.cfg.Local); err != nil {
+	known, err := resolve(n.cfg.Local)
+	if err != nil {
 		return err
 	}
+	n.users.Store(known)
 	if n.cfg.TLS != (identity.Files{}) {
 		if n.identity.id, err = identity.Open(n.cfg.TLS, identity.Server); err != nil {
 			return &ConfigError{"tls-cert", err}
@@ -41,31 +44,32 @@ func (n *Node) gossipKeys() ([][]byte, error) {
 }
 
 // Reload reads the node's certificates and keys again: certificates for the connections made from now on, keys for all gossip. For such connections
-// entries take the place of Config.Local. What cannot be used leaves what there is.
+// entries take the place of Config.Local. If anything cannot be used all stays as it was: whatever may fail is done before the first of it is used.
 func (n *Node) Reload(entries []local.Entry) error {
-	if _, err := local.Resolve(entries); err != nil {
-		return &ConfigError{"local", err}
+	known, err := resolve(entries)
+	if err != nil {
+		return err
 	}
 	keys, err := n.gossipKeys()
 	if err != nil {
 		return err
 	}
+	certify := func() {}
 	if n.identity.id != nil {
-		if err := n.identity.id.Reload(); err != nil {
+		if certify, err = n.identity.id.Reread(); err != nil {
 			return &ConfigError{"tls-cert", err}
 		}
 	}
+	if err := os.Chmod(n.cfg.Socket, socketMode(known)); err != nil { // which lets nobody in by itself
+		return &ConfigError{"socket", err}
+	}
 	if keys != nil {
-		if err := n.gossip.Rekey(keys); err != nil {
+		if err := n.gossip.Rekey(keys); err != nil { // cannot be: of keys that were read, in place of others
 			return &ConfigError{"gossip-keys", err}
 		}
 	}
-	if err := n.users.tell(entries); err != nil {
-		return err
-	}
-	if err := n.chmod(); err != nil {
-		return &ConfigError{"socket", err}
-	}
+	certify()
+	n.users.Store(known)
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/grafnode/grafnode/node/blocks"
 	"github.com/grafnode/grafnode/node/group"
 	"github.com/grafnode/grafnode/node/host"
+	"github.com/grafnode/grafnode/node/local"
 	"github.com/grafnode/grafnode/node/traces"
 	"github.com/grafnode/grafnode/registry"
 	"github.com/grafnode/grafnode/registry/state"
@@ -37,7 +38,7 @@ type Node struct {
 	stages   *server.Stages
 	dir      *dataDir
 	identity papers
-	users    users
+	users    atomic.Pointer[local.Users] // stored by Open and Reload, loaded for each connection
 	blocks   *blocks.Store
 	mux      *transport.Mux
 	registry *registry.Registry

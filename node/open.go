@@ -190,7 +190,7 @@ func (n *Node) openAPI() (err error) {
 		return err
 	}
 	n.opened(n.api.Close)
-	socket, err := listenUnix(n.cfg.Socket, n.users.mode())
+	socket, err := listenUnix(n.cfg.Socket, socketMode(n.users.Load()))
 	if err != nil {
 		return &ConfigError{"socket", err}
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"net"
-	"os"
-	"sync/atomic"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/api/server"
@@ -15,30 +13,26 @@ import (
 	"github.com/grafnode/grafnode/transport"
 )
 
-// users is what the users of this host may do, as the node was last told.
-type users struct{ now atomic.Pointer[local.Users] }
-
-// tell looks up whom entries are about, for connections from now on. What cannot be used changes nothing.
-func (u *users) tell(entries []local.Entry) error {
+// resolve looks up whom entries are about.
+func resolve(entries []local.Entry) (*local.Users, error) {
 	known, err := local.Resolve(entries)
 	if err != nil {
-		return &ConfigError{"local", err}
+		return nil, &ConfigError{"local", err}
 	}
-	u.now.Store(known)
-	return nil
+	return known, nil
 }
 
-// of is what a process of a user and a group may do.
-func (u *users) of(uid, gid int) (all bool, rules api.Rules, err error) {
-	return u.now.Load().Of(uid, gid)
-}
-
-// mode is that of the node's socket: with entries the system lets everybody connect, and the node looks who it is.
-func (u *users) mode() fs.FileMode {
-	if u.now.Load().Open() {
+// socketMode is that of the node's socket: with entries the system lets everybody connect, and the node looks who it is.
+func socketMode(u *local.Users) fs.FileMode {
+	if u.Open() {
 		return 0o666
 	}
 	return 0o660
+}
+
+// rights is what a process of a user and a group may do, as the node was last told.
+func (n *Node) rights(uid, gid int) (all bool, rules api.Rules, err error) {
+	return n.users.Load().Of(uid, gid)
 }
 
 // caller notes on a connection's requests who makes them.
@@ -57,13 +51,10 @@ func (n *Node) caller(ctx context.Context, conn net.Conn) context.Context {
 		return server.WithCaller(ctx, caller)
 	}
 	if err == nil {
-		caller.Trusted, caller.Rules, err = n.users.of(who.UID, who.GID)
+		caller.Trusted, caller.Rules, err = n.rights(who.UID, who.GID)
 	}
 	if err != nil {
 		n.log.Debug("nobody's connection to the socket", "error", err)
 	}
 	return server.WithCaller(ctx, caller)
 }
-
-// chmod gives the node's socket the mode that goes with its users.
-func (n *Node) chmod() error { return os.Chmod(n.cfg.Socket, n.users.mode()) }

@@ -21,7 +21,7 @@ type Files struct {
 // Identity is a certificate, its key, and the authorities that others' certificates must come from. All methods are safe for concurrent use.
 type Identity struct {
 	files Files
-	now   atomic.Pointer[material] // stored by Reload, loaded by whoever begins a connection
+	now   atomic.Pointer[material] // stored by Open and Reread's use, loaded by whoever begins a connection
 }
 
 type material struct {
@@ -47,15 +47,23 @@ func Open(files Files, roles ...Role) (*Identity, error) {
 
 // Reload reads the files again, for the connections made from now on. On an error all stays as it was. The role cannot change.
 func (id *Identity) Reload() error {
+	use, err := id.Reread()
+	if err == nil {
+		use()
+	}
+	return err
+}
+
+// Reread is Reload for who has more to reload, all of it or nothing: what the files have now is used once use is called.
+func (id *Identity) Reread() (use func(), err error) {
 	m, err := id.files.read()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if was := id.Role(); m.role != was {
-		return fmt.Errorf("%s: %w: it is for %q now, and was for %q", id.files.Cert, ErrWrongRole, m.role, was)
+		return nil, fmt.Errorf("%s: %w: it is for %q now, and was for %q", id.files.Cert, ErrWrongRole, m.role, was)
 	}
-	id.now.Store(m)
-	return nil
+	return func() { id.now.Store(m) }, nil
 }
 
 // Role returns what the certificate is for.
