@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -27,8 +28,10 @@ const heapFloor = 64 << 20
 // logsKept is how much of its own log a node keeps for operators, bytes.
 const logsKept = 1 << 20
 
-// drainFor bounds an orderly departure; systemd's own patience is 90 s.
-const drainFor = 15 * time.Second
+const (
+	drainFor = 15 * time.Second // bounds an orderly departure, beside the moving of rings
+	closeFor = 15 * time.Second // what systemd is told that the end takes after it
+)
 
 // agentFlags are the settings of a node: flags, each of which a file or the environment may set as well.
 type agentFlags struct {
@@ -174,7 +177,8 @@ func serve(ctx context.Context, n *node.Node, more time.Duration, log *slog.Logg
 	case <-ctx.Done():
 	}
 	log.Info("stopping")
-	tell(log, node.Notify("STOPPING=1"))
+	// The rings may take longer to be moved than systemd waits by itself.
+	tell(log, node.Notify(fmt.Sprintf("STOPPING=1\nEXTEND_TIMEOUT_USEC=%d", (drainFor+more+closeFor).Microseconds())))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor+more)
 	defer cancel()
 	if err := n.Drain(drain); err != nil {

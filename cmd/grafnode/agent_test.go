@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -368,12 +369,21 @@ func TestDevAgentLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 	defer os.RemoveAll(tmp)
 	bind := fmt.Sprintf("127.0.0.1:%d", testport.Pair(t))
-	cmd := exec.Command(os.Args[0], "agent", "-dev", "--bind", bind)
-	cmd.Env = append(os.Environ(), "GRAFNODE_TEST_COMMAND=1", "TMPDIR="+tmp)
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(tmp, "notify"), Net: "unixgram"})
+	require.NoError(t, err)
+	cmd := exec.Command(os.Args[0], "agent", "-dev", "--bind", bind, "--drain-on-stop", "5m")
+	cmd.Env = append(os.Environ(), "GRAFNODE_TEST_COMMAND=1", "TMPDIR="+tmp, "NOTIFY_SOCKET="+manager.LocalAddr().String())
 	require.NoError(t, cmd.Start())
 	a := &agents{t: t, cmds: []*exec.Cmd{cmd}, bind: []string{bind}}
 	a.ready()
 	require.Equal(t, exitOK, a.kill(0, os.Interrupt))
+	told := make([]byte, 200)
+	for _, want := range []string{"READY=1\nSTATUS=node ", "STOPPING=1\nEXTEND_TIMEOUT_USEC=330000000"} { // the drain, and what a stop takes without
+		n, err := manager.Read(told)
+		require.NoError(t, err)
+		require.Contains(t, string(told[:n]), want)
+	}
+	require.NoError(t, errors.Join(manager.Close(), os.Remove(manager.LocalAddr().String())))
 	left, err := os.ReadDir(tmp)
 	require.NoError(t, err)
 	require.Empty(t, left)
