@@ -48,7 +48,7 @@ func NewConsumer(setup Setup, words *ConsumerWords) *Consumer {
 		mask:      uint64(setup.Config.Capacity - 1),
 		recordMax: uint64(fabric.RecordMax(setup.Config.Capacity)),
 	}
-	c.init(setup, &words.Waiting, &words.Orders, c.hasNews, always, c.waited)
+	c.init(setup, &words.Waiting, &words.Orders, c.hasNews, listens, c.waited)
 	words.Hungry.Store(1) // the first record is not to be held
 	return c
 }
@@ -60,7 +60,7 @@ func BindConsumer(c *Consumer, words *ProducerWords, data []byte) {
 	c.setup.Own.Signal()
 }
 
-func always() bool { return true }
+func listens() uint64 { return 0 }
 
 func (c *Consumer) hasNews() bool {
 	peer := c.peer.Load()
@@ -105,7 +105,7 @@ func (c *Consumer) SetResume(note []byte) error {
 	c.words.ResumeNote.write(uint64(c.setup.Config.Generation), 1, note)
 	step.At("resume")
 	c.words.Resume.Store(1)
-	c.wakeProducer(false)
+	c.wakeProducer(0)
 	return nil
 }
 
@@ -121,11 +121,11 @@ func (c *Consumer) beginWrite() error {
 	return nil
 }
 
-// wakeProducer wakes the producer if it sleeps; for an ack alone not if it is deaf to those.
-func (c *Consumer) wakeProducer(ack bool) {
+// wakeProducer wakes the producer if it sleeps and is not deaf to what has changed.
+func (c *Consumer) wakeProducer(deaf uint64) {
 	if peer := c.peer.Load(); peer != nil {
 		c.fenceFor(&peer.words.Orders)
-		if waiting := peer.words.Waiting.Load(); !ack || waiting&deaf == 0 {
+		if waiting := peer.words.Waiting.Load(); waiting&deaf == 0 {
 			c.wakePeer(waiting)
 		}
 	} else {
@@ -147,10 +147,12 @@ func (c *Consumer) ack(n uint64, stable []byte) error {
 	if read := c.found.read(); n < c.acked.count || n > read {
 		return fmt.Errorf("ring: ack of %d records, after %d acked and %d read", n, c.acked.count, read)
 	}
+	deaf := deafness
 	if stable != nil {
 		if err := c.note(stable); err != nil {
 			return err
 		}
+		deaf = toAcks
 	}
 	if n > c.acked.count {
 		c.acked = c.ends.after(c.acked, n)
@@ -159,7 +161,7 @@ func (c *Consumer) ack(n uint64, stable []byte) error {
 		storeRelease(&c.words.Acked, c.acked.at)
 		step.At("ack/visible")
 	}
-	c.wakeProducer(true)
+	c.wakeProducer(deaf)
 	return nil
 }
 

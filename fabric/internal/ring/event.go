@@ -2,8 +2,8 @@ package ring
 
 import "time"
 
-// A waiting word says whether its side sleeps, and how: a look's number, one of these in the two lowest bits, and in the highest
-// whether it is deaf. It changes each time its side looks for news before it sleeps.
+// A waiting word says whether its side sleeps, and how: a look's number, one of these in the two lowest bits, and in the two highest
+// which acks do not wake it. It changes each time its side looks for news before it sleeps.
 const (
 	Awake    uint64 = 0
 	InPoller uint64 = 1 // an eventfd, or what stands for it, wakes it
@@ -11,7 +11,9 @@ const (
 	sleeps   uint64 = 1
 	kinds    uint64 = 3
 	nextLook uint64 = 4
-	deaf     uint64 = 1 << 63 // acks do not wake it: see Producer.Heed. Versions that do not know it never set it, and ring all the same
+	deafness        = toAcks | toRoom
+	toAcks   uint64 = 1 << 63 // none, see Producer.Heed. Versions that do not know these bits never set them, and ring all the same
+	toRoom   uint64 = 1 << 62 // those without a note
 )
 
 // Bell wakes the side of another.

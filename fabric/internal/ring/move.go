@@ -87,7 +87,7 @@ func (c *Consumer) WantMove() error {
 	step.At("want")
 	c.words.Want.Store(1)
 	step.At("want/visible")
-	c.wakeProducer(false)
+	c.wakeProducer(0)
 	return nil
 }
 

@@ -48,7 +48,7 @@ func NewProducer(setup Setup, words *ProducerWords, data []byte) *Producer {
 		Due:  p.step,
 		Kept: fabric.KeepNone,
 	}
-	p.init(setup, &words.Waiting, &words.Orders, p.hasNews, p.hears, p.waited)
+	p.init(setup, &words.Waiting, &words.Orders, p.hasNews, p.deafTo, p.waited)
 	return p
 }
 
@@ -72,15 +72,23 @@ func (p *Producer) hasNews() bool {
 		p.want.isNews(&peer.Want)
 }
 
-// hears reports whether a wait is to end for what the consumer acknowledges. Who changes that looks at the waiting word afterwards, and a
-// sleeper looks at this after its waiting word is stored: so one of the two sees the other. Both are of one process, whose atomics are in one
-// order. A consumer that saw the deaf word had stored its ack before, and the sleeper looks for acks behind the barrier that follows its next one:
+// deafTo returns which acks do not end a wait: notes may be for nobody, and room is news only where it was lacking. Who changes that looks at
+// the waiting word afterwards, and a sleeper looks at this after its waiting word is stored: so one of the two sees the other. Both are of one
+// process, whose atomics are in one order. A consumer that saw the deaf word had stored its ack before, and the sleeper looks for acks behind the barrier that follows its next one:
 // so no ack is lost for which nobody rang.
-func (p *Producer) hears() bool { return !p.deafened.Load() || p.wanted.Load() != 0 }
+func (p *Producer) deafTo() uint64 {
+	switch {
+	case p.wanted.Load() != 0:
+		return 0
+	case p.deafened.Load():
+		return toAcks
+	}
+	return toRoom
+}
 
 // Heed implements fabric.Heeder.
 func (p *Producer) Heed(notes bool) {
-	if p.deafened.Swap(!notes) && notes && p.words.Waiting.Load()&deaf != 0 {
+	if p.deafened.Swap(!notes) && notes && p.words.Waiting.Load()&toAcks != 0 {
 		p.setup.Own.Signal()
 	}
 }
@@ -150,7 +158,7 @@ func (p *Producer) makeRoom(end uint64) error {
 	}
 	p.full = true
 	p.wanted.Store(wanted)
-	if p.words.Waiting.Load()&deaf != 0 { // a sleeper that hears of nothing else is to hear of room
+	if p.words.Waiting.Load()&deafness != 0 { // a sleeper that hears of nothing else is to hear of room
 		p.setup.Own.Signal()
 	}
 	if err := p.refresh(); err != nil || p.acked >= wanted {

@@ -33,7 +33,7 @@ type side struct {
 	lost    atomic.Pointer[loss] // the first loss that this side noticed
 	waiting *atomic.Uint64       // in this side's words; partners: the other side's wakePeer, and of a producer its own Heed and makeRoom
 	news    func() bool          // whether the other calls may have something new to say
-	cares   func() bool          // whether acks are news
+	deaf    func() uint64        // which acks are no news: bits of the waiting word
 	waited  func()               // called at a wait's end
 	mode    atomic.Uint32        // a fabric.Mode
 	orders  *atomic.Uint32       // in this side's words: 1 says that it orders the others' stores before its last look; partner: the peer's fenceFor
@@ -61,8 +61,8 @@ func (l *loss) tell() error {
 	return l.err
 }
 
-func (s *side) init(setup Setup, waiting *atomic.Uint64, orders *atomic.Uint32, news, cares func() bool, waited func()) {
-	s.setup, s.waiting, s.orders, s.news, s.cares, s.waited = setup, waiting, orders, news, cares, waited
+func (s *side) init(setup Setup, waiting *atomic.Uint64, orders *atomic.Uint32, news func() bool, deaf func() uint64, waited func()) {
+	s.setup, s.waiting, s.orders, s.news, s.deaf, s.waited = setup, waiting, orders, news, deaf, waited
 	s.free = setup.Release
 	if membarrier.Register() {
 		orders.Store(1)

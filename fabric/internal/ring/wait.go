@@ -140,7 +140,7 @@ func (s *side) sleep(ctx context.Context) error {
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, s.setup.Own.Signal)()
 	}
-	defer s.waiting.And(^(kinds | deaf))
+	defer s.waiting.And(^(kinds | deafness))
 	for {
 		s.setup.Own.Park(s.timeout(), s.look)
 		if s.ended(ctx) {
@@ -149,24 +149,25 @@ func (s *side) sleep(ctx context.Context) error {
 	}
 }
 
-// awake is what Park asks. The waiting word changes before the look, so that a writer who publishes after the look sees a
-// value that it has not rung for yet: the barrier stands for the fence that the writer spares itself. A deadline that has moved ends the sleep, not the wait: the timer is wrong.
+// awake is what Park asks. The waiting word changes before the last look, so that a writer who publishes after that sees a
+// value that it has not rung for yet: the barrier stands for the fence that the writer spares itself. It takes longer than a look, and who
+// was woken needs none.
 func (s *side) awake(kind uint64) bool {
-	for {
-		cares := s.cares()
-		word := s.waiting.Load()&^(kinds|deaf) + nextLook | kind
-		if !cares {
-			word |= deaf
-		}
-		s.waiting.Store(word)
+	for !s.over() {
+		deaf := s.deaf()
+		s.waiting.Store(s.waiting.Load()&^(kinds|deafness) + nextLook | deaf | kind)
 		if membarrier.On {
 			membarrier.Everywhere()
 		}
-		if s.cares() == cares { // or whoever changed it has not seen the word, and did not signal
-			return s.ended(s.until) || s.setup.Control.Deadline.Load() != s.timer
+		if s.deaf() == deaf { // or whoever changed it has not seen the word, and did not signal
+			return s.over()
 		}
 	}
+	return true
 }
+
+// over reports whether the sleep under way is. A deadline that has moved ends the sleep, not the wait: the timer is wrong.
+func (s *side) over() bool { return s.ended(s.until) || s.setup.Control.Deadline.Load() != s.timer }
 
 // timeout is how long a sleep may last before the deadline must be looked at again. The runtime's timers stand still
 // while the machine is suspended, so a sleeper may notice late; whoever writes looks at the clock.
