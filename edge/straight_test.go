@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,22 +73,22 @@ func keptInLostRings(t *testing.T, ring func(fabric.Config) (fabric.Arena, error
 
 // TestItemsOutliveTheirRing has the ring closed under items that lie in it, accepted and not popped.
 func TestItemsOutliveTheirRing(t *testing.T) {
-	t.Run("inproc", func(t *testing.T) { itemsOutliveTheirRing(t, inprocRing) })
-	if runtime.GOOS == "linux" {
-		t.Run("shm", func(t *testing.T) { itemsOutliveTheirRing(t, shmRing) })
-	}
-}
-
-func itemsOutliveTheirRing(t *testing.T, ring func(fabric.Config) (fabric.Arena, error)) {
 	codec, err := edge.Fixed[word]()
 	require.NoError(t, err)
 	opts := []edge.Option{edge.UseCodec(codec), edge.Unchecked()}
+	t.Run("inproc", func(t *testing.T) { itemsOutliveTheirRing(t, inprocRing, opts...) })
+	if runtime.GOOS == "linux" {
+		t.Run("shm", func(t *testing.T) { itemsOutliveTheirRing(t, shmRing, opts...) })
+	}
+}
+
+func itemsOutliveTheirRing(t *testing.T, ring func(fabric.Config) (fabric.Arena, error), opts ...edge.Option) {
 	item := func(i int) (v word) {
 		binary.LittleEndian.PutUint64(v[:], uint64(i))
 		return v
 	}
 	bound := make(chan struct{}, 8)
-	seen := append(opts, edge.Observe(edge.Events{Bound: func(string, fabric.Role, fence.Epoch, locator.Locator) { bound <- struct{}{} }}))
+	seen := append(slices.Clone(opts), edge.Observe(edge.Events{Bound: func(string, fabric.Role, fence.Epoch, locator.Locator) { bound <- struct{}{} }}))
 	w := newWorld(ring)
 	defer w.Close()
 	p, err := edge.Produce[word](t.Context(), w.process("up"), "e", opts...)
