@@ -53,7 +53,10 @@ func ciBounds() map[string]explore.Bounds {
 		"stage":          {Inputs: 2, Shape: explore.Staged, Faults: 1},
 		"merge":          {Inputs: 1, Shape: explore.Merged, Faults: 1},
 		"log":            {Inputs: 2, Shape: explore.Logged, Faults: 1},
+		"merge, losses":  {Inputs: 1, Shape: explore.Merged, Faults: 2, Only: explore.Losses, Begun: true},
+		"merge, spare":   {Inputs: 1, Shape: explore.Merged, Spares: 1, Begun: true},
 		"log, takeovers": {Inputs: 1, Shape: explore.Logged, Faults: 2, Only: explore.Takeovers, Begun: true},
+		"log, spare":     {Inputs: 1, Shape: explore.Logged, Faults: 1, Only: explore.Losses, Spares: 1, Begun: true},
 		"spare, losses":  {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1},
 		"spare, told":    {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1, Tells: true},
 		"two spares":     {Inputs: 1, Faults: 1, Spares: 2},
@@ -64,7 +67,10 @@ func ciBounds() map[string]explore.Bounds {
 
 func tortureBounds() map[string]explore.Bounds {
 	return map[string]explore.Bounds{
-		"log, two faults": {Inputs: 1, Shape: explore.Logged, Faults: 2, Begun: true},
+		"log, two faults":   {Inputs: 1, Shape: explore.Logged, Faults: 2, Begun: true},
+		"log, spare":        {Inputs: 1, Shape: explore.Logged, Faults: 1, Spares: 1, Begun: true},
+		"merge, two faults": {Inputs: 1, Shape: explore.Merged, Faults: 2, Begun: true},
+		"merge, spare":      {Inputs: 1, Shape: explore.Merged, Faults: 1, Only: explore.Losses, Spares: 1, Begun: true},
 	}
 }
 

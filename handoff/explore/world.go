@@ -113,7 +113,7 @@ type World struct {
 	b      Bounds
 	m      Mutant
 	shape  *shape
-	recs   []record
+	recs   []record // in room
 	arenas []*arena // shared with other worlds until they are written: see ring
 	procs  []*proc  // so are these, but for the one that does a step
 	owned  uint64   // bits of arenas that are this world's alone
@@ -126,9 +126,13 @@ type World struct {
 		fence fence.Epoch
 		outs  []position.Position
 	}
-	cursors []cursor // of the sources
+	cursors []cursor // of the sources; in room
 	faults  int
 	spares  int // armed so far
+	room    struct {
+		recs    [3]record
+		cursors [2]cursor
+	}
 }
 
 // cursor is a source's: offsets below upto are trimmed.
@@ -140,7 +144,7 @@ type cursor struct {
 // newWorld returns the world right after everything has started.
 func newWorld(b Bounds, m Mutant) *World {
 	w := &World{b: b, m: m, shape: shapeOf(b)}
-	w.cursors = make([]cursor, w.shape.sources)
+	w.recs, w.cursors = w.room.recs[:0], w.room.cursors[:w.shape.sources]
 	for e := range w.shape.edges {
 		w.addArena(arena{edge: e, gen: 1, prod: 1, cons: 1})
 		w.recs = append(w.recs, record{handoff.Record{Revision: 1, Generation: 1, Producer: 1, Consumer: 1, Held: true}, 1})
@@ -260,10 +264,9 @@ func (w *World) finished() bool {
 // clone returns a copy to take a step in: of process i alone, or of none. What is shared is copied before it is written; slices only grow,
 // so copies may share them until then.
 func (w *World) clone(i int) *World {
-	c := *w
+	c := *w // and what is in room
 	c.owned = 0
-	c.recs = slices.Clone(w.recs)
-	c.cursors = slices.Clone(w.cursors)
+	c.recs, c.cursors = c.room.recs[:len(w.recs)], c.room.cursors[:len(w.cursors)]
 	c.arenas = append(make([]*arena, 0, len(w.arenas)+1), w.arenas...)
 	c.procs = append(make([]*proc, 0, len(w.procs)+1), w.procs...)
 	c.store.effects, c.log.outs = slices.Clip(w.store.effects), slices.Clip(w.log.outs)
