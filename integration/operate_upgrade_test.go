@@ -22,25 +22,30 @@ import (
 	"github.com/grafnode/grafnode/registry/state"
 )
 
-// firstVersion is the commit of v0.1.0: its binary is built from the repository's history.
-const firstVersion = "832d50f"
+// release is one of the past: its binaries are built from the repository's history. Neither had packages or certificates.
+type release struct {
+	name, commit string
+	level        uint64 // of its registry's state
+}
 
-func buildFirstVersion(t *testing.T) string {
+var releases = []release{{"v0.1.0", "832d50f", 1}, {"v0.2.0", "e5253a9", 2}}
+
+func (r release) build(t *testing.T) (grafnode, accesslog string) {
 	t.Helper()
 	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
-	if err != nil || exec.Command("git", "cat-file", "-e", firstVersion+"^{commit}").Run() != nil {
-		t.Skipf("no history with %s to build the first version from", firstVersion)
+	if err != nil || exec.Command("git", "cat-file", "-e", r.commit+"^{commit}").Run() != nil {
+		t.Skipf("no history with %s to build %s from", r.commit, r.name)
 	}
 	dir := t.TempDir()
-	unpack := exec.Command("sh", "-c", "git -C \"$1\" archive "+firstVersion+" | tar -x -C \"$2\"", "sh", string(root[:len(root)-1]), dir)
+	unpack := exec.Command("sh", "-c", "git -C \"$1\" archive "+r.commit+" | tar -x -C \"$2\"", "sh", string(root[:len(root)-1]), dir)
 	out, err := unpack.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	old := filepath.Join(dir, "grafnode.old")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", old, "./cmd/grafnode")
+	bin := filepath.Join(dir, "bin") + "/"
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", bin, "./cmd/grafnode", "./examples/accesslog/cmd/accesslog")
 	build.Dir = dir
 	out, err = build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	return old
+	return bin + "grafnode", bin + "accesslog"
 }
 
 // counting writes rising numbers to a checkpoint, each until it is acknowledged, and returns the last. Whatever is tried again is the
@@ -66,11 +71,17 @@ func (c *cluster) counting(ctx context.Context, key string) (last int) {
 	return last
 }
 
-// Three nodes of v0.1.0 become three of this version, one by one and under load. The level of the state rises when the last of
-// them is new, and not before, and with it come spares; then a node of v0.1.0 is not taken in any more.
+// Three nodes of each release become three of this version, one by one and under load. The level of the state rises when the last of
+// them is new, and not before, and with it come spares; then a node of the old release is not taken in any more.
 func TestRollingUpgrade(t *testing.T) {
 	needsTime(t)
-	old := buildFirstVersion(t)
+	for _, r := range releases {
+		t.Run(r.name, r.upgrades)
+	}
+}
+
+func (r release) upgrades(t *testing.T) {
+	old, _ := r.build(t)
 	c := prepareCluster(t, 3)
 	for _, nd := range c.nodes {
 		nd.bin = old
@@ -93,7 +104,7 @@ func TestRollingUpgrade(t *testing.T) {
 		nd.start()
 		nd.ready()
 		if i < len(c.nodes)-1 {
-			require.EqualValues(t, 1, c.level(nd), "a node of v0.1.0 is left")
+			require.LessOrEqual(t, c.level(nd), r.level, "a node of %s is left", r.name)
 			c.refusesSpares(nd, fmt.Sprint("e", i))
 		}
 	}
@@ -137,6 +148,32 @@ func TestRollingUpgrade(t *testing.T) {
 	raft, err := c.nodes[0].api.Raft(t.Context(), api.Default)
 	require.NoError(t, err)
 	require.Len(t, raft.Servers, 3)
+}
+
+// Nodes of the release before are upgraded under its stages, and these then: no line is lost or doubled.
+func TestUpgradeUnderAPipeline(t *testing.T) {
+	needsTime(t)
+	t.Parallel()
+	oldNode, oldStage := releases[len(releases)-1].build(t)
+	c := prepareCluster(t, 3)
+	for _, nd := range c.nodes {
+		nd.bin = oldNode
+	}
+	c.start()
+	p := newPipelineOf(t, c, oldStage, 12000, 500)
+	p.flows(1000)
+	for _, nd := range c.nodes {
+		nd.signal(syscall.SIGTERM)
+		require.NoError(t, nd.wait())
+		nd.bin = grafnode
+		nd.start()
+		nd.ready()
+	}
+	for _, stage := range p.stages {
+		p.replace(stage, accesslog)
+	}
+	p.flows(1000)
+	p.finish()
 }
 
 // claims makes a stage at a node both sides of an edge.

@@ -20,6 +20,7 @@ import (
 type pipeline struct {
 	c      *cluster
 	t      *testing.T
+	bin    string
 	input  string
 	store  string
 	lines  int
@@ -36,7 +37,12 @@ var stageNodes = map[string]int{log.StageIngest: 0, log.StageParse: 0, log.Stage
 
 // newPipeline starts the pipeline on generated lines, at a rate that leaves time to break things.
 func newPipeline(t *testing.T, c *cluster, lines int, rate float64) *pipeline {
-	p := &pipeline{c: c, t: t, lines: lines, input: filepath.Join(c.dir, "access.log"), store: filepath.Join(c.dir, "store.db"),
+	return newPipelineOf(t, c, accesslog, lines, rate)
+}
+
+// newPipelineOf is newPipeline with a program of another version.
+func newPipelineOf(t *testing.T, c *cluster, bin string, lines int, rate float64) *pipeline {
+	p := &pipeline{c: c, t: t, bin: bin, lines: lines, input: filepath.Join(c.dir, "access.log"), store: filepath.Join(c.dir, "store.db"),
 		stages: map[string]*process{}, through: make(chan struct{})}
 	f, err := os.Create(p.input)
 	require.NoError(t, err)
@@ -55,7 +61,7 @@ func (p *pipeline) add(name, stage string, rate float64) *process {
 }
 
 func (p *pipeline) addOn(nd *node, name, stage string, rate float64) *process {
-	proc := &process{t: p.t, name: name, log: filepath.Join(p.c.dir, name+".log"), bin: accesslog,
+	proc := &process{t: p.t, name: name, log: filepath.Join(p.c.dir, name+".log"), bin: p.bin,
 		args: []string{"-store", p.store, "-stage", stage, "-rate", fmt.Sprint(rate), p.input},
 		env:  append([]string{"GRAFNODE_SOCKET=" + nd.socket}, p.c.env...)}
 	if nd.host != nil {
@@ -86,6 +92,14 @@ func (p *pipeline) goOn(proc *process, through bool) bool {
 		proc.start()
 	}
 	return !p.finished
+}
+
+// replace ends a stage's process, which starts again as another program.
+func (p *pipeline) replace(proc *process, bin string) {
+	p.mu.Lock()
+	proc.bin = bin
+	p.mu.Unlock()
+	proc.kill()
 }
 
 // stop ends all processes.
