@@ -13,49 +13,95 @@ import (
 	log "github.com/grafnode/grafnode/examples/accesslog"
 )
 
-const (
-	lines = 9000
-	rate  = 600 // a second
-)
+const rate = 600 // lines a second
 
 // Three nodes of the compose file carry a pipeline whose stages are containers beside them. One node is killed, with the stage beside it, and comes
 // back: every line is stored once.
 func TestTheComposeFile(t *testing.T) {
 	p := newProject(t)
-	t.Cleanup(func() {
-		if t.Failed() {
+	p.runs(9000)
+	p.flows(1000)
+	p.docker("kill", name+"-enrich")
+	p.befalls(killed)
+	p.ends()
+}
+
+// Containers are hosts like others: the same when the node is killed and its stage lives, stands still, and has no network.
+func TestContainersAsHosts(t *testing.T) {
+	if os.Getenv("GRAFNODE_COMPOSE") == "" {
+		t.Skip("takes a minute more: `make test-compose`")
+	}
+	p := newProject(t)
+	p.runs(36000)
+	p.flows(1000)
+	for _, f := range []fault{killed, still, cutOff} {
+		p.docker("restart", name+"-standby") // what it had goes to the stage beside node-2
+		p.flows(1000)
+		p.befalls(f)
+	}
+	p.ends()
+}
+
+// fault is what befalls node-2, and how it passes.
+type fault struct {
+	what       string
+	begin, end func(p *project)
+}
+
+var (
+	killed = fault{"is killed", func(p *project) { p.do("kill", "node-2") }, func(p *project) {}} // up starts it again
+	still  = fault{"stands still", func(p *project) { p.do("pause", "node-2") }, func(p *project) { p.do("unpause", "node-2") }}
+	cutOff = fault{"has no network", func(p *project) {
+		p.docker("network", "disconnect", name+"_default", p.container("node-2"))
+	}, func(p *project) {
+		p.docker("network", "connect", "--ip", "172.30.74.12", name+"_default", p.container("node-2"))
+	}}
+)
+
+// befalls has a fault come and go while items flow.
+func (p *project) befalls(f fault) {
+	p.t.Helper()
+	p.t.Log("node-2 " + f.what)
+	f.begin(p)
+	p.flows(1500)
+	f.end(p)
+	p.up()
+	p.t.Log("node-2 is back")
+	p.flows(1000)
+}
+
+// runs brings up the nodes, and a pipeline that has lines to store.
+func (p *project) runs(lines int) {
+	p.t.Helper()
+	p.lines = lines
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
 			out, _ := p.try(append(p.compose[:len(p.compose):len(p.compose)], "logs", "--no-color", "--tail", "30")...)
-			t.Log(out)
+			p.t.Log(out)
 		}
 		p.clean()
 	})
 	p.build()
-	t.Log("three nodes")
+	p.t.Log("three nodes")
 	p.up()
-	require.Contains(t, p.docker("run", "--rm", name, "version"), "grafnode ")
-
-	t.Log("a pipeline")
+	p.t.Log("a pipeline")
 	p.buildStages()
 	p.stage("parse", 3, log.StageParse)
 	p.stage("store", 3, log.StageStore)
 	p.stage("enrich", 2, log.StageEnrich)
 	p.stage("standby", 1, log.StageEnrich)
 	p.stage("ingest", 1, log.StageIngest)
-	p.flows(1000)
-	t.Log("node-2 is killed, and the stage beside it")
-	p.do("kill", "node-2")
-	p.docker("kill", name+"-enrich")
-	p.flows(1500)
-	t.Log("node-2 is back")
-	p.up()
-	p.flows(1000)
+}
 
-	require.Equal(t, "0\n", p.docker("wait", name+"-ingest"))
-	require.Equal(t, "0\n", p.docker("wait", name+"-store"))
+// ends waits until the pipeline has ended, and compares the store with the log.
+func (p *project) ends() {
+	p.t.Helper()
+	require.Equal(p.t, "0\n", p.docker("wait", name+"-ingest"))
+	require.Equal(p.t, "0\n", p.docker("wait", name+"-store"))
 	said, err := p.check()
-	require.NoError(t, err, said)
-	require.Contains(t, said, fmt.Sprintf("%d lines: ", lines))
-	t.Log(said)
+	require.NoError(p.t, err, said)
+	require.Contains(p.t, said, fmt.Sprintf("%d lines: ", p.lines))
+	p.t.Log(said)
 }
 
 var containers = []string{"parse", "store", "enrich", "standby", "ingest"}
@@ -70,7 +116,7 @@ func (p *project) buildStages() {
 	require.NoError(p.t, err, "%s", out)
 	f, err := os.OpenFile(filepath.Join(dir, "access.log"), os.O_CREATE|os.O_WRONLY, 0o644)
 	require.NoError(p.t, err)
-	require.NoError(p.t, log.Generate(f, 7, lines))
+	require.NoError(p.t, log.Generate(f, 7, p.lines))
 	require.NoError(p.t, f.Close())
 	p.docker("build", "--quiet", "--tag", name+"-stage", dir)
 }
@@ -102,7 +148,7 @@ func (p *project) stored() int {
 // flows waits until n more lines have been stored.
 func (p *project) flows(n int) {
 	p.t.Helper()
-	until := min(lines, p.stored()+n)
+	until := min(p.lines, p.stored()+n)
 	for began := time.Now(); p.stored() < until; time.Sleep(100 * time.Millisecond) {
 		require.Less(p.t, time.Since(began), patience, "in vain: %d lines are stored", until)
 	}

@@ -29,6 +29,7 @@ type project struct {
 	engine  *engine.Engine
 	compose []string // the command, up to its verb
 	env     []string
+	lines   int // of the log
 }
 
 func newProject(t *testing.T) *project {
@@ -89,6 +90,12 @@ func (p *project) docker(args ...string) string {
 func (p *project) do(args ...string) string {
 	p.t.Helper()
 	return p.run(append(p.compose[:len(p.compose):len(p.compose)], args...)...)
+}
+
+// container returns the ID of a node's container.
+func (p *project) container(node string) string {
+	p.t.Helper()
+	return strings.TrimSpace(p.do("ps", "--quiet", node))
 }
 
 // up brings the file's nodes up, and waits until the cluster is well.
