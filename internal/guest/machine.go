@@ -73,10 +73,11 @@ func Boot(ctx context.Context, l *proc.Launcher, c Config) (*Machine, error) {
 // cable is a pair of sockets.
 func arguments(c Config, first string) []string {
 	cable := func(number int) string { return filepath.Join(c.Dir, fmt.Sprintf("cable-%d", number)) }
+	// The kernel is told what it would try out at boot: where the host is busy that goes wrong.
 	return []string{
 		"-M", "q35", "-accel", cmp.Or(os.Getenv(AccelVariable), "tcg,thread=multi"), "-cpu", "max", "-m", "1024", "-smp", "2",
 		"-display", "none", "-no-reboot", "-nodefaults", "-kernel", c.Kernel.image(), "-initrd", first,
-		"-append", "console=ttyS0 quiet panic=-1 tsc=reliable mitigations=off",
+		"-append", fmt.Sprintf("console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable tsc_early_khz=%d mitigations=off", counterKHz()),
 		"-chardev", fmt.Sprintf("file,id=console,path=/dev/fd/%d", proc.PipeFD), "-serial", "chardev:console",
 		"-virtfs", "local,path=/,security_model=none,readonly=on,multidevs=remap,mount_tag=" + RootTag,
 		"-virtfs", "local,path=" + c.Dir + ",security_model=none,multidevs=remap,mount_tag=" + WorkTag,

@@ -1,0 +1,4 @@
+package guest
+
+// cycles reads the processor's counter of cycles.
+func cycles() uint64
