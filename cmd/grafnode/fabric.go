@@ -32,7 +32,8 @@ func newFabricProbe() *cobra.Command {
 		Use:   "probe",
 		Short: "RDMA adapters of this host, and what would have to change to use them",
 		Long: `Lists the RDMA adapters of this host with their ports and addresses, the library that speaks to them, and how much memory may be
-locked, and says what would have to change for edges to use them. It reads what the kernel shows, changes nothing, and needs no node.
+locked, and says what would have to change for edges to use them. It reads what the kernel shows, asks adapters that it can open how much they write
+at once, changes nothing, and needs no node.
 Run it as the node's user: rights and limits are those of whoever runs it.
 
 Exit status: 0 ready, 3 not.`,
@@ -46,6 +47,9 @@ Exit status: 0 ready, 3 not.`,
 			host := adapter.Here(root)
 			host.Need, host.Built = uint64(need), ibverbs.Built
 			report := adapter.Probe(host)
+			if root == "/" {
+				ibverbs.Ask(&report)
+			}
 			if err := r.show(cmd, report, "", func(w io.Writer) { probeDetail(w, report) }); err != nil {
 				return err
 			}
@@ -99,8 +103,12 @@ func adapterDetail(w io.Writer, a adapter.Adapter) {
 	}
 	fmt.Fprintf(w, "device\t%s\n", device)
 	for _, p := range a.Ports {
-		fmt.Fprintf(w, "port %d\t%s, %s, %s, %s, interface %s, MTU %d\n", p.Number, dash(p.State), dash(p.Physical), dash(p.Link), dash(p.Rate),
+		fmt.Fprintf(w, "port %d\t%s, %s, %s, %s, interface %s, MTU %d", p.Number, dash(p.State), dash(p.Physical), dash(p.Link), dash(p.Rate),
 			dash(p.Interface), p.MTU)
+		if p.WriteMax > 0 {
+			fmt.Fprintf(w, ", writes of at most %s", size(p.WriteMax))
+		}
+		fmt.Fprintln(w)
 		for _, g := range p.GIDs {
 			fmt.Fprintf(w, "  address %d\t%s, %s\n", g.Index, g.Address, dash(g.Type))
 		}

@@ -1,9 +1,12 @@
 package rdma
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/fabric/tcp"
@@ -16,13 +19,20 @@ type Adapters struct {
 	log      *slog.Logger
 
 	mu     sync.Mutex
-	open   map[netip.Prefix]*Fabric // by network; nil: there is none, or it does not work
+	opened map[netip.Prefix]opened // by network
 	closed bool
+}
+
+// opened is what has come of opening the port in a network.
+type opened struct {
+	f    *Fabric   // nil: there is none, or it does not work
+	at   time.Time // when that was so; of no meaning otherwise
+	told bool      // why, in the log
 }
 
 // NewAdapters returns those of provider, which may be nil: there are none.
 func NewAdapters(provider verbs.Provider, choice Choice, log *slog.Logger) *Adapters {
-	return &Adapters{provider: provider, choice: choice, log: log, open: map[netip.Prefix]*Fabric{}}
+	return &Adapters{provider: provider, choice: choice, log: log, opened: map[netip.Prefix]opened{}}
 }
 
 // To returns what reaches a node's adapter at an address in its network, for the rings of edge there; encrypted says that the hosts speak TLS.
@@ -38,35 +48,48 @@ func (a *Adapters) To(edge string, node netip.Prefix, encrypted bool) tcp.Direct
 		}
 		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	network := node.Masked()
-	f, known := a.open[network]
-	if !known && !a.closed {
-		f = a.openIn(network)
-		a.open[network] = f
-	}
-	if f == nil {
+	f := a.in(node.Masked())
+	if f == nil || f.avoids(node.Addr()) {
 		return nil // and no nil *Fabric
 	}
 	return f
 }
 
-// openIn opens the port in a network, if there is one.
-func (a *Adapters) openIn(network netip.Prefix) *Fabric {
+// in returns the adapter in a network, opened if it is not; nil: there is none, or it does not work. That is looked at again after retryAfter.
+func (a *Adapters) in(network netip.Prefix) *Fabric {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.opened[network]
+	if o.f != nil && o.f.isLost() && !a.closed {
+		if err := o.f.Close(); err != nil {
+			a.log.Error("an RDMA adapter that is lost cannot be closed", "network", network, "error", err)
+		}
+		o = opened{at: time.Now()}
+	}
+	if o.f == nil && !a.closed && time.Since(o.at) >= retryAfter {
+		o = a.openIn(network, o)
+	}
+	a.opened[network] = o
+	return o.f
+}
+
+// openIn opens the port in a network, if there is one. Of what fails again and again the first time is told.
+func (a *Adapters) openIn(network netip.Prefix, before opened) opened {
 	port, err := portIn(a.provider, network)
 	if err == nil {
 		var f *Fabric
 		if f, err = Open(Config{Provider: a.provider, Port: port, Choice: a.choice, Logger: a.log}); err == nil {
-			return f
+			return opened{f: f}
 		}
 	}
-	say := a.log.Debug
-	if a.choice.rest == RDMA {
-		say = a.log.Warn
+	if !before.told {
+		level := slog.LevelDebug
+		if a.choice.rest == RDMA {
+			level = slog.LevelWarn
+		}
+		a.log.Log(context.Background(), level, "rings in a network go by TCP", "network", network, "reason", err)
 	}
-	say("rings in a network go by TCP", "network", network, "reason", err)
-	return nil
+	return opened{at: time.Now(), told: true}
 }
 
 // Close has each adapter be given back when the last ring has let go of it. Idempotent.
@@ -74,12 +97,11 @@ func (a *Adapters) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	for _, f := range a.open {
-		if f != nil {
-			if err := f.Close(); err != nil {
-				return err
-			}
+	var errs []error
+	for _, o := range a.opened {
+		if o.f != nil {
+			errs = append(errs, o.f.Close())
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -17,7 +17,7 @@ type Choice struct {
 	edges map[string]string
 }
 
-// The words of a Choice. With rdma instead of auto it is worth a line in the log, and a count, that there is no adapter either.
+// The words of a Choice. With rdma instead of auto it is worth a warning in the log that there is no adapter either, here or there.
 const (
 	Auto = "auto"
 	TCP  = "tcp"
@@ -86,7 +86,7 @@ func (c Choice) None() bool {
 // Network returns the address of a port and the network that it is in: two ports of one network can reach each other, or so it is
 // tried. On Ethernet that is the interface's, on InfiniBand what the subnet's manager has given it.
 func Network(p verbs.Port) netip.Prefix {
-	at := netip.AddrFrom16(p.GID).Unmap()
+	at := address(p.GID)
 	if i, err := net.InterfaceByName(p.Net); err == nil {
 		addresses, _ := i.Addrs() // without them it is as on InfiniBand
 		for _, a := range addresses {

@@ -1,8 +1,6 @@
 package rdma_test
 
 import (
-	"errors"
-	"log/slog"
 	"net/netip"
 	"testing"
 
@@ -10,7 +8,6 @@ import (
 
 	"github.com/grafnode/grafnode/fabric/rdma"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
-	"github.com/grafnode/grafnode/fabric/rdma/verbsfake"
 )
 
 func TestParseChoice(t *testing.T) {
@@ -49,31 +46,3 @@ func TestNetwork(t *testing.T) {
 	require.Equal(t, "10.1.2.3/24", rdma.Network(verbs.Port{GID: netip.MustParseAddr("::ffff:10.1.2.3").As16(), Net: "no such"}).String())
 	require.Equal(t, "fec0:1::7/64", rdma.Network(verbs.Port{GID: netip.MustParseAddr("fec0:1::7").As16()}).String())
 }
-
-// An adapter is used for nodes in its network, and edges that are not to go by TCP.
-func TestAdapters(t *testing.T) {
-	host := verbsfake.NewNetwork(1).Host("far")
-	ports, err := host.Ports()
-	require.NoError(t, err)
-	near := rdma.Network(ports[0])
-	far := netip.MustParsePrefix("10.9.9.9/24")
-	c, err := rdma.ParseChoice("auto,slow=tcp")
-	require.NoError(t, err)
-	a := rdma.NewAdapters(host, c, slog.New(slog.DiscardHandler))
-	require.NotNil(t, a.To("edge", near, false))
-	require.Same(t, a.To("edge", near, false), a.To("other", near, false))
-	require.Nil(t, a.To("slow", near, false))
-	require.Nil(t, a.To("edge", far, false))
-	require.Nil(t, a.To("edge", netip.Prefix{}, false))
-	require.Nil(t, a.To("edge", near, true), "nothing would encrypt it")
-	require.NoError(t, a.Close())
-	_, _, err = a.To("edge", near, false).Offer("edge")
-	require.Error(t, err, "it is closed")
-	require.Nil(t, rdma.NewAdapters(nil, c, slog.New(slog.DiscardHandler)).To("edge", near, false))
-	require.Nil(t, rdma.NewAdapters(broken{}, c, slog.New(slog.DiscardHandler)).To("edge", near, false))
-}
-
-type broken struct{}
-
-func (broken) Ports() ([]verbs.Port, error)          { return nil, errors.New("no library") }
-func (broken) Open(verbs.Port) (verbs.Device, error) { return nil, errors.New("no library") }

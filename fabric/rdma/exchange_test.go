@@ -35,7 +35,7 @@ func TestWindowAlwaysHearsMore(t *testing.T) {
 		w := window{size: writesMax}
 		var saying []uint64 // IDs that complete, oldest first
 		for range 200 {
-			n := rapid.IntRange(1, messageWrites).Draw(t, "writes")
+			n := rapid.IntRange(1, messageMax).Draw(t, "writes")
 			if w.free() >= n && rapid.Bool().Draw(t, "post") {
 				ws := make([]verbs.Write, n)
 				w.number(ws, false)
@@ -49,7 +49,7 @@ func TestWindowAlwaysHearsMore(t *testing.T) {
 				saying = saying[1:]
 			}
 			require.GreaterOrEqual(t, w.free(), 0)
-			if w.free() < messageWrites {
+			if w.free() < messageMax {
 				require.NotEmpty(t, saying, "full, and nothing will complete")
 			}
 		}

@@ -3,6 +3,7 @@ package rdma_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,18 +15,26 @@ import (
 	"github.com/grafnode/grafnode/internal/faultnet"
 )
 
-// A producer whose ring's memory is no longer registered is refused by the adapter, and nothing that it writes lands.
+// A producer whose ring's memory is no longer registered is refused by the adapter, and nothing that it writes lands. That its own adapter has been told
+// so is counted; it is the producer's loss, too, unless the owner's adapter has broken its pair for it, and the owner's word of that comes first: so a
+// test of the loss has to keep the owner from hearing of it, which only a fake can.
 func TestStaleProducerIsFenced(t *testing.T) {
 	t.Parallel() // it waits, most of the time
 	s := newSides(t, 20)
 	s.push([]byte("before"))
 	require.NoError(t, s.p.Flush())
 	require.Equal(t, "before", string(s.pop()))
+	before, want := s.far.Stats().Refused, fabric.ErrDisconnected
+	if s.ownerHost != nil {
+		s.ownerHost.Pairs()[0].Mute()
+		want = rdma.ErrFenced
+	}
 	require.NoError(t, s.ownerPair().Region(0).Close()) // and the producer knows nothing
 	s.push([]byte("after"))
 	require.NoError(t, s.p.Flush())
 	s.refused(1)
-	require.ErrorIs(t, s.producerLoss(), fabric.ErrDisconnected)
+	require.ErrorIs(t, s.producerLoss(), want)
+	require.Eventually(t, func() bool { return s.far.Stats().Refused == before+1 }, patience, time.Millisecond)
 	require.EqualValues(t, 1, s.arena.Usage().Committed)
 	_, err := s.c.Next()
 	require.ErrorIs(t, err, fabric.ErrEmpty)
@@ -190,8 +199,18 @@ func TestFallback(t *testing.T) {
 		"owner-cannot-register": {func(h *hosts) { h.ownerHost.Refuse(errLocked) }, 1, 1},
 		"far-cannot-register":   {func(h *hosts) { h.farHost.Refuse(errLocked) }, 1, 1},
 		"packets-are-lost":      {func(h *hosts) { h.farHost.Cut() }, 1, 1},
-		"owner-has-none":        {func(h *hosts) { h.server = nil }, 1, 0},
-		"far-has-none":          {func(h *hosts) { h.client = nil }, 0, 0},
+		"owner-has-none":        {func(h *hosts) { h.server = nil }, 0, 0},
+		"owner-wants-none":      {func(h *hosts) { h.owner = openAs(h.t, h.ownerHost, "tcp", nil); h.server = h.owner }, 0, 0},
+		"only-far-wants-it": {func(h *hosts) {
+			h.server, h.far = nil, openAs(h.t, h.farHost, "rdma", nil)
+			h.client = h.far
+		}, 1, 0},
+		"writes-are-short": {func(h *hosts) {
+			h.farHost.SetWriteMax(fabric.CapacityMin / 64)
+			h.far = openAs(h.t, h.farHost, "", nil)
+			h.client = h.far
+		}, 1, 1},
+		"far-has-none": {func(h *hosts) { h.client = nil }, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 27)

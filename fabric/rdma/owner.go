@@ -42,12 +42,10 @@ func (f *Fabric) Accept(edge, text string, memory []byte) (tcp.Incoming, string,
 	if err := o.validate(); err != nil {
 		return nil, "", err
 	}
-	pair, err := f.newPair(ownerReceives)
-	if err != nil {
+	i := &incoming{receives: remoteReceives, allowed: ownerReceives}
+	if err := f.open(&i.queue, ownerReceives); err != nil {
 		return nil, "", err
 	}
-	i := &incoming{receives: remoteReceives, allowed: ownerReceives}
-	i.queue = queue{f: f, pair: pair, window: window{size: writesMax}}
 	said, err := i.prepare(o, memory)
 	if err != nil {
 		i.Close()
@@ -143,8 +141,8 @@ func (i *incoming) tell() error {
 	}
 	i.toldAcked, i.toldGrants = i.acked, grants
 	i.messages++
-	i.batch[0] = verbs.Write{Inline: true, WithImm: true, Imm: saying(i.acked, grants)}
-	return i.post(i.batch[:1], 0)
+	i.batch = append(i.batch[:0], verbs.Write{Inline: true, WithImm: true, Imm: saying(i.acked, grants)})
+	return i.post(i.batch, 0)
 }
 
 // Close implements tcp.Incoming.

@@ -1,11 +1,11 @@
 package rdma
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/internal/ring"
@@ -23,19 +23,22 @@ type producer struct {
 	ring     *ring.Producer // the same
 	own      ring.ChanEvent
 	mirror   *mirror
-	proved   chan struct{} // closed when a write has been answered
-	isProved bool          // likewise; of the goroutine that takes completions
-	failure  error         // why there will be none; set before queue.done is closed
-	line     tcp.Line
+	line     line
 	there    answer
 	key      uint32 // of the mirror's data
 	capacity uint64
+	writeMax uint64 // bytes
+	most     int    // writes of a message
+
+	proof  chan error // of capacity one: nil when a write has been answered, or why none will be
+	proved bool       // that was said; of the goroutine that takes completions
 
 	wanted   uint64 // of the last claim that has found no room; of the goroutine that is in the calls
 	closing  sync.Once
 	closeErr error
 
 	// Guarded by queue.mu.
+	failure      error  // of this end's adapter
 	sent         uint64 // cursor up to which records have been posted
 	messages     uint64 // ever posted
 	allowed      uint64 // how many the owner has posted receives for
@@ -52,24 +55,27 @@ type producer struct {
 // may be first, so this is no fabric.Heeder.
 type ringSide interface{ fabric.Producer }
 
+// line is a tcp.Line.
+type line interface {
+	Activate() error
+	Fail(why error)
+	Depart(tail uint64) error
+}
+
 // Offer implements tcp.Direct.
 func (f *Fabric) Offer(edge string) (tcp.Outgoing, string, error) {
 	if f.config.Choice.For(edge) == TCP {
 		return nil, "", nil
 	}
-	pair, err := f.newPair(remoteReceives)
-	if err != nil {
+	p := &producer{own: ring.NewChanEvent(), proof: make(chan error, 1)}
+	if err := f.open(&p.queue, remoteReceives); err != nil {
 		return nil, "", err
 	}
-	p := &producer{own: ring.NewChanEvent()}
-	p.queue = queue{f: f, pair: pair, window: window{size: writesMax}}
-	return p.outgoing(), encode(offer{Version: version, Pair: pair.Local()}), nil
+	return (*outgoing)(p), encode(offer{Version: version, Pair: p.pair.Local()}), nil
 }
 
 // outgoing is a producer before it is one.
 type outgoing producer
-
-func (p *producer) outgoing() *outgoing { return (*outgoing)(p) }
 
 // Close implements tcp.Outgoing.
 func (o *outgoing) Close() {
@@ -81,7 +87,7 @@ func (o *outgoing) Close() {
 }
 
 // Connect implements tcp.Outgoing.
-func (o *outgoing) Connect(c fabric.Config, text string, line tcp.Line) (tcp.Carried, string, error) {
+func (o *outgoing) Connect(ctx context.Context, c fabric.Config, text string, line tcp.Line) (tcp.Carried, string, error) {
 	p := (*producer)(o)
 	if err := decode(text, &p.there); err != nil {
 		return nil, "", err
@@ -89,63 +95,72 @@ func (o *outgoing) Connect(c fabric.Config, text string, line tcp.Line) (tcp.Car
 	if err := errors.Join(holds(p.there.Ring, c.Capacity), holds(p.there.Words, slotsBytes)); err != nil {
 		return nil, "", err
 	}
+	p.line = line
+	if err := p.prepare(c); err != nil {
+		return nil, "", err
+	}
+	p.done = make(chan struct{})
+	go p.listen()
+	if err := p.prove(ctx); err != nil {
+		return nil, "", err
+	}
+	return p, ready, nil
+}
+
+// prepare makes the mirror, registers it and connects. What it has done, Close undoes.
+func (p *producer) prepare(c fabric.Config) error {
+	p.capacity, p.writeMax = uint64(c.Capacity), p.f.config.Port.WriteMax
+	if p.most = messageWrites(p.capacity, p.writeMax); p.most > messageMax {
+		return fmt.Errorf("%w: rdma: %d bytes of a ring may take %d writes of at most %d bytes, and may take %d",
+			fabric.ErrUnsupported, c.Capacity, p.most, p.writeMax, messageMax)
+	}
 	m, err := newMirror(c.Capacity)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	p.mirror = m // Close unmaps it, after the pair is closed
-	if err := p.connectMirror(c.Capacity); err != nil {
-		return nil, "", err
+	p.mirror = m
+	data, err := p.pair.Register(m.data()[:c.Capacity:c.Capacity], 0)
+	if err != nil {
+		return fmt.Errorf("rdma: register the mirror of %d bytes: %w", c.Capacity, err)
 	}
-	p.line, p.capacity = line, uint64(c.Capacity)
-	p.allowed, p.receives = ownerReceives, remoteReceives
-	p.toldReceives = p.receives
+	p.key = data.LocalKey()
+	p.allowed, p.receives, p.toldReceives = ownerReceives, remoteReceives, remoteReceives
 	m.consumer().Carried()
 	p.ring = ring.NewProducer(ring.Setup{
 		Config: c, Control: m.control(), Own: p.own, Peer: (*bell)(p), Release: m.leave, Short: p.isShort,
 	}, m.producer(), m.data())
 	ring.BindProducer(p.ring, m.consumer())
 	p.ringSide = p.ring
-	p.done, p.proved = make(chan struct{}), make(chan struct{})
-	go p.listen()
-	if err := p.prove(); err != nil {
-		return nil, "", err
-	}
-	return p, ready, nil
+	return p.connect(p.there.Pair, remoteReceives)
 }
 
-// proofMax bounds the wait for the answer to the first message, which the adapter's retries do as well.
-const proofMax = 5 * time.Second
-
 // prove sends a message that says nothing, and waits until the other end's adapter has answered it. Connecting does not: pairs are connected
-// each for itself, and whether packets find their way shows with the first of them.
-func (p *producer) prove() error {
+// each for itself, and whether packets find their way shows with the first of them, or when the adapter's retries are used up. One that was not reached
+// is left alone for a while, unless it was not waited for.
+func (p *producer) prove(ctx context.Context) error {
 	p.mu.Lock()
 	err := p.send(0)
 	p.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	late := time.NewTimer(proofMax)
-	defer late.Stop()
-	select {
-	case <-p.proved:
-		return nil
-	case <-p.done:
-		return fmt.Errorf("rdma: the other end's adapter is not reached: %w", p.failure)
-	case <-late.C:
-		return fmt.Errorf("rdma: the other end's adapter is not reached: no word from this one for %v", proofMax)
-	}
+	return p.await(ctx)
 }
 
-// connectMirror registers the mirror and connects. What it has done ends with the pair.
-func (p *producer) connectMirror(capacity int) error {
-	data, err := p.pair.Register(p.mirror.data()[:capacity:capacity], 0)
-	if err != nil {
-		return fmt.Errorf("rdma: register the mirror of %d bytes: %w", capacity, err)
+// await waits for the answer to the first message.
+func (p *producer) await(ctx context.Context) (err error) {
+	select {
+	case err = <-p.proof:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
 	}
-	p.key = data.LocalKey()
-	return p.connect(p.there.Pair, remoteReceives)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		p.f.avoid(address(p.there.Pair.GID))
+	}
+	return fmt.Errorf("rdma: the other end's adapter is not reached, and not tried again for %v: %w", retryAfter, err)
 }
 
 // bell is rung by the mirror's producer when it has published.
@@ -176,7 +191,7 @@ func (p *producer) isShort(wanted uint64) {
 func (p *producer) push() {
 	tail := p.mirror.producer().Tail.Load() // its partner is ring's publish; the records' count may be ahead of it already
 	switch {
-	case p.broken, p.messages == p.allowed, p.window.free() < messageWrites:
+	case p.broken, p.messages == p.allowed, p.window.free() < p.most:
 		return
 	case tail == p.sent && p.short == p.toldShort && p.receives-p.toldReceives < remoteGrantEach:
 		return
@@ -188,51 +203,52 @@ func (p *producer) push() {
 
 // send posts a message. The caller has mu, and knows that there is room.
 func (p *producer) send(tail uint64) error {
-	ws := p.stretches(tail)
+	p.pieces(tail)
 	binary.NativeEndian.PutUint64(p.words[0:], p.mirror.producer().Count.Load())
 	binary.NativeEndian.PutUint64(p.words[8:], p.short)
 	binary.NativeEndian.PutUint64(p.words[16:], p.receives)
 	slot := p.there.Words.At + p.messages%ownerReceives*wordsBytes
-	ws = append(ws, verbs.Write{
+	p.batch = append(p.batch, verbs.Write{
 		Local: p.words[:], To: slot, RKey: p.there.Words.Key, Inline: true, WithImm: true, Imm: uint32(tail >> 3),
 	})
 	records := tail - p.sent
 	p.sent, p.toldShort, p.toldReceives = tail, p.short, p.receives
 	p.messages++
-	return p.post(ws, records)
+	return p.post(p.batch, records)
 }
 
-// stretches puts what lies between sent and tail into batch: two pieces at most, because the ring's end may lie between.
-func (p *producer) stretches(tail uint64) []verbs.Write {
-	ws := p.batch[:0]
+// pieces puts what lies between sent and tail into batch: the ring's end may lie between, and the adapter may take no more at once.
+func (p *producer) pieces(tail uint64) {
+	p.batch = p.batch[:0]
 	for at := p.sent; at < tail; {
 		from := at & (p.capacity - 1)
-		n := min(tail-at, p.capacity-from)
-		ws = append(ws, verbs.Write{
+		n := min(tail-at, p.capacity-from, p.writeMax)
+		p.batch = append(p.batch, verbs.Write{
 			Local: p.mirror.data()[from : from+n : from+n], Key: p.key, To: p.there.Ring.At + from, RKey: p.there.Ring.Key,
 		})
 		at += n
 	}
-	return ws
 }
 
 // listen takes completions.
 func (p *producer) listen() {
 	defer close(p.done)
-	err := p.run(p.took)
-	switch {
+	switch err := p.run(p.took); {
 	case err == nil:
-	case p.isProved:
+	case p.proved:
+		p.mu.Lock()
+		p.failure = err
+		p.mu.Unlock()
 		p.line.Fail(err)
 	default:
-		p.failure = err
+		p.proof <- err
 	}
 }
 
 func (p *producer) took(messages int) error {
-	if !p.isProved {
-		p.isProved = true // what completes first is the first message
-		close(p.proved)
+	if !p.proved {
+		p.proved = true // what completes first is the first message
+		p.proof <- nil
 	}
 	posted, err := p.receive(remoteGrantEach)
 	if err != nil {
@@ -275,10 +291,13 @@ func (p *producer) HearWant() {
 	p.own.Signal()
 }
 
-// Lose implements tcp.Carried.
+// Lose implements tcp.Carried. That the owner's way has broken is told with what this end's adapter has said, if it has.
 func (p *producer) Lose(why error) {
 	p.mu.Lock()
 	p.broken = true
+	if p.failure != nil && errors.Is(why, fabric.ErrDisconnected) && !errors.Is(why, p.failure) {
+		why = fmt.Errorf("%w: %w", p.failure, why)
+	}
 	p.mu.Unlock()
 	ring.LoseProducer(p.ring, why)
 }

@@ -18,15 +18,22 @@ type queue struct {
 
 	mu     sync.Mutex // one goroutine at a time posts writes
 	window window
-	batch  [messageWrites]verbs.Write
-	broken bool // nothing is posted any more
+	batch  []verbs.Write // what is posted is put together here
+	broken bool          // nothing is posted any more
 
 	// Of the goroutine that takes completions.
 	taken    uint64 // messages of the other end ever
 	owed     int    // receives to post again
 	last     uint32 // the latest message's immediate
 	stopping atomic.Bool
-	done     chan struct{} // closed when that goroutine has ended; nil: it has not begun
+	failed   atomic.Pointer[error] // why it is to end, which no completion says
+	done     chan struct{}         // closed when that goroutine has ended; nil: it has not begun
+}
+
+// fail has the goroutine that takes completions end for a reason for which fabric.Lost reports true. Any goroutine, at any time.
+func (q *queue) fail(why error) {
+	q.failed.CompareAndSwap(nil, &why)
+	q.pair.Wake()
 }
 
 // connect posts the first receives and goes to where both ends can send.
@@ -78,9 +85,12 @@ func (q *queue) run(took func(messages int) error) error {
 		q.f.counts.crossings.Add(1)
 		q.f.counts.polls.Add(1)
 		n, err := q.pair.Poll(completions[:])
+		failed := q.failed.Load()
 		switch {
 		case q.stopping.Load():
 			return nil
+		case failed != nil:
+			return *failed
 		case err != nil:
 			return fmt.Errorf("%w: rdma: poll: %w", fabric.ErrDisconnected, err)
 		case n == 0:
@@ -105,7 +115,7 @@ func (q *queue) take(cs []verbs.Completion) (messages int, err error) {
 	for i := range cs {
 		switch c := &cs[i]; {
 		case c.Status != verbs.StatusOK:
-			return messages, failed(c)
+			return messages, q.refusal(c)
 		case c.Kind == verbs.Wrote:
 			q.mu.Lock()
 			err = q.window.completed(c.ID)
@@ -130,8 +140,10 @@ func (q *queue) take(cs []verbs.Completion) (messages int, err error) {
 // ErrDisconnected too.
 var ErrFenced = fmt.Errorf("refused by the other end's adapter: %w", fabric.ErrDisconnected)
 
-func failed(c *verbs.Completion) error {
+// refusal is why a request has failed.
+func (q *queue) refusal(c *verbs.Completion) error {
 	if c.Status == verbs.StatusRemoteAccess {
+		q.f.counts.refused.Add(1)
 		return fmt.Errorf("rdma: write %d: %v: %w", c.ID, c.Status, ErrFenced)
 	}
 	return fmt.Errorf("%w: rdma: request %d: %v (%d)", fabric.ErrDisconnected, c.ID, c.Status, c.Code)
@@ -159,5 +171,5 @@ func (q *queue) stop(regions ...verbs.Region) {
 		q.pair.Wake()
 		<-q.done
 	}
-	q.f.closePair(q.pair)
+	q.f.release(q)
 }

@@ -29,13 +29,17 @@ var RetryDefault = verbs.Retry{AckTimeout: 67 * time.Millisecond, Count: 6, NotR
 // Fabric is a process's use of one port of an adapter. It implements tcp.Direct: for remote producers, as Attach.Direct, and for the owners of
 // rings, as Server.Direct. Safe for concurrent use.
 type Fabric struct {
-	config Config
-	device verbs.Device
-	counts counts
+	config  Config
+	device  verbs.Device
+	counts  counts
+	watched chan struct{} // closed when watch has ended
 
-	mu     sync.Mutex
-	pairs  int // open
-	closed bool
+	mu        sync.Mutex
+	queues    map[uint32]*queue // open, by the numbers of their pairs
+	unreached map[netip.Addr]time.Time
+	lost      error // why the adapter is of no use any more
+	closed    bool  // no queue is opened any more
+	ended     bool  // the device is closed, or about to be
 }
 
 var _ tcp.Direct = (*Fabric)(nil)
@@ -51,6 +55,9 @@ func Open(c Config) (*Fabric, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Port.WriteMax == 0 {
+		return nil, fmt.Errorf("rdma: port %d of %s takes no writes: %w", c.Port.Number, c.Port.Device, fabric.ErrUnsupported)
+	}
 	device, err := c.Provider.Open(c.Port)
 	if err != nil {
 		return nil, fmt.Errorf("rdma: open %s, port %d: %w", c.Port.Device, c.Port.Number, err)
@@ -59,57 +66,74 @@ func Open(c Config) (*Fabric, error) {
 		return nil, errors.Join(fmt.Errorf("rdma: %s takes %d writes and %d receives at once, want %d and %d: %w",
 			c.Port.Device, l.Writes, l.Receives, writesMax, ownerReceives, fabric.ErrUnsupported), device.Close())
 	}
-	return &Fabric{config: c, device: device}, nil
+	f := &Fabric{config: c, device: device, watched: make(chan struct{}), queues: map[uint32]*queue{}, unreached: map[netip.Addr]time.Time{}}
+	go f.watch()
+	return f, nil
 }
 
 // Close gives the adapter back, as soon as all rings have let go of it. No ring gets a way afterwards. Idempotent.
 func (f *Fabric) Close() error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
-		return nil
-	}
 	f.closed = true
-	if f.pairs > 0 {
+	f.mu.Unlock()
+	return f.end()
+}
+
+// end gives the adapter back if it is closed, and nothing is open any more.
+func (f *Fabric) end() error {
+	f.mu.Lock()
+	if !f.closed || f.ended || len(f.queues) > 0 {
+		f.mu.Unlock()
 		return nil
 	}
-	return f.device.Close()
+	f.ended = true
+	f.mu.Unlock() // what watch hears may want it
+	err := f.device.Close()
+	<-f.watched
+	return err
 }
 
 // Network returns where the adapter is reached, for others to know whether they can.
 func (f *Fabric) Network() netip.Prefix { return Network(f.config.Port) }
 
-// newPair returns a pair with receives posted.
-func (f *Fabric) newPair(receives int) (verbs.Pair, error) {
+// open makes q a queue with room for so many receives.
+func (f *Fabric) open(q *queue, receives int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
-		return nil, fabric.ErrClosed
+	switch {
+	case f.closed:
+		return fabric.ErrClosed
+	case f.lost != nil:
+		return f.lost
 	}
 	pair, err := f.device.NewPair(verbs.Room{Writes: writesMax, Receives: receives, Inline: inlineMax})
 	if err != nil {
-		return nil, fmt.Errorf("rdma: queue pair: %w", err)
+		return fmt.Errorf("rdma: queue pair: %w", err)
 	}
-	f.pairs++
+	q.f, q.pair, q.window = f, pair, window{size: writesMax}
+	f.queues[pair.Local().Number] = q
 	f.counts.ways.Add(1)
-	return pair, nil
+	return nil
 }
 
-// closePair gives a pair back, and with it its regions.
-func (f *Fabric) closePair(pair verbs.Pair) {
-	err := pair.Close()
+// release closes q's pair, and with it its regions.
+func (f *Fabric) release(q *queue) {
+	number := q.pair.Local().Number
+	err := q.pair.Close()
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.pairs--; f.pairs == 0 && f.closed {
-		err = errors.Join(err, f.device.Close())
-	}
-	if err != nil {
+	delete(f.queues, number)
+	f.mu.Unlock()
+	if err = errors.Join(err, f.end()); err != nil {
 		f.config.Logger.Error("an RDMA queue pair cannot be closed", "device", f.config.Port.Device, "error", err)
 	}
 }
 
-// Fallback implements tcp.Direct.
-func (f *Fabric) Fallback(side string, why error) {
+// Fallback implements tcp.Direct. That the other end wants no way is no failure, unless this one is to have nothing else.
+func (f *Fabric) Fallback(edge, side string, why error) {
+	if errors.Is(why, tcp.ErrDeclined) && f.config.Choice.For(edge) != RDMA {
+		f.config.Logger.Debug("a ring goes by TCP", "side", side, "device", f.config.Port.Device, "reason", why)
+		return
+	}
 	f.counts.fallbacks.Add(1)
 	f.config.Logger.Warn("a ring goes by TCP that might have gone by RDMA", "side", side, "device", f.config.Port.Device, "reason", why)
 }
@@ -118,6 +142,7 @@ func (f *Fabric) Fallback(side string, why error) {
 type Stats struct {
 	Ways        uint64 // begun, at this end
 	Fallbacks   uint64 // rings that went by TCP though there was an adapter
+	Refused     uint64 // ways that ended because the other end's adapter refused a write
 	Crossings   uint64 // calls out of Go while data flows: posts, polls, and receives posted
 	Posts       uint64 // of writes, one or more each
 	Writes      uint64
@@ -129,14 +154,14 @@ type Stats struct {
 }
 
 type counts struct {
-	ways, fallbacks, crossings, posts, writes, bytes, wordBytes, polls, completions, messages atomic.Uint64
+	ways, fallbacks, refused, crossings, posts, writes, bytes, wordBytes, polls, completions, messages atomic.Uint64
 }
 
 // Stats returns the counts, which are read one after the other.
 func (f *Fabric) Stats() Stats {
 	c := &f.counts
 	return Stats{
-		Ways: c.ways.Load(), Fallbacks: c.fallbacks.Load(), Crossings: c.crossings.Load(), Posts: c.posts.Load(), Writes: c.writes.Load(),
+		Ways: c.ways.Load(), Fallbacks: c.fallbacks.Load(), Refused: c.refused.Load(), Crossings: c.crossings.Load(), Posts: c.posts.Load(), Writes: c.writes.Load(),
 		Bytes: c.bytes.Load(), WordBytes: c.wordBytes.Load(), Polls: c.polls.Load(), Completions: c.completions.Load(), Messages: c.messages.Load(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -92,9 +93,17 @@ func newHosts(t testing.TB, cfg fabric.Config, seed uint64) *hosts {
 
 func open(t testing.TB, host *verbsfake.Host) *rdma.Fabric {
 	t.Helper()
+	return openAs(t, host, "", nil)
+}
+
+// openAs opens a host's adapter with a choice.
+func openAs(t testing.TB, host *verbsfake.Host, choice string, log *slog.Logger) *rdma.Fabric {
+	t.Helper()
 	ports, err := host.Ports()
 	require.NoError(t, err)
-	f, err := rdma.Open(rdma.Config{Provider: host, Port: ports[0]})
+	c, err := rdma.ParseChoice(choice)
+	require.NoError(t, err)
+	f, err := rdma.Open(rdma.Config{Provider: host, Port: ports[0], Choice: c, Logger: log})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, f.Close())

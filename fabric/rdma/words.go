@@ -55,10 +55,14 @@ const (
 	remoteReceives  = 16
 	grantEach       = ownerReceives / 4
 	remoteGrantEach = remoteReceives / 2
-	messageWrites   = 3 // what a producer's message takes: two pieces of the ring, and the words
+	messageMax      = writesMax / 2 // writes of a producer's message
 	inlineMax       = 32
 	completionsMax  = 32 // of one Poll
 )
+
+// messageWrites is how many writes of at most writeMax bytes a producer's message takes at most: the records, of which the ring's end may lie
+// between any two bytes, and the words.
+func messageWrites(capacity, writeMax uint64) int { return int((capacity-2)/writeMax) + 2 + 1 }
 
 // extend returns the count whose lowest bits are low, next after last.
 func extend(last uint64, low uint32, bits int) uint64 {

@@ -19,8 +19,8 @@ import (
 type Attach struct {
 	Address string // host:port of the one TCP port of the ring's node
 	Hello
-	// Timeout bounds how long the node may take to answer, though it shows life; default AttachTimeoutDefault. One that shows none is
-	// given up after twice as long as afterwards, because there is more to do, and not before a second.
+	// Timeout bounds how long the node may take to answer, though it shows life, and then a way past the connection to be there; default
+	// AttachTimeoutDefault. A node that shows none is given up after twice as long as afterwards, because there is more to do, and not before a second.
 	Timeout time.Duration
 	// TLS, if not nil, makes the connection one of TLS 1.3. An empty ServerName means Address's host.
 	TLS *tls.Config `json:"-"`
@@ -50,7 +50,14 @@ func DialProducer(ctx context.Context, a Attach) (fabric.Producer, error) {
 		return nil, err
 	}
 	l.join(false) // also for as long as it takes to set up a way
-	if p := a.carry(l, way, said); p != nil {
+	p, err := a.carry(ctx, l, way, said)
+	if err != nil {
+		_ = l.fail(err)
+		l.tasks.Wait()
+		l.in.giveBack()
+		return nil, err
+	}
+	if p != nil {
 		return p, nil
 	}
 	return newProducer(l, said.Capacity).open(), nil

@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -19,15 +21,15 @@ type Direct interface {
 	// Accept begins the owner's end, into memory, a ring's data. It returns what the remote side's Connect is to know. The memory must stay
 	// until Incoming.Close has returned.
 	Accept(edge, offer string, memory []byte) (Incoming, string, error)
-	// Fallback is told that a side for which there might have been a way goes by the connection, and why.
-	Fallback(side string, why error)
+	// Fallback is told that a side of edge for which there might have been a way goes by the connection, and why: an ErrDeclined is nobody's failure.
+	Fallback(edge, side string, why error)
 }
 
 // Outgoing is a remote producer's end of a way, until there is a producer.
 type Outgoing interface {
 	// Connect finishes this end, and finds out that the way goes anywhere. It returns the producer, whose the way is then, and what Start is to
-	// know. It blocks for seconds at most. The config has no deadline.
-	Connect(c fabric.Config, answer string, line Line) (Carried, string, error)
+	// know. It blocks for no longer than ctx, which has no bearing on the producer afterwards.
+	Connect(ctx context.Context, c fabric.Config, answer string, line Line) (Carried, string, error)
 	// Close gives up. Not after a Connect that has returned no error.
 	Close()
 }
@@ -86,7 +88,10 @@ type Landing interface {
 // directMax bounds each text of a way's, bytes.
 const directMax = 1 << 10
 
-var errOwnerRefused = errors.New("the ring's node goes by the connection")
+// ErrDeclined says that the ring's node has no way, or does not want one for that edge.
+var ErrDeclined = errors.New("the ring's node is set to go by the connection")
+
+var errOwnerRefused = errors.New("the ring's node could not begin it")
 
 // offer begins a way if there is a Direct.
 func (a *Attach) offer() Outgoing {
@@ -95,7 +100,7 @@ func (a *Attach) offer() Outgoing {
 	}
 	way, offer, err := a.Direct.Offer(a.Edge)
 	if err != nil {
-		a.Direct.Fallback(a.side(), err)
+		a.Direct.Fallback(a.Edge, a.side(), err)
 		return nil
 	}
 	if way == nil {
@@ -105,32 +110,41 @@ func (a *Attach) offer() Outgoing {
 	return way
 }
 
-// carry has the records go by way, if the owner has accepted. It returns nil if they go by the connection.
-func (a *Attach) carry(l *link, way Outgoing, said answer) fabric.Producer {
+// carry has the records go by way, if the owner has accepted. It returns nil if they go by the connection. An error is ctx's cause.
+func (a *Attach) carry(ctx context.Context, l *link, way Outgoing, said answer) (fabric.Producer, error) {
 	if way == nil {
-		return nil
+		return nil, nil
 	}
-	p, err := a.connectWay(l, way, said)
-	if err != nil {
-		way.Close()
-		a.Direct.Fallback(a.side(), err)
+	p, err := a.connectWay(ctx, l, way, said)
+	if err == nil {
+		return p, nil
 	}
-	if said.Accepted == "" {
-		return nil
+	way.Close()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	if err != nil {
+	a.Direct.Fallback(a.Edge, a.side(), err)
+	if said.Accepted != "" {
 		_ = l.send(kindDirect, 0, 0, nil) // a link that has failed says so later
-		return nil
 	}
-	return p
+	return nil, nil
 }
 
-func (a *Attach) connectWay(l *link, way Outgoing, said answer) (fabric.Producer, error) {
-	if said.Accepted == "" {
+// errWaySlow is why a way is given up for which nothing else has said that it goes nowhere.
+var errWaySlow = errors.New("it was not there in the time that a side has to attach")
+
+func (a *Attach) connectWay(ctx context.Context, l *link, way Outgoing, said answer) (fabric.Producer, error) {
+	switch {
+	case said.Accepted != "":
+	case said.NotDirect != "":
 		return nil, fmt.Errorf("%w: %s", errOwnerRefused, said.NotDirect)
+	default:
+		return nil, ErrDeclined
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(a.Timeout, AttachTimeoutDefault), errWaySlow)
+	defer cancel()
 	c := fabric.Config{Arena: a.Arena, Edge: a.Edge, Generation: a.Generation, Capacity: said.Capacity}
-	p, ready, err := way.Connect(c, said.Accepted, Line{l})
+	p, ready, err := way.Connect(ctx, c, said.Accepted, Line{l})
 	if err != nil {
 		return nil, err
 	}

@@ -19,9 +19,8 @@ type carriedEnd interface {
 
 // lane is what a producerEnd has beside, if the remote side's records come by a way. Guarded by its turn, but for landed and abort.
 type lane struct {
-	way      Incoming // nil: none has been accepted
-	direct   Direct   // whose that is
-	side     string   // the remote side, for messages
+	way      Incoming        // nil: none has been accepted
+	fallback func(why error) // of the Direct whose that is
 	started  bool
 	answered uint64          // the short that has been answered last
 	landed   chan struct{}   // of capacity one: received has grown
@@ -31,13 +30,10 @@ type lane struct {
 
 var errRemoteRefused = errors.New("the remote side could not finish it, and says why itself")
 
-// accept answers an offer.
+// accept answers an offer: with what the remote side is to know, or why it could not be accepted, or, if it is declined, with neither.
 func (e *producerEnd) accept(d Direct, h Hello) (accepted, notDirect string) {
-	if h.Offer == "" {
+	if h.Offer == "" || d == nil {
 		return "", ""
-	}
-	if d == nil {
-		return "", "it has no way"
 	}
 	var memory []byte
 	if ring, ok := e.ring.(carriedEnd); ok {
@@ -48,13 +44,13 @@ func (e *producerEnd) accept(d Direct, h Hello) (accepted, notDirect string) {
 	}
 	way, accepted, err := d.Accept(h.Edge, h.Offer, memory)
 	if err != nil {
-		d.Fallback(h.side(), err)
+		d.Fallback(h.Edge, h.side(), err)
 		return "", refusal(err).Message
 	}
 	if way == nil {
-		return "", "its setting for this edge is tcp"
+		return "", ""
 	}
-	e.way, e.direct, e.side = way, d, h.side()
+	e.way, e.fallback = way, func(why error) { d.Fallback(h.Edge, h.side(), why) }
 	return accepted, ""
 }
 
@@ -64,7 +60,7 @@ func (e *producerEnd) start(ready []byte) error {
 	case e.way == nil || e.started || e.received > 0:
 		return fmt.Errorf("%v frame that nobody waits for: %w", kindDirect, fabric.ErrCorrupt)
 	case len(ready) == 0:
-		e.direct.Fallback(e.side, errRemoteRefused)
+		e.fallback(errRemoteRefused)
 		e.way.Close()
 		e.way = nil
 		return nil

@@ -94,7 +94,7 @@ type answer struct {
 	Capacity int        `json:"capacity,omitempty"`
 	Process  string     `json:"process,omitempty"` // the owner's, for as long as it runs
 	Error    *api.Error `json:"error,omitempty"`
-	// Accepted answers an offer; NotDirect says why it is not accepted, for people.
+	// Accepted answers an offer; NotDirect says why it could not be accepted, for people. Neither: it is declined.
 	Accepted  string `json:"direct,omitempty"`
 	NotDirect string `json:"not_direct,omitempty"`
 }

@@ -100,7 +100,7 @@ func (b *lab) boot(n int, on map[string]func() error, path string, env []string,
 				"rdma link add rxe0 type rxe netdev eth0",
 			},
 			Path: path, Args: append([]string{"-test.v", "-test.count=1", "-test.timeout=14m"}, args...),
-			Env: append([]string{"GRAFNODE_RDMA=1", "GRAFNODE_PATIENCE=5m"}, env...),
+			Env: append([]string{"GRAFNODE_RDMA=1", "GRAFNODE_RDMA_CARD=eth0", "GRAFNODE_PATIENCE=5m"}, env...),
 		},
 	})
 	require.NoError(b.t, err)

@@ -41,6 +41,7 @@ type Port struct {
 	Rate      string `json:"rate,omitempty"`
 	Interface string `json:"interface,omitempty"` // the network interface that shares the port
 	MTU       int    `json:"mtu,omitempty"`       // of that interface, bytes
+	WriteMax  uint64 `json:"write_max,omitempty"` // bytes of one write, at most; zero: no file says that, and the adapter was not asked
 	GIDs      []GID  `json:"gids,omitempty"`
 }
 

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bell is a completion channel's descriptor in Go's netpoller: a duplicate, as the channel closes its own. Its read deadline is the
+// bell is the descriptor of a completion channel, or of what an adapter says of itself, in Go's netpoller: a duplicate, as the library closes its own. Its read deadline is the
 // memory of wake: passed, it ends the present wait or the next one.
 type bell struct {
 	file *os.File
@@ -24,7 +24,7 @@ func newBell(fd int) (*bell, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fabric/rdma: duplicate the channel: %w", err)
 	}
-	b := &bell{file: os.NewFile(uintptr(own), "completion channel")} // which does not block, so it goes into the netpoller
+	b := &bell{file: os.NewFile(uintptr(own), "adapter's channel")} // which does not block, so it goes into the netpoller
 	if b.raw, err = b.file.SyscallConn(); err == nil {
 		err = b.file.SetReadDeadline(time.Time{}) // fails where it did not
 	}

@@ -34,7 +34,7 @@ const pollMax = 64
 // numberBits is the length of a packet's number.
 const numberBits = 24
 
-var errClosed = errors.New("fabric/rdma: the queue pair is closed")
+var errClosed = errors.New("fabric/rdma: closed")
 
 // pair is verbs.Pair. What lies in C's memory is used by one goroutine at a time: writes and inlined in Post, completions in Poll.
 type pair struct {
@@ -66,7 +66,7 @@ func (d *device) NewPair(r verbs.Room) (verbs.Pair, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.c == nil {
-		return nil, fmt.Errorf("fabric/rdma: %s is closed", d.port.Device)
+		return nil, errClosed
 	}
 	if err := check("make a queue pair of "+d.port.Device, C.shim_pair(d.c, &room, &p.c)); err != nil {
 		return nil, err

@@ -16,11 +16,14 @@ func TestTheProbeIsRight(t *testing.T) {
 	host := adapter.Here("/")
 	host.Built = true
 	report := adapter.Probe(host)
+	Ask(&report)
 	require.Empty(t, report.Problems)
 	require.NotEmpty(t, report.Library)
 	for _, a := range report.Adapters {
 		if a.Name == d.Port().Device {
 			require.NotZero(t, a.Ports[0].MTU)
+			require.NotZero(t, a.Ports[0].WriteMax)
+			require.Equal(t, d.Port().WriteMax, a.Ports[0].WriteMax)
 			require.Equal(t, [16]byte(d.Port().GID), a.Ports[0].Reach()[0].Address.As16())
 			return
 		}

@@ -13,9 +13,9 @@ package ibverbs
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 	"unsafe"
 
@@ -64,6 +64,9 @@ func (provider) Ports() ([]verbs.Port, error) {
 	return nil, errors.Join(errs...)
 }
 
+// writeMax is the standard's, for a driver that says nothing.
+const writeMax = 1 << 31
+
 func portsOf(a adapter.Adapter) (all []verbs.Port, err error) {
 	c, err := open(a.Name)
 	if err != nil {
@@ -76,7 +79,8 @@ func portsOf(a adapter.Adapter) (all []verbs.Port, err error) {
 			return nil, err
 		}
 		for _, g := range p.Reach() {
-			all = append(all, verbs.Port{Device: a.Name, Number: uint8(p.Number), GIDAt: g.Index, GID: g.Address.As16(), MTU: int(shown.mtu), Net: p.Interface})
+			all = append(all, verbs.Port{Device: a.Name, Number: uint8(p.Number), GIDAt: g.Index, GID: g.Address.As16(), MTU: int(shown.mtu),
+				WriteMax: cmp.Or(uint64(shown.write_max), writeMax), Net: p.Interface})
 		}
 	}
 	return all, nil
@@ -99,44 +103,4 @@ func check(what string, code C.int) error {
 		return nil
 	}
 	return fmt.Errorf("fabric/rdma: %s: %w", what, syscall.Errno(code))
-}
-
-// device is an open adapter.
-type device struct {
-	port   verbs.Port
-	lid    uint16
-	limits verbs.Limits
-
-	mu sync.Mutex
-	c  *C.struct_shim_device // nil: closed
-}
-
-// Open opens the adapter of a port.
-func (provider) Open(p verbs.Port) (verbs.Device, error) {
-	if err := load(); err != nil {
-		return nil, err
-	}
-	c, err := open(p.Device)
-	if err != nil {
-		return nil, err
-	}
-	shown, limits, err := query(c, p.Device, p.Number)
-	if err != nil {
-		return nil, errors.Join(err, check("close "+p.Device, C.shim_close(c)))
-	}
-	return &device{port: p, lid: uint16(shown.lid), c: c, limits: verbs.Limits{
-		Writes: int(limits.requests), Receives: int(limits.requests), RegionMax: uint64(limits.region)}}, nil
-}
-
-func (d *device) Port() verbs.Port     { return d.port }
-func (d *device) Limits() verbs.Limits { return d.limits }
-
-func (d *device) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c := d.c
-	if d.c = nil; c == nil {
-		return nil
-	}
-	return check("close "+d.port.Device, C.shim_close(c))
 }

@@ -60,8 +60,10 @@ func (r *region) closeLocked() error {
 	if r.c == nil {
 		return nil
 	}
-	c := r.c
+	if err := check("deregister memory", C.shim_deregister(r.c)); err != nil {
+		return err
+	}
 	r.c = nil
 	delete(r.p.regions, r)
-	return check("deregister memory", C.shim_deregister(c))
+	return nil
 }

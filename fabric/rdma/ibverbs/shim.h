@@ -42,13 +42,19 @@ struct shim_path {
 };
 
 struct shim_port {
-	uint32_t mtu; // bytes
+	uint32_t mtu, write_max; // bytes
 	uint16_t lid;
 };
 
 struct shim_limits {
-	uint64_t region;
 	uint32_t requests;
+};
+
+enum { SHIM_PORT_UP, SHIM_PORT_DOWN, SHIM_PORT_CHANGED, SHIM_PAIR_BROKEN, SHIM_DEVICE_LOST, SHIM_NOTHING };
+
+struct shim_event {
+	uint32_t kind, number; // of the port or queue pair that it is about
+	const char *what;      // a text that stays
 };
 
 // shim_load loads the library, once. It returns NULL, or why it cannot: a text that stays.
@@ -56,6 +62,8 @@ const char *shim_load(void);
 
 int shim_open(const char *name, struct shim_device **out);
 int shim_query(struct shim_device *d, uint8_t port, struct shim_port *p, struct shim_limits *l);
+int shim_device_descriptor(struct shim_device *d); // of what it says of itself, set not to block; it stays the device's
+int shim_event(struct shim_device *d, struct shim_event *e); // takes the next of that; EAGAIN: there is none
 int shim_close(struct shim_device *d);
 
 int shim_pair(struct shim_device *d, const struct shim_room *room, struct shim_pair **out);

@@ -3,6 +3,7 @@
 #define GRAFNODE_SHIM_LIBRARY_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <infiniband/verbs.h>
 
 // Some of these names are macros in the header, which would call what this binary is not linked to.
@@ -31,11 +32,20 @@ struct shim_library {
 	int (*destroy_qp)(struct ibv_qp *);
 	struct ibv_mr *(*reg_mr)(struct ibv_pd *, void *, size_t, int);
 	int (*dereg_mr)(struct ibv_mr *);
+	int (*get_async_event)(struct ibv_context *, struct ibv_async_event *);
+	void (*ack_async_event)(struct ibv_async_event *);
+	const char *(*event_type_str)(enum ibv_event_type);
 };
 
 extern struct shim_library lib; // filled by shim_load
 
 // failure is the errno of a function that returned NULL; some forget to set it.
 static inline int failure(void) { return errno ? errno : EIO; }
+
+// unblock sets a descriptor not to block.
+static inline int unblock(int fd) {
+	int flags = fcntl(fd, F_GETFL);
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? errno : 0;
+}
 
 #endif

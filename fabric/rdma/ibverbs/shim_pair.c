@@ -4,7 +4,6 @@
 #include "shim_library.h"
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,9 +50,8 @@ static int create(struct shim_pair *p, struct ibv_context *c) {
 	errno = 0;
 	if ((p->pd = lib.alloc_pd(c)) == NULL || (p->channel = lib.create_comp_channel(c)) == NULL)
 		return failure();
-	int flags = fcntl(p->channel->fd, F_GETFL);
-	if (flags < 0 || fcntl(p->channel->fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return failure();
+	if ((rc = unblock(p->channel->fd)) != 0)
+		return rc;
 	// Room for the completion of everything that can be posted: it cannot overflow.
 	if ((p->cq = lib.create_cq(c, (int)(p->room.writes + p->room.receives), NULL, p->channel, 0)) == NULL)
 		return failure();
@@ -67,6 +65,7 @@ static int create(struct shim_pair *p, struct ibv_context *c) {
 	a.cap.max_inline_data = p->room.inlined;
 	if ((p->qp = lib.create_qp(p->pd, &a)) == NULL)
 		return failure();
+	p->cq->cq_context = (void *)(uintptr_t)p->qp->qp_num; // for events of the completion queue
 	return initialise(p);
 }
 

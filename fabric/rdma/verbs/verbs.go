@@ -13,12 +13,13 @@ type Provider interface {
 
 // Port is one address of one port of one adapter.
 type Port struct {
-	Device string // as the kernel names it: mlx5_0, rxe0
-	Number uint8  // of the port, from 1
-	GIDAt  int    // index of the GID in the port's table
-	GID    GID
-	MTU    int    // bytes: the active one
-	Net    string // the network interface that stands behind it (RoCE), or empty
+	Device   string // as the kernel names it: mlx5_0, rxe0
+	Number   uint8  // of the port, from 1
+	GIDAt    int    // index of the GID in the port's table
+	GID      GID
+	MTU      int    // bytes: the active one
+	WriteMax uint64 // bytes of one write, at most
+	Net      string // the network interface that stands behind it (RoCE), or empty
 }
 
 // GID is a port's address: an IPv6 address, an IPv4 address mapped into one, or InfiniBand's own.
@@ -31,15 +32,36 @@ type Device interface {
 	// NewPair returns a queue pair that is not connected, with room for so many posted writes and receives. Its completion queue
 	// has room for the completions of all of them: it cannot overflow.
 	NewPair(r Room) (Pair, error)
+	// Event blocks until the adapter says something of itself, in Go's netpoller, or cannot any more: that is an error, as after Close. For one
+	// goroutine.
+	Event() (Event, error)
 	// Close gives the adapter back. All pairs must be closed before.
 	Close() error
 }
 
+// Event is what an adapter says of itself.
+type Event struct {
+	Kind   EventKind
+	Number uint32 // of the port or pair that it is about
+	What   string // in the library's words
+}
+
+// EventKind is how far an Event reaches.
+type EventKind uint8
+
+// The kinds.
+const (
+	PortUp EventKind = iota
+	PortDown
+	PortChanged // its addresses, or what manages its network
+	PairBroken  // of no use any more, though no completion may say so
+	DeviceLost  // nor are all of its pairs
+)
+
 // Limits are an adapter's.
 type Limits struct {
-	Writes    int // posted at once, on a pair
-	Receives  int // likewise
-	RegionMax uint64
+	Writes   int // posted at once, on a pair
+	Receives int // likewise
 }
 
 // Room is how much a pair is to have room for.

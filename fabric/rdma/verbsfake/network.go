@@ -1,12 +1,9 @@
 package verbsfake
 
 import (
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 
-	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 )
 
@@ -50,8 +47,8 @@ func (n *Network) Release() {
 
 // Host returns a host's adapter, which has one port.
 func (n *Network) Host(name string) *Host {
-	h := &Host{network: n}
-	h.port = verbs.Port{Device: name, Number: 1, MTU: 4096}
+	h := &Host{network: n, open: map[*device]bool{}}
+	h.port = verbs.Port{Device: name, Number: 1, MTU: 4096, WriteMax: 1 << 31}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.numbers++
@@ -103,13 +100,14 @@ func (n *Network) find(a verbs.Address) *Pair {
 	return nil
 }
 
-// Host is a host's adapter. It implements verbs.Provider and, as there is but one, verbs.Device.
+// Host is a host's adapter, which may be open more than once. It implements verbs.Provider.
 type Host struct {
 	network *Network
 	port    verbs.Port
-	refuse  error // guarded by network.mu, as of the next
-	cut     bool  // what its pairs send is lost
-	regions int   // not closed
+	open    map[*device]bool // guarded by network.mu, as of the next
+	refuse  error
+	cut     bool // what its pairs send is lost
+	regions int  // not closed
 	counts  Counts
 }
 
@@ -179,33 +177,4 @@ func (h *Host) Cut() {
 	h.network.mu.Lock()
 	defer h.network.mu.Unlock()
 	h.cut = true
-}
-
-// Ports implements verbs.Provider.
-func (h *Host) Ports() ([]verbs.Port, error) { return []verbs.Port{h.port}, nil }
-
-// Open implements verbs.Provider.
-func (h *Host) Open(p verbs.Port) (verbs.Device, error) {
-	if p != h.port {
-		return nil, fmt.Errorf("verbsfake: no port %v: %w", p, fabric.ErrUnsupported)
-	}
-	return h, nil
-}
-
-// Port implements verbs.Device.
-func (h *Host) Port() verbs.Port { return h.port }
-
-// Limits implements verbs.Device.
-func (h *Host) Limits() verbs.Limits {
-	return verbs.Limits{Writes: 1 << 10, Receives: 1 << 10, RegionMax: fabric.CapacityMax}
-}
-
-var errOpen = errors.New("verbsfake: a pair is open")
-
-// Close implements verbs.Device.
-func (h *Host) Close() error {
-	if len(h.Pairs()) > 0 {
-		return errOpen
-	}
-	return nil
 }

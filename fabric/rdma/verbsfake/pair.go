@@ -40,7 +40,7 @@ type late struct {
 	frees int
 }
 
-// NewPair implements verbs.Device.
+// NewPair is verbs.Device's.
 func (h *Host) NewPair(r verbs.Room) (verbs.Pair, error) {
 	n := h.network
 	n.mu.Lock()
@@ -187,6 +187,9 @@ func (p *Pair) Post(ws []verbs.Write) error {
 
 // check refuses what an adapter's library, or the adapter, would.
 func (p *Pair) check(w verbs.Write) error {
+	if uint64(len(w.Local)) > p.host.port.WriteMax {
+		return fmt.Errorf("verbsfake: a write of %d bytes, at most %d", len(w.Local), p.host.port.WriteMax)
+	}
 	if w.Inline {
 		if len(w.Local) > p.room.Inline {
 			return fmt.Errorf("verbsfake: %d bytes inline, at most %d", len(w.Local), p.room.Inline)

@@ -1,0 +1,102 @@
+package rdma
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/rdma/verbs"
+)
+
+// What a process knows of adapters that are of no use for a while: its own, from what that says of itself, and others', which were not reached.
+
+// retryAfter is how long what did not work is left alone: an adapter that could not be opened, and one that was not reached.
+const retryAfter = time.Minute
+
+// watch hears what the adapter says of itself, until it is closed.
+func (f *Fabric) watch() {
+	defer close(f.watched)
+	for {
+		e, err := f.device.Event()
+		if err != nil {
+			f.lose(fmt.Errorf("it says nothing any more: %w", err))
+			return
+		}
+		f.hear(e)
+	}
+}
+
+// hear takes in what the adapter says. That a port is down ends nothing: it may be up again before the retries of a way's ends have been used up.
+func (f *Fabric) hear(e verbs.Event) {
+	level, number := slog.LevelInfo, uint32(f.config.Port.Number)
+	switch {
+	case e.Kind == verbs.DeviceLost:
+		f.lose(fmt.Errorf("it says: %s", e.What))
+		return
+	case e.Kind == verbs.PairBroken:
+		f.mu.Lock()
+		q := f.queues[e.Number]
+		f.mu.Unlock()
+		if q != nil {
+			q.fail(fmt.Errorf("%w: rdma: the adapter says of queue pair %d: %s", fabric.ErrDisconnected, e.Number, e.What))
+		}
+		return
+	case e.Number != number:
+		return // another port's
+	case e.Kind == verbs.PortDown:
+		level = slog.LevelWarn
+	}
+	f.config.Logger.Log(context.Background(), level, "an RDMA adapter says of its port", "device", f.config.Port.Device, "port", number, "event", e.What)
+}
+
+// lose ends all that hangs on the adapter, which is of no use any more.
+func (f *Fabric) lose(why error) {
+	f.mu.Lock()
+	if f.ended || f.lost != nil {
+		f.mu.Unlock()
+		return
+	}
+	lost := fmt.Errorf("%w: rdma: adapter %s is lost: %w", fabric.ErrDisconnected, f.config.Port.Device, why)
+	f.lost = lost
+	queues := slices.Collect(maps.Values(f.queues))
+	f.mu.Unlock()
+	f.config.Logger.Error("an RDMA adapter is lost: rings go by TCP", "device", f.config.Port.Device, "reason", why)
+	for _, q := range queues {
+		q.fail(lost)
+	}
+}
+
+// isLost reports whether the adapter is of no use any more.
+func (f *Fabric) isLost() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lost != nil
+}
+
+// address is where a port is reached.
+func address(g verbs.GID) netip.Addr { return netip.AddrFrom16(g).Unmap() }
+
+// avoid notes that the adapter at an address was not reached.
+func (f *Fabric) avoid(a netip.Addr) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.unreached, func(_ netip.Addr, at time.Time) bool { return time.Since(at) >= retryAfter })
+	f.unreached[a] = time.Now()
+}
+
+// avoids reports whether that was lately, and counts the ring that goes by TCP for it.
+func (f *Fabric) avoids(a netip.Addr) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, ok := f.unreached[a]
+	if !ok || time.Since(at) >= retryAfter {
+		return false
+	}
+	f.counts.fallbacks.Add(1)
+	return true
+}

@@ -1,0 +1,125 @@
+package rdma_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fabric/fabrictest"
+	"github.com/grafnode/grafnode/fabric/rdma"
+	"github.com/grafnode/grafnode/fabric/rdma/verbs"
+	"github.com/grafnode/grafnode/fabric/rdma/verbsfake"
+)
+
+// When an adapter is lost so is every way by it, though no completion comes any more, and whoever attaches later goes by TCP.
+func TestAdapterIsLost(t *testing.T) {
+	needsFake(t)
+	for _, at := range []string{"far", "owner"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel() // it waits, most of the time
+			s := newSides(t, 30)
+			host := map[string]*verbsfake.Host{"far": s.farHost, "owner": s.ownerHost}[at]
+			host.Pairs()[0].Mute()
+			host.Say(verbs.Event{Kind: verbs.DeviceLost, What: "on fire"})
+			err := s.producerLoss()
+			require.ErrorIs(t, err, fabric.ErrDisconnected)
+			require.ErrorContains(t, err, "on fire")
+			require.ErrorIs(t, s.serveEnded(), fabric.ErrDisconnected)
+
+			h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 30)
+			h.server, h.client = s.owner, s.far
+			next := attached(t, h)
+			next.push([]byte("by TCP"))
+			require.NoError(t, next.p.Flush())
+			require.Equal(t, "by TCP", string(next.pop()))
+			require.EqualValues(t, 1, s.far.Stats().Fallbacks)
+		})
+	}
+}
+
+// An adapter may say of one pair that it is broken: the others go on. That a port is down ends none: their retries may outlast it.
+func TestEventsOfPairsAndPorts(t *testing.T) {
+	needsFake(t)
+	t.Parallel() // it waits, most of the time
+	h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 31)
+	log := &lines{}
+	h.far = openAs(t, h.farHost, "", log.log())
+	h.client = h.far
+	broken := attached(t, h)
+	number := h.farPair().Local().Number
+	other := newHosts(t, fabrictest.Config(fabric.CapacityMin), 31)
+	other.client, other.server = h.far, h.owner
+	whole := attached(t, other)
+
+	for port := range uint32(2) {
+		h.farHost.Say(verbs.Event{Kind: verbs.PortDown, Number: port + 1, What: "no cable"})
+	}
+	h.farHost.Say(verbs.Event{Kind: verbs.PortUp, Number: 1, What: "a cable"})
+	h.farHost.Say(verbs.Event{Kind: verbs.PairBroken, Number: 1 << 20, What: "nobody's"})
+	h.farPair().(*verbsfake.Pair).Mute()
+	h.farHost.Say(verbs.Event{Kind: verbs.PairBroken, Number: number, What: "out of order"})
+	err := broken.producerLoss()
+	require.ErrorIs(t, err, fabric.ErrDisconnected)
+	require.ErrorContains(t, err, "out of order")
+	require.Equal(t, []int{1, 1}, []int{log.with("no cable"), log.with("a cable")}, "of its own port")
+	whole.push([]byte("goes on"))
+	require.NoError(t, whole.p.Flush())
+	require.Equal(t, "goes on", string(whole.pop()))
+}
+
+// A node whose adapter was not reached is not asked again for a while. Each of its rings is counted, and the reason said once.
+func TestUnreachedIsLeftAlone(t *testing.T) {
+	needsFake(t)
+	h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 32)
+	log := &lines{}
+	a := rdma.NewAdapters(h.farHost, rdma.Choice{}, log.log())
+	t.Cleanup(func() { require.NoError(t, a.Close()) })
+	at := func(host *verbsfake.Host) verbs.Port {
+		ports, err := host.Ports()
+		require.NoError(t, err)
+		return ports[0]
+	}
+	node := rdma.Network(at(h.ownerHost))
+	h.client = a.To("edge", node, false)
+	far := h.client.(*rdma.Fabric)
+	h.farHost.Cut()
+	s := attached(t, h)
+	s.push([]byte("by TCP"))
+	require.NoError(t, s.p.Flush())
+	require.Equal(t, "by TCP", string(s.pop()))
+	for range 3 {
+		require.Nil(t, a.To("edge", node, false))
+	}
+	require.NotNil(t, a.To("edge", rdma.Network(at(h.network.Host("another"))), false), "others may be reached")
+	require.EqualValues(t, 4, far.Stats().Fallbacks)
+	require.Equal(t, 1, log.with("is not reached"), strings.Join(log.all, ""))
+}
+
+// A port may take less at once than a ring holds.
+func TestWritesAreNoLongerThanThePortTakes(t *testing.T) {
+	needsFake(t)
+	for _, writeMax := range []uint64{fabric.CapacityMin / 29, 10000, fabric.CapacityMin} {
+		h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 33)
+		h.farHost.SetWriteMax(writeMax)
+		h.far = openAs(t, h.farHost, "", nil)
+		h.client = h.far
+		s := attached(t, h)
+		lengths := make([]int, 200)
+		for i := range lengths {
+			lengths[i] = 7 * i % fabric.RecordMax(fabric.CapacityMin)
+			if i%10 == 0 {
+				lengths[i] = fabric.RecordMax(fabric.CapacityMin)
+			}
+		}
+		sent := make(chan error, 1)
+		go func() { sent <- s.send(lengths, 9) }()
+		for i, n := range lengths {
+			require.Equal(t, filled(i, n), s.pop())
+			require.NoError(t, s.c.Ack(uint64(i+1), nil))
+		}
+		require.NoError(t, <-sent)
+		require.Zero(t, s.far.Stats().Fallbacks)
+	}
+}
