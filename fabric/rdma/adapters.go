@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/fabric/tcp"
 )
@@ -26,8 +27,9 @@ type Adapters struct {
 // opened is what has come of opening the port in a network.
 type opened struct {
 	f    *Fabric   // nil: there is none, or it does not work
-	at   time.Time // when that was so; of no meaning otherwise
-	told bool      // why, in the log
+	why  error     // in that case
+	at   time.Time // when that was found
+	told bool      // in the log
 }
 
 // NewAdapters returns those of provider, which may be nil: there are none.
@@ -39,42 +41,64 @@ func NewAdapters(provider verbs.Provider, choice Choice, log *slog.Logger) *Adap
 // Nil: they go by TCP.
 func (a *Adapters) To(edge string, node netip.Prefix, encrypted bool) tcp.Direct {
 	word := a.choice.For(edge)
-	if word == Auto && encrypted {
-		return nil // see Choice.Encrypted
-	}
-	if word == TCP || a.provider == nil || !node.IsValid() {
-		if word == RDMA {
-			a.log.Warn("a ring goes by TCP that was to go by RDMA", "edge", edge, "reason", "its node gossips no adapter, or this process has none")
-		}
+	if word == TCP || word == Auto && encrypted { // see Choice.Encrypted
 		return nil
 	}
-	f := a.in(node.Masked())
-	if f == nil || f.avoids(node.Addr()) {
-		return nil // and no nil *Fabric
+	f, err := a.reach(node)
+	if err == nil {
+		return f
 	}
-	return f
+	if word == RDMA {
+		a.log.Warn("a ring goes by TCP that was to go by RDMA", "edge", edge, "reason", err)
+	}
+	return nil
 }
 
-// in returns the adapter in a network, opened if it is not; nil: there is none, or it does not work. That is looked at again after retryAfter.
-func (a *Adapters) in(network netip.Prefix) *Fabric {
+var errNoAdapter = errors.New("its node gossips no adapter, or this process has none")
+
+// reach returns the adapter that reaches a node's.
+func (a *Adapters) reach(node netip.Prefix) (*Fabric, error) {
+	if a.provider == nil || !node.IsValid() {
+		return nil, errNoAdapter
+	}
+	f, err := a.in(node.Masked())
+	if err != nil {
+		return nil, err
+	}
+	if f.avoids(node.Addr()) {
+		f.counts.fallbacks.Add(1)
+		return nil, errUnreached
+	}
+	return f, nil
+}
+
+// in returns the adapter in a network, opened if it is not. One that does not work is tried again after retryAfter.
+func (a *Adapters) in(network netip.Prefix) (*Fabric, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed {
+		return nil, fabric.ErrClosed
+	}
 	o := a.opened[network]
-	if o.f != nil && o.f.isLost() && !a.closed {
+	if o.f != nil {
+		why := o.f.isLost()
+		if why == nil {
+			return o.f, nil
+		}
 		if err := o.f.Close(); err != nil {
 			a.log.Error("an RDMA adapter that is lost cannot be closed", "network", network, "error", err)
 		}
-		o = opened{at: time.Now()}
+		o = opened{why: why, at: time.Now()}
 	}
-	if o.f == nil && !a.closed && time.Since(o.at) >= retryAfter {
-		o = a.openIn(network, o)
+	if time.Since(o.at) >= retryAfter {
+		o = a.openIn(network, o.told)
 	}
 	a.opened[network] = o
-	return o.f
+	return o.f, o.why
 }
 
-// openIn opens the port in a network, if there is one. Of what fails again and again the first time is told.
-func (a *Adapters) openIn(network netip.Prefix, before opened) opened {
+// openIn opens the port in a network, if there is one. Why not is told in the log, unless it was: of what fails again and again the first time.
+func (a *Adapters) openIn(network netip.Prefix, told bool) opened {
 	port, err := portIn(a.provider, network)
 	if err == nil {
 		var f *Fabric
@@ -82,17 +106,17 @@ func (a *Adapters) openIn(network netip.Prefix, before opened) opened {
 			return opened{f: f}
 		}
 	}
-	if !before.told {
-		level := slog.LevelDebug
-		if a.choice.rest == RDMA {
-			level = slog.LevelWarn
+	if !told {
+		level := slog.LevelWarn
+		if errors.Is(err, fabric.ErrUnsupported) {
+			level = slog.LevelDebug // there is none, which is no surprise
 		}
 		a.log.Log(context.Background(), level, "rings in a network go by TCP", "network", network, "reason", err)
 	}
-	return opened{at: time.Now(), told: true}
+	return opened{why: err, at: time.Now(), told: true}
 }
 
-// Close has each adapter be given back when the last ring has let go of it. Idempotent.
+// Close has each adapter be given back when the last ring has let go of it. Rings go by TCP afterwards. Idempotent.
 func (a *Adapters) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -103,14 +103,13 @@ func TestAvoid(t *testing.T) {
 		f := &Fabric{unreached: map[netip.Addr]time.Time{}}
 		a, b := netip.MustParseAddr("10.1.1.1"), netip.MustParseAddr("10.1.1.2")
 		f.avoid(a)
-		time.Sleep(retryAfter - 1)
+		time.Sleep(retryAfter - time.Nanosecond)
 		require.True(t, f.avoids(a))
 		require.False(t, f.avoids(b))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		require.False(t, f.avoids(a))
 		f.avoid(b)
 		require.Len(t, f.unreached, 1)
-		require.EqualValues(t, 1, f.Stats().Fallbacks)
 	})
 }
 

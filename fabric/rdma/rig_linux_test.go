@@ -151,10 +151,14 @@ func (h *hosts) serve() {
 
 // producer attaches the producer from the far host.
 func (h *hosts) producer() (fabric.Producer, error) {
+	return tcp.DialProducer(h.t.Context(), h.attach())
+}
+
+func (h *hosts) attach() tcp.Attach {
 	c := h.arena.Config()
-	return tcp.DialProducer(h.t.Context(), tcp.Attach{Address: h.address, Direct: h.client, Hello: tcp.Hello{
+	return tcp.Attach{Address: h.address, Direct: h.client, Hello: tcp.Hello{
 		Edge: c.Edge, Generation: c.Generation, Arena: c.Arena, Session: "s", Token: "secret", Revision: 1, Heartbeat: suiteHeartbeat,
-	}})
+	}}
 }
 
 func (h *hosts) pair() fabrictest.Pair {

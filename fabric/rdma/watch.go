@@ -18,6 +18,8 @@ import (
 // retryAfter is how long what did not work is left alone: an adapter that could not be opened, and one that was not reached.
 const retryAfter = time.Minute
 
+var errUnreached = fmt.Errorf("the other end's adapter is not reached, and not tried again for %v", retryAfter)
+
 // watch hears what the adapter says of itself, until it is closed.
 func (f *Fabric) watch() {
 	defer close(f.watched)
@@ -71,11 +73,11 @@ func (f *Fabric) lose(why error) {
 	}
 }
 
-// isLost reports whether the adapter is of no use any more.
-func (f *Fabric) isLost() bool {
+// isLost returns why the adapter is of no use any more, nil if it is of use.
+func (f *Fabric) isLost() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lost != nil
+	return f.lost
 }
 
 // address is where a port is reached.
@@ -89,14 +91,10 @@ func (f *Fabric) avoid(a netip.Addr) {
 	f.unreached[a] = time.Now()
 }
 
-// avoids reports whether that was lately, and counts the ring that goes by TCP for it.
+// avoids reports whether that was lately.
 func (f *Fabric) avoids(a netip.Addr) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, ok := f.unreached[a]
-	if !ok || time.Since(at) >= retryAfter {
-		return false
-	}
-	f.counts.fallbacks.Add(1)
-	return true
+	return ok && time.Since(at) < retryAfter
 }

@@ -1,8 +1,11 @@
 package rdma_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/grafnode/grafnode/fabric/rdma"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/fabric/rdma/verbsfake"
+	"github.com/grafnode/grafnode/fabric/tcp"
 )
 
 // When an adapter is lost so is every way by it, though no completion comes any more, and whoever attaches later goes by TCP.
@@ -95,6 +99,27 @@ func TestUnreachedIsLeftAlone(t *testing.T) {
 	require.NotNil(t, a.To("edge", rdma.Network(at(h.network.Host("another"))), false), "others may be reached")
 	require.EqualValues(t, 4, far.Stats().Fallbacks)
 	require.Equal(t, 1, log.with("is not reached"), strings.Join(log.all, ""))
+}
+
+// Who waits for an adapter that neither carries nor complains, and gives the attach up, is let go: that is nobody's failure.
+func TestAttachIsGivenUp(t *testing.T) {
+	needsFake(t)
+	h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 34)
+	h.network.Hold()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := tcp.DialProducer(ctx, h.attach())
+		ended <- err
+	}()
+	require.Eventually(t, func() bool { return h.far.Stats().Posts == 1 }, patience, time.Millisecond)
+	why := errors.New("something else is to be done")
+	cancel(why)
+	require.ErrorIs(t, <-ended, why)
+	require.Error(t, <-h.ended)
+	require.Zero(t, h.far.Stats().Fallbacks)
+	require.Zero(t, h.farHost.Regions()+h.ownerHost.Regions())
+	require.NoError(t, h.arena.Close())
 }
 
 // A port may take less at once than a ring holds.

@@ -72,8 +72,8 @@ type Room struct {
 }
 
 // Pair is one end of a reliable connection, with the memory registered for it. One goroutine at a time may be in Post, and beside it one in
-// PostReceives, Poll and Wait, and one in Register and Region.Close; Fail and Wake are for any goroutine at any time; Close when no other
-// call is under way.
+// PostReceives, Poll and Wait, and one in Register and Region.Close; Fail and Wake are for any goroutine at any time; Close when no
+// other call than those is under way.
 type Pair interface {
 	// Local is what the other end's Connect wants to know.
 	Local() Address
