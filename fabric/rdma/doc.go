@@ -7,7 +7,7 @@
 //
 // A remote producer has a mirror: a ring of its own in registered memory, laid out as fabric/shm's, whose consumer is the
 // adapter. Records are claimed and filled in where they are sent from, and are never copied after that. What is published is posted by the goroutine that
-// publishes, at the same places in the ring as in the mirror: one write, or two if the ring's end lies between, and then a short one that
+// publishes, at the same places in the ring as in the mirror: one write, or two if the ring's end lies between, or as many as the port's longest take, and then a short one that
 // carries the count of records, and whose immediate is the cursor. The ring's host hears of the immediate alone: its completion comes when all before it has landed. The
 // owner checks that the cursor lies within the credit, moves the ring's own cursor there and wakes the consumer, which cannot tell such a producer from
 // one of its own host, and checks each record as it would that one's. Credit comes back as the consumer's cursor,
@@ -24,6 +24,9 @@
 // confirmed; a loss is found by the connection, or by the adapter, whose retries are finite. Damage on the wire is the adapter's to find, by its own
 // check sums: there is none of ours over a record, beyond its header. An adapter that neither carries nor complains stalls its
 // ring, until the connection ends or the edge is moved by hand.
+//
+// What does not work is left alone for a minute: an adapter that Adapters could not open, and a node's that was not reached, which shows with the first message that is not
+// answered. What the adapter says of itself (watch.go) is logged; a queue pair that it calls broken, or its own end, ends what hangs on it.
 //
 // Only producers have a way. A consumer whose ring lies on another host reads it by the connection, as ever: edges' rings are placed
 // beside their consumers, so that is the exception. The memory of a ring with a way, and of its mirror, is pinned, and counts against the limit of locked memory (RLIMIT_MEMLOCK).

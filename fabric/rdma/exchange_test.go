@@ -32,7 +32,7 @@ func FuzzDecode(f *testing.F) {
 // Of the writes under way one always says that it is done, however they come and go, and there are never more than there is room for.
 func TestWindowAlwaysHearsMore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := window{size: writesMax}
+		var w window
 		var saying []uint64 // IDs that complete, oldest first
 		for range 200 {
 			n := rapid.IntRange(1, messageMax).Draw(t, "writes")

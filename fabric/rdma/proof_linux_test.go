@@ -48,7 +48,7 @@ func proving(t *testing.T, polls ...[]verbs.Completion) (p *producer, f *failing
 	t.Cleanup(func() { m.leave(); m.leave() })
 	f = &failing{}
 	p = &producer{mirror: m, line: f, proof: make(chan error, 1), most: 3}
-	p.f, p.pair, p.window = &Fabric{unreached: map[netip.Addr]time.Time{}}, &scripted{polls: polls}, window{size: writesMax}
+	p.f, p.pair = &Fabric{unreached: map[netip.Addr]time.Time{}}, &scripted{polls: polls}
 	p.done = make(chan struct{})
 	p.mu.Lock()
 	require.NoError(t, p.send(0))

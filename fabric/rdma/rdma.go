@@ -110,7 +110,7 @@ func (f *Fabric) open(q *queue, receives int) error {
 	if err != nil {
 		return fmt.Errorf("rdma: queue pair: %w", err)
 	}
-	q.f, q.pair, q.window = f, pair, window{size: writesMax}
+	q.f, q.pair = f, pair
 	f.queues[pair.Local().Number] = q
 	f.counts.ways.Add(1)
 	return nil

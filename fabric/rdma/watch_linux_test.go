@@ -125,7 +125,7 @@ func TestAttachIsGivenUp(t *testing.T) {
 // A port may take less at once than a ring holds.
 func TestWritesAreNoLongerThanThePortTakes(t *testing.T) {
 	needsFake(t)
-	for _, writeMax := range []uint64{fabric.CapacityMin / 29, 10000, fabric.CapacityMin} {
+	for _, writeMax := range []uint64{fabric.CapacityMin / 45, 10000, fabric.CapacityMin} {
 		h := newHosts(t, fabrictest.Config(fabric.CapacityMin), 33)
 		h.farHost.SetWriteMax(writeMax)
 		h.far = openAs(t, h.farHost, "", nil)

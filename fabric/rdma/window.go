@@ -6,17 +6,16 @@ import (
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 )
 
-// window counts the writes that are posted on a pair and not known to be done. It has every so many of them say that they are done, which
+// window counts the writes that are posted on a pair and not known to be done, of which there may be writesMax. It has every so many of them say that they are done, which
 // stands for all before; so there is always one under way that will.
 type window struct {
-	size     uint64
 	posted   uint64 // ever; also the last ID
 	done     uint64
 	signaled uint64 // the last ID that will complete
 }
 
 // free is how many more may be posted.
-func (w *window) free() int { return int(w.size - (w.posted - w.done)) }
+func (w *window) free() int { return writesMax - int(w.posted-w.done) }
 
 // number gives IDs to writes that are about to be posted. The last one says that it is done if it is asked to, or its turn.
 func (w *window) number(ws []verbs.Write, asked bool) {
@@ -24,7 +23,7 @@ func (w *window) number(ws []verbs.Write, asked bool) {
 		w.posted++
 		ws[i].ID = w.posted
 	}
-	if asked || w.posted-w.signaled >= w.size/4 {
+	if asked || w.posted-w.signaled >= signalEach {
 		ws[len(ws)-1].Signaled = true
 		w.signaled = w.posted
 	}

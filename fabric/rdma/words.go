@@ -51,11 +51,12 @@ var _ [wordsBytes]byte = [unsafe.Sizeof(producerWords{})]byte{}
 // every grantEach.
 const (
 	writesMax       = 64
+	signalEach      = writesMax / 4 // of these one at least says that it is done
 	ownerReceives   = 128
 	remoteReceives  = 16
 	grantEach       = ownerReceives / 4
 	remoteGrantEach = remoteReceives / 2
-	messageMax      = writesMax / 2 // writes of a producer's message
+	messageMax      = writesMax - signalEach // writes of a producer's message: while it waits for room, one is under way that says that it is done
 	inlineMax       = 32
 	completionsMax  = 32 // of one Poll
 )

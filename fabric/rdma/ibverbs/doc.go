@@ -5,5 +5,6 @@
 // tag New returns a provider that says so, and nothing of C is built.
 //
 // What is posted and what completes goes through arrays in C's memory, so that a call crosses into C once whatever the number of elements,
-// and no pointer into Go's heap ever does. Descriptors of completion channels wait in Go's netpoller: a pair that rests holds no thread.
+// and no pointer into Go's heap ever does. Descriptors of completion channels, and of what adapters say of themselves, wait in Go's
+// netpoller: a pair that rests holds no thread.
 package ibverbs
