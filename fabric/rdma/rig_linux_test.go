@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -24,14 +23,18 @@ import (
 	"github.com/grafnode/grafnode/fabric/tcp"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		if err := closeAdapters(); err != nil {
-			fmt.Println(err)
-			status = max(status, 1)
-		}
-		os.Exit(status)
-	}))
+func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
+
+// tests are the package's, with adapters that all of them share.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	status := t.M.Run()
+	if err := closeAdapters(); err != nil {
+		fmt.Println(err)
+		status = max(status, 1)
+	}
+	return status
 }
 
 // onAdapters, unless nil, is asked for fabrics over real adapters, and for the first pair of each that the test has made.
