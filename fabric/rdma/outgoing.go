@@ -83,8 +83,7 @@ func (p *producer) prepare(c fabric.Config) error {
 }
 
 // prove sends a message that says nothing, and waits until the other end's adapter has answered it. Connecting does not: pairs are connected
-// each for itself, and whether packets find their way shows with the first of them, or when the adapter's retries are used up. One that was not reached
-// is left alone for a while, unless it was not waited for.
+// each for itself, and whether packets find their way shows with the first of them, or when the adapter's retries are used up.
 func (p *producer) prove(ctx context.Context) error {
 	p.mu.Lock()
 	err := p.send(0)
@@ -105,8 +104,5 @@ func (p *producer) await(ctx context.Context) (err error) {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(ctx.Err(), context.Canceled) {
-		p.f.avoid(address(p.there.Pair.GID))
-	}
-	return fmt.Errorf("rdma: %w: %w", errUnreached, err)
+	return &unreachedError{at: address(p.there.Pair.GID), why: err}
 }

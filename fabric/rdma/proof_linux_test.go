@@ -3,6 +3,8 @@ package rdma
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -63,38 +65,27 @@ func TestProofComesFirst(t *testing.T) {
 		p, f := proving(t, []verbs.Completion{{ID: 1}}, []verbs.Completion{{Status: verbs.StatusFlushed}})
 		require.NoError(t, p.await(t.Context()))
 		require.ErrorIs(t, f.why, fabric.ErrDisconnected)
-		require.Empty(t, p.f.unreached)
 	}
 }
 
-// Why a first message was not answered is said, and the other end's adapter is left alone; unless nobody has waited for the answer.
+// Why a first message was not answered is said, with whose adapter was not reached: that is left alone once the ring goes by TCP.
 func TestNoProof(t *testing.T) {
 	p, f := proving(t, []verbs.Completion{{ID: 1, Status: verbs.StatusRetries}})
+	p.there.Pair.GID = verbs.GID{0: 0xfd, 15: 1}
 	err := p.await(t.Context())
 	require.ErrorIs(t, err, fabric.ErrDisconnected)
 	require.ErrorContains(t, err, verbs.StatusRetries.String())
 	require.NoError(t, f.why)
-	require.Len(t, p.f.unreached, 1)
+	at := netip.MustParseAddr("fd00::1")
+	require.False(t, p.f.avoids(at))
+	p.f.config.Logger = slog.New(slog.DiscardHandler)
+	p.f.Fallback("edge", "producer", fmt.Errorf("attach: %w", err))
+	require.True(t, p.f.avoids(at))
 
 	why := errors.New("the attach has no more time")
-	for name, c := range map[string]struct {
-		end  func() (context.Context, context.CancelFunc)
-		left int
-	}{
-		"late": {func() (context.Context, context.CancelFunc) { return context.WithTimeoutCause(t.Context(), 0, why) }, 1},
-		"cancelled": {func() (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			cancel(why)
-			return ctx, func() {}
-		}, 0},
-	} {
-		ctx, cancel := c.end()
-		defer cancel()
-		p := &producer{proof: make(chan error, 1)}
-		p.f = &Fabric{unreached: map[netip.Addr]time.Time{}}
-		require.ErrorIs(t, p.await(ctx), why, name)
-		require.Len(t, p.f.unreached, c.left, name)
-	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	require.ErrorIs(t, (&producer{proof: make(chan error, 1)}).await(ctx), why)
 }
 
 // What was not reached is tried again after a while, and forgotten.

@@ -134,6 +134,9 @@ func (f *Fabric) Fallback(edge, side string, why error) {
 		f.config.Logger.Debug("a ring goes by TCP", "side", side, "device", f.config.Port.Device, "reason", why)
 		return
 	}
+	if unreached := (*unreachedError)(nil); errors.As(why, &unreached) {
+		f.avoid(unreached.at)
+	}
 	f.counts.fallbacks.Add(1)
 	f.config.Logger.Warn("a ring goes by TCP that might have gone by RDMA", "side", side, "device", f.config.Port.Device, "reason", why)
 }

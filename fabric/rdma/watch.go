@@ -2,6 +2,7 @@ package rdma
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -18,7 +19,20 @@ import (
 // retryAfter is how long what did not work is left alone: an adapter that could not be opened, and one that was not reached.
 const retryAfter = time.Minute
 
-var errUnreached = fmt.Errorf("the other end's adapter is not reached, and not tried again for %v", retryAfter)
+var errUnreached = errors.New("rdma: the other end's adapter was not reached lately")
+
+// unreachedError is why there is no way to the adapter at an address. If the ring then goes by TCP that adapter is left alone; if not, it was the
+// ring that ended, or nobody waited.
+type unreachedError struct {
+	at  netip.Addr
+	why error
+}
+
+func (e *unreachedError) Error() string {
+	return fmt.Sprintf("rdma: the other end's adapter is not reached, and not tried again for %v: %v", retryAfter, e.why)
+}
+
+func (e *unreachedError) Unwrap() error { return e.why }
 
 // watch hears what the adapter says of itself, until it is closed.
 func (f *Fabric) watch() {

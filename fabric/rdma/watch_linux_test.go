@@ -93,6 +93,7 @@ func TestUnreachedIsLeftAlone(t *testing.T) {
 	s.push([]byte("by TCP"))
 	require.NoError(t, s.p.Flush())
 	require.Equal(t, "by TCP", string(s.pop()))
+	require.Eventually(t, func() bool { return far.Stats().Fallbacks == 1 }, patience, time.Millisecond) // when the owner has said so
 	for range 3 {
 		require.Nil(t, a.To("edge", node, false))
 	}

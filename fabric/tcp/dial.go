@@ -57,10 +57,7 @@ func DialProducer(ctx context.Context, a Attach) (fabric.Producer, error) {
 		l.in.giveBack()
 		return nil, err
 	}
-	if p != nil {
-		return p, nil
-	}
-	return newProducer(l, said.Capacity).open(), nil
+	return p, nil
 }
 
 // DialConsumer attaches the reading side of a ring on another node. See DialProducer.

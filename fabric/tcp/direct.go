@@ -110,24 +110,31 @@ func (a *Attach) offer() Outgoing {
 	return way
 }
 
-// carry has the records go by way, if the owner has accepted. It returns nil if they go by the connection. An error is ctx's cause.
+// carry returns the producer: one whose records go by way, or else by the connection. That they fall back to it is told when the owner, if it has accepted a
+// way, says so, too: a ring that is lost meanwhile is no reason to. An error is ctx's cause.
 func (a *Attach) carry(ctx context.Context, l *link, way Outgoing, said answer) (fabric.Producer, error) {
-	if way == nil {
-		return nil, nil
+	var fallback func()
+	if way != nil {
+		p, err := a.connectWay(ctx, l, way, said)
+		if err == nil {
+			return p, nil
+		}
+		way.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		fallback = func() { a.Direct.Fallback(a.Edge, a.side(), err) }
 	}
-	p, err := a.connectWay(ctx, l, way, said)
-	if err == nil {
-		return p, nil
-	}
-	way.Close()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	a.Direct.Fallback(a.Edge, a.side(), err)
-	if said.Accepted != "" {
+	p := newProducer(l, said.Capacity)
+	switch {
+	case fallback == nil:
+	case said.Accepted == "":
+		fallback()
+	default:
+		p.fallback = fallback
 		_ = l.send(kindDirect, 0, 0, nil) // a link that has failed says so later
 	}
-	return nil, nil
+	return p.open(), nil
 }
 
 // errWaySlow is why a way is given up for which nothing else has said that it goes nowhere.

@@ -63,7 +63,7 @@ func (e *producerEnd) start(ready []byte) error {
 		e.fallback(errRemoteRefused)
 		e.way.Close()
 		e.way = nil
-		return nil
+		return e.l.send(kindDirect, 0, 0, nil)
 	}
 	e.started = true
 	e.l.to = nil // this is the goroutine that reads

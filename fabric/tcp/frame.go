@@ -66,7 +66,7 @@ const (
 	// kindWant, from a consumer and then to the producer: it wants to move to this ring, a spare.
 	kindWant kind = 12
 	// kindDirect, from a producer, first, if the answer has accepted its offer: the payload is what Incoming.Start wants to know. Empty: the
-	// records come in frames after all.
+	// records come in frames after all, and the owner says so, too.
 	kindDirect kind = 13
 )
 

@@ -20,6 +20,7 @@ import (
 type producer struct {
 	l         *link
 	recordMax int
+	fallback  func() // to be called when the owner says that records come in frames after all; nil: it is not to say so. Of the goroutine that reads
 
 	// Of the goroutine that is in the calls.
 	batch   fabric.Batch // its Run is what out sends, whether or not it is lent

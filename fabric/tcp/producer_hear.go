@@ -13,6 +13,13 @@ func (p *producer) handle(f frame) error {
 		return nil
 	case kindSeal:
 		return decodeRefusal(f.payload)
+	case kindDirect:
+		if p.fallback == nil {
+			return fmt.Errorf("%v frame that nobody waits for: %w", f.kind, fabric.ErrCorrupt)
+		}
+		p.fallback()
+		p.fallback = nil
+		return nil
 	case kindCredit:
 		if f.number < p.credit.Load() {
 			return fmt.Errorf("credit fell from %d to %d: %w", p.credit.Load(), f.number, fabric.ErrCorrupt)
