@@ -72,7 +72,7 @@ type Users struct {
 	groups map[int]api.Rules
 }
 
-// Resolve looks up whom entries are about. A name that the host does not know is an error.
+// Resolve looks up whom entries are about. A name that the host does not know is an error, and more rules for one user or group than api.RulesMax.
 func Resolve(entries []Entry) (*Users, error) {
 	if len(entries) > 0 && runtime.GOOS != "linux" {
 		return nil, errors.New("this system does not tell the users of a socket apart")
@@ -87,7 +87,9 @@ func Resolve(entries []Entry) (*Users, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", e, err)
 		}
-		into[id] = append(into[id], e.Rules...)
+		if into[id] = append(into[id], e.Rules...); len(into[id]) > api.RulesMax {
+			return nil, fmt.Errorf("%q: %d rules with those of other entries for the same, at most %d: give rights to shorter prefixes", e, len(into[id]), api.RulesMax)
+		}
 	}
 	return u, nil
 }
@@ -126,8 +128,12 @@ func (u *Users) Of(uid, gid int) (all bool, rules api.Rules, err error) {
 	for _, id := range u.groupsOf(uid, gid) {
 		rules = append(rules, u.groups[id]...)
 	}
-	if len(rules) == 0 {
+	switch n := len(rules); {
+	case n == 0:
 		return false, nil, api.Errorf(api.KindForbidden, "user %d is none that this node serves: its settings give rights to others in local", uid)
+	case n > api.RulesMax:
+		return false, nil, api.Errorf(api.KindForbidden, "user %d has %d rules by himself and by his groups, and a session takes %d: the node's settings must have fewer in local",
+			uid, n, api.RulesMax)
 	}
 	return false, rules, nil
 }

@@ -54,6 +54,28 @@ func TestWhoMayDoWhat(t *testing.T) {
 	require.False(t, resolved(t).Open())
 }
 
+// A session of more rules than the cluster takes could not be opened: who has so many is told before.
+func TestNobodyHasMoreRulesThanASessionTakes(t *testing.T) {
+	const many = " a=read b=read c=read d=read e=read f=read g=read h=read i=read"
+	var entries []local.Entry
+	for _, who := range []string{"user:54321", "group:54322", "user:54321"} {
+		e, err := local.Parse(who + many)
+		require.NoError(t, err)
+		entries = append(entries, e)
+	}
+	u, err := local.Resolve(entries[:2])
+	require.NoError(t, err)
+	_, rules, err := u.Of(54321, 54323)
+	require.NoError(t, err)
+	require.NoError(t, rules.Check())
+	_, _, err = u.Of(54321, 54322)
+	require.ErrorIs(t, err, api.ErrForbidden)
+	require.ErrorContains(t, err, "18 rules")
+	_, err = local.Resolve(entries)
+	require.ErrorContains(t, err, "user:54321")
+	require.ErrorContains(t, err, "18 rules")
+}
+
 // The groups of a user are also those that only the host's files name him in.
 func TestGroupsOfTheHost(t *testing.T) {
 	who, err := user.Lookup("nobody")
