@@ -55,6 +55,7 @@ func (n *Node) caller(ctx context.Context, conn net.Conn) context.Context {
 	}
 	if err != nil {
 		n.log.Debug("nobody's connection to the socket", "error", err)
+		caller.Stranger = err
 	}
 	return server.WithCaller(ctx, caller)
 }

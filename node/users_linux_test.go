@@ -163,6 +163,7 @@ func TestAnotherUserOfTheHost(t *testing.T) {
 		})
 		_, err := edges(stranger)
 		require.ErrorIs(t, err, api.ErrForbidden)
+		require.ErrorContains(t, err, "its settings give rights to others in local")
 		names, err := edges(0)
 		require.NoError(t, err)
 		require.Len(t, names, 2)

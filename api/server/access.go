@@ -44,6 +44,8 @@ type Caller struct {
 	Plain bool
 	// Rules are what somebody else behind the node's socket may do. Nil: nothing.
 	Rules api.Rules
+	// Stranger is why somebody behind the node's socket may do nothing; nil: he is none.
+	Stranger error
 }
 
 // needs says of every route what it needs. A route that is not here does not exist: see guard.
@@ -241,6 +243,8 @@ func (s *Server) standing(r *http.Request, caller Caller) *access {
 		a.rules = allRules
 	case caller.Role != "":
 		a.who = "with a certificate of the role " + string(caller.Role)
+	case caller.Stranger != nil:
+		a.who = "behind the node's socket (" + api.ErrorOf(caller.Stranger).Message + ")"
 	case caller.Rules != nil:
 		a.who, a.bound = "of this host", true
 		if a.rules = caller.Rules; s.c.Registry.State().Level() < rulesLevel {
