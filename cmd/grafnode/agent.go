@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,6 +41,7 @@ type agentFlags struct {
 	dev     bool
 	logJSON bool
 	level   slog.Level
+	mu      sync.Mutex // while the node runs: what is reloaded, among the flags and in origins, is shown meanwhile
 	origins config.Origins
 }
 
@@ -214,6 +216,8 @@ func develop(c *node.Config) (cleanup func(), err error) {
 
 // shown returns the settings as "grafnode config show" prints them.
 func (f *agentFlags) shown(flags *pflag.FlagSet) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var b bytes.Buffer
 	if err := config.Show(&b, flags, f.origins); err != nil {
 		return []byte(err.Error())

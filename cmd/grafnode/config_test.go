@@ -81,8 +81,14 @@ func TestReload(t *testing.T) {
 	require.Equal(t, slog.LevelWarn, least.Level())
 	require.NotContains(t, reload("data-dir = '/d'\nlocal = ['user:7 =read']\nlog-level = 'warn'"), "wait")
 	require.Len(t, node.entries, 1)
+	shown := string(f.shown(flags)) // to who looks for what is wrong: what the node goes by now
+	require.Contains(t, shown, "local = ['user:7 =read'] # "+path+":2\n")
+	require.Contains(t, shown, "log-level = 'warn' # "+path+":3\n")
+	require.Contains(t, shown, "memory = '256MiB' # default\n")
 	node.err = &gnode.ConfigError{Setting: "tls-cert", Err: os.ErrNotExist}
 	require.Contains(t, reload("data-dir = '/d'"), "--tls-cert: file does not exist")
+	node.err = &gnode.ConfigError{Setting: "memory", Err: os.ErrInvalid}
+	require.Contains(t, reload("data-dir = '/d'\n\n\nmemory = '1GiB'"), path+":4: memory: invalid argument", "where it stands now")
 	require.Equal(t, slog.LevelWarn, least.Level())
 	node.err = nil
 	for _, wrong := range []string{"log-level = 'loud'", "log-level = 'info'\nraft-heartbeat = '1ms'\ndata-dir = '/d'", "log-level = 'info'"} {

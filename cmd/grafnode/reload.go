@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -56,16 +57,19 @@ func (f *agentFlags) reload(running *pflag.FlagSet, least *slog.LevelVar, node r
 		err = fresh.validate()
 	}
 	if err == nil {
-		err = f.blame(node.Reload(fresh.config.Local))
+		err = fresh.blame(node.Reload(fresh.config.Local))
 	}
 	if err != nil {
 		log.Error("settings not reloaded: all stay as they are", "error", err)
 		return
 	}
 	least.Set(fresh.level)
+	if err := f.renew(running, flags, fresh.origins); err != nil {
+		log.Warn("settings are shown as they were", "error", err) // cannot be: what a flag has taken another takes
+	}
 	var waiting []string
 	flags.VisitAll(func(g *pflag.Flag) {
-		if g.Name != "log-level" && g.Name != "local" && g.Value.String() != running.Lookup(g.Name).Value.String() {
+		if g.Value.String() != running.Lookup(g.Name).Value.String() {
 			waiting = append(waiting, g.Name)
 		}
 	})
@@ -73,4 +77,11 @@ func (f *agentFlags) reload(running *pflag.FlagSet, least *slog.LevelVar, node r
 		log.Warn("settings have changed that wait for the next start", "settings", waiting)
 	}
 	log.Info("settings reloaded", "log-level", fresh.level)
+}
+
+// renew has the settings shown that are applied while the node runs. The files' contents are not among them.
+func (f *agentFlags) renew(running, fresh *pflag.FlagSet, origins config.Origins) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return errors.Join(config.Renew(running, fresh, f.origins, origins, "local"), config.Renew(running, fresh, f.origins, origins, "log-level"))
 }

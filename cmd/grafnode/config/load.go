@@ -67,6 +67,16 @@ func CopyCommandLine(to, from *pflag.FlagSet, origins Origins) error {
 	return nil
 }
 
+// Renew gives a setting of flags, and of their origins, what fresh ones have. The fresh value has been taken by a flag of the same type.
+func Renew(flags, fresh *pflag.FlagSet, origins, freshOrigins Origins, name string) error {
+	if from, ok := freshOrigins[name]; ok {
+		origins[name] = from
+	} else {
+		delete(origins, name)
+	}
+	return copyValue(flags.Lookup(name).Value, fresh.Lookup(name).Value)
+}
+
 func copyValue(to, from pflag.Value) error {
 	if list, ok := from.(pflag.SliceValue); ok {
 		return to.(pflag.SliceValue).Replace(list.GetSlice())
