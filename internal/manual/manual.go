@@ -42,7 +42,7 @@ type Command struct {
 // Documents returns the paths of the documents of the repository whose root is given: all but the changelog, which is history, and docs/cli.md,
 // which is made from the commands.
 func Documents(root string) (paths []string, err error) {
-	for _, pattern := range []string{"*.md", "docs/*.md", "deploy/*.md", "examples/*/*.md"} {
+	for _, pattern := range []string{"*.md", "*/*.md", "*/*/*.md"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return nil, err
@@ -113,6 +113,9 @@ func (b Block) Commands() (commands []Command) {
 // typed is a line that looks like a command.
 var typed = regexp.MustCompile(`(?m)^(    )?(\$ |(bin/|sudo .*)?grafnode [a-z]|make [a-z]|go (run|test|build|install) |curl )`)
 
+// otherFence begins a block that Read does not know.
+var otherFence = regexp.MustCompile("^([ >]+```|[ >]*~~~)")
+
 // Check says what is wrong with how a document shows its commands.
 func Check(path string, blocks []Block) (wrong []error) {
 	for _, b := range blocks {
@@ -132,10 +135,12 @@ func Check(path string, blocks []Block) (wrong []error) {
 		return append(wrong, err)
 	}
 	for i, line := range strings.Split(string(text), "\n") {
-		if strings.HasPrefix(line, "    ") && typed.MatchString(line) && !slices.ContainsFunc(blocks, func(b Block) bool {
-			return b.Line <= i+1 && i+1 < b.Line+strings.Count(b.Text, "\n")
-		}) {
+		switch {
+		case slices.ContainsFunc(blocks, func(b Block) bool { return b.Line <= i+1 && i+1 < b.Line+strings.Count(b.Text, "\n") }):
+		case strings.HasPrefix(line, "    ") && typed.MatchString(line):
 			wrong = append(wrong, fmt.Errorf("%s:%d: a command that nobody follows: make it a block of console", path, i+1))
+		case otherFence.MatchString(line):
+			wrong = append(wrong, fmt.Errorf("%s:%d: a block that nobody reads: fence it by ``` at the beginning of a line", path, i+1))
 		}
 	}
 	return wrong

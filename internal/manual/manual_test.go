@@ -36,6 +36,13 @@ func TestRead(t *testing.T) {
 	require.ErrorContains(t, wrong[1], `:34: "later"`)
 	require.ErrorContains(t, wrong[2], ":31: a command that nobody follows")
 
+	for _, text := range []string{"1. First\n\n   ```console\n   $ rm\n   ```\n", "~~~console\n$ rm\n~~~\n"} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		blocks, err = manual.Read(path)
+		require.NoError(t, err)
+		require.NotEmpty(t, manual.Check(path, blocks), text)
+	}
+
 	require.NoError(t, os.WriteFile(path, []byte("```sh\nrm\n"), 0o600))
 	_, err = manual.Read(path)
 	require.ErrorContains(t, err, ":2: the block does not end")
@@ -46,6 +53,7 @@ func TestDocuments(t *testing.T) {
 	paths, err := manual.Documents("../..")
 	require.NoError(t, err)
 	require.Greater(t, len(paths), 20)
+	require.Contains(t, paths, "../../registry/state/DESIGN.md")
 	for _, path := range paths {
 		blocks, err := manual.Read(path)
 		require.NoError(t, err)
