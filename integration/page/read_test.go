@@ -12,6 +12,8 @@ func TestThePageCanBeRead(t *testing.T) {
 	b := openTab(t)
 	c := start(t, 1, false)
 	c.flow(name, c.stage(0, "orders.read"), c.stage(0, "orders.store"), "orders.read", "orders.store")
+	b.open(c.page(0) + "#edge=100%") // as somebody has cut it off
+	b.until(`document.getElementById("live").innerText === "live"`)
 	b.open(c.page(0) + "#edge=" + name)
 	b.until(cell("state") + ` === "flowing" && document.querySelector(".details .history tbody")?.innerText.includes("created")`)
 	for _, scheme := range []string{"light", "dark"} {

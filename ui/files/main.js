@@ -192,14 +192,21 @@ function take(event) {
   if (kind || event.type === "bookmark") later();
 }
 
+// named returns the edge that the address names, or none if somebody has cut it off.
+function named() {
+  try {
+    return decodeURIComponent(/^#edge=(.+)$/.exec(location.hash)?.[1] ?? "");
+  } catch {
+    return "";
+  }
+}
+
 function start() {
-  const named = /^#edge=(.+)$/.exec(location.hash);
-  if (named) choose(decodeURIComponent(named[1]), false);
+  if (named()) choose(named(), false);
   $("filter").addEventListener("input", later);
   window.addEventListener("resize", later);
   window.addEventListener("hashchange", () => {
-    const now = /^#edge=(.+)$/.exec(location.hash);
-    if (now && decodeURIComponent(now[1]) !== chosen) choose(decodeURIComponent(now[1]));
+    if (named() && named() !== chosen) choose(named());
   });
   follow("kind=edge,node,lease,session", {
     begin: () => {
