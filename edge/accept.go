@@ -6,41 +6,16 @@ import (
 	"github.com/grafnode/grafnode/handoff"
 )
 
-// What fill does with the records of the bound ring: items that are copied as they are stay where they lie (borrow), others are copied into the
-// inbox (take), large ones are given in place (next). All are called with the receiver's lock held.
+// What fill does with the records of the bound ring: those of several items stay where they lie (borrow), others are copied into the inbox
+// (take), large ones are given in place (next). All are called with the receiver's lock held.
 
-// none is a receiver's item of no length in particular, or of no bytes: there is nothing to read in place.
-const none = 0
-
-// borrow fills the inbox with items that lie in the ring, and reports whether it did. Whatever is not usual is Drain's: the first item, records of
-// other kinds, repeats, damage, a ring that is empty or lost.
-func (c *receiver) borrow() bool {
-	if c.peeker == nil || !c.first {
-		return false
-	}
-	r, err := c.peeker.Peek()
-	if err != nil || r.Bytes != handoff.HeaderBytes+c.item {
-		return false
-	}
-	n := c.r.AcceptItems(r.Data, r.Bytes, r.Stride, c.inbox.pos[:min(r.N, inboxEntries)])
-	if n == 0 {
-		return false
-	}
-	c.peeker.Skip(n)
-	c.r.Hold(n)
-	c.inbox.borrow(r, n)
-	c.count.items += uint64(n)
-	c.count.bytes += uint64(n * c.item)
-	return true
-}
-
-// errLarge refuses a record that does not go into the inbox.
-var errLarge = errors.New("edge: a record for which there is no room")
+// errInPlace refuses a record that is not copied into the inbox.
+var errInPlace = errors.New("edge: a record that stays where it lies")
 
 // take accepts a record into the inbox. Called by Drain.
 func (c *receiver) take(record []byte) error {
-	if c.inbox.full() || len(record) > handoff.HeaderBytes+inPlaceMin {
-		return errLarge
+	if c.inbox.full() || len(record) > handoff.HeaderBytes+inPlaceMin || handoff.ItemsIn(record) > 1 {
+		return errInPlace
 	}
 	var e handoff.Entry
 	fresh, err := c.r.Accept(record, &e)
@@ -56,21 +31,54 @@ func (c *receiver) take(record []byte) error {
 	return nil
 }
 
-// next accepts the bound ring's next record, in place.
+// next accepts the bound ring's next record in place: it returns true if that is one entry, which is new.
 func (c *receiver) next(e *handoff.Entry) (fresh bool, err error) {
 	b, err := c.ring.Next()
 	if err != nil {
 		return false, err
 	}
-	if fresh, err = c.r.Accept(b, e); err != nil {
+	if handoff.ItemsIn(b) > 1 {
+		err = c.borrow(b)
+	} else if fresh, err = c.r.Accept(b, e); err == nil {
+		c.accepted(fresh, e)
+	}
+	if err != nil {
 		return false, err
 	}
-	c.accepted(fresh, e)
 	if c.owes {
 		c.owes = false
 		c.owe()
 	}
 	return fresh, nil
+}
+
+// borrow accepts a record of several items, and fills the inbox with those that are new.
+func (c *receiver) borrow(b []byte) error {
+	items, err := c.r.AcceptItems(b, &c.inbox.pos)
+	if err != nil {
+		return err
+	}
+	if repeats := handoff.ItemsIn(b) - items.N; repeats > 0 {
+		c.count.repeats += uint64(repeats)
+		c.owes = true
+	}
+	if items.N == 0 {
+		return nil
+	}
+	c.r.Hold(1)
+	c.inbox.borrow(&items)
+	c.count.items += uint64(items.N)
+	c.count.bytes += uint64(len(items.Payloads))
+	c.begun()
+	return nil
+}
+
+// begun reports a generation's first new item.
+func (c *receiver) begun() {
+	if !c.first {
+		c.first = true
+		c.link.first(c.r.Generation())
+	}
 }
 
 // accepted counts a record that was accepted, and returns fresh.
@@ -83,10 +91,7 @@ func (c *receiver) accepted(fresh bool, e *handoff.Entry) bool {
 		c.owes = true // a mark may acknowledge itself
 	default:
 		c.count.item(len(e.Payload))
-		if !c.first {
-			c.first = true
-			c.link.first(c.r.Generation())
-		}
+		c.begun()
 	}
 	return fresh
 }

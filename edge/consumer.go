@@ -54,12 +54,10 @@ func Consume[T any](ctx context.Context, cl Cluster, name string, opts ...Option
 			return nil, fmt.Errorf("edge %s: positions of the store: %w", name, err)
 		}
 	}
-	c, item := &Consumer[T]{codec: codec}, none
+	c := &Consumer[T]{codec: codec}
 	c.into, _ = codec.(Into[T])
-	if _, c.fixed = codec.(fixedCodec[T]); c.fixed {
-		item = layout.Size[T]()
-	}
-	c.in = startReceiver(cl, name, claim, resume, item, o)
+	_, c.fixed = codec.(fixedCodec[T])
+	c.in = startReceiver(cl, name, claim, resume, o)
 	if !o.marks {
 		for _, p := range resume.Positions() {
 			c.lanes.see(p)
@@ -115,9 +113,12 @@ func (c *Consumer[T]) quick(msg *Msg[T]) bool {
 		if !in.mu.Enter() {
 			return false
 		}
-		ok := layout.Copy(&msg.Value, in.lying())
+		item := layout.View[T](in.lying())
+		if item != nil {
+			msg.Value = *item
+		}
 		in.mu.Exit()
-		if !ok {
+		if item == nil {
 			return false
 		}
 		in.skipLying()

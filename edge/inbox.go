@@ -3,7 +3,6 @@ package edge
 import (
 	"sync/atomic"
 
-	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/internal/turn"
 	"github.com/grafnode/grafnode/position"
@@ -18,11 +17,9 @@ type inbox struct {
 	n, next int                // of pos: filled, taken
 	bytes   []byte             // memory of our own, for copies
 
-	data   []byte // where the payloads are: bytes, or the ring
-	from   int    // where in data the next one begins
-	size   int    // of each item in the ring; zero: these are copies
-	stride int    // from one to the next
-
+	data []byte      // where the payloads are: bytes, or the ring
+	from int         // where in data the next one begins
+	size int         // of each item in the ring; zero: these are copies
 	lies atomic.Bool // some are left that lie in the ring; stored by whoever pops, loaded by settle
 
 	// mu is entered by whoever pops while it looks at data, and locked by who is about to take the ring's memory away.
@@ -35,7 +32,7 @@ type head struct {
 }
 
 const (
-	inboxEntries = 64
+	inboxEntries = handoff.ItemsMax
 	inboxBytes   = 8 << 10
 	// inPlaceMin is the payload from which on a lock costs less than a copy.
 	inPlaceMin = 1 << 10
@@ -55,9 +52,9 @@ func (b *inbox) put(e *handoff.Entry) {
 	b.n++
 }
 
-// borrow makes n items that lie in the ring what is in the inbox, which is empty. Their positions are in pos.
-func (b *inbox) borrow(r fabric.Records, n int) {
-	b.data, b.from, b.size, b.stride, b.n, b.next = r.Data, handoff.HeaderBytes, r.Bytes-handoff.HeaderBytes, r.Stride, n, 0
+// borrow makes items that lie in the ring what is in the inbox, which is empty. Their positions are in pos.
+func (b *inbox) borrow(items *handoff.Items) {
+	b.data, b.from, b.size, b.n, b.next = items.Payloads, 0, items.Bytes, items.N, 0
 	b.lies.Store(true)
 }
 
@@ -109,7 +106,7 @@ func (b *inbox) lying() []byte { return b.data[b.from : b.from+b.size] }
 
 // skipLying takes that entry out.
 func (b *inbox) skipLying() {
-	b.from += b.stride
+	b.from += b.size
 	if b.next++; b.next == b.n {
 		b.lies.Store(false)
 	}

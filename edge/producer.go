@@ -55,7 +55,10 @@ func (p *Producer[T]) quick(pos position.Position, v *T) bool {
 	if !p.out.mu.Enter() {
 		return false
 	}
-	b := p.out.quick(layout.Size[T](), pos)
+	b := p.out.s.Straight(pos)
+	if b == nil && p.out.reopen(layout.Size[T](), pos) {
+		b = p.out.s.Straight(pos)
+	}
 	if b != nil {
 		layout.Put(b, v)
 	}

@@ -21,7 +21,6 @@ type receiver struct {
 	cl    Cluster
 	marks bool
 	mode  fabric.Mode
-	item  int // the bytes of each item, if they are copied as they are; else none
 	stop  context.CancelCauseFunc
 	all   sync.WaitGroup // the goroutines
 	late  *time.Timer    // of the settler
@@ -32,7 +31,6 @@ type receiver struct {
 	mu       sync.Mutex
 	r        *handoff.Receiver
 	ring     fabric.Consumer // nil while none is bound
-	peeker   fabric.Peeker   // ring, if it is one and there is use for it; else nil
 	ringCtx  context.Context // ends when ring is to be left
 	changed  chan struct{}   // closed and replaced when a ring is bound or the role ends
 	err      error
@@ -54,11 +52,10 @@ type receiver struct {
 	moves    progress
 }
 
-// startReceiver opens the consuming side. item is the length of each item, or none.
-func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector, item int, o options) *receiver {
+func startReceiver(cl Cluster, name string, claim *Roles, resume position.Vector, o options) *receiver {
 	ctx, stop := context.WithCancelCause(context.Background())
 	c := &receiver{
-		cl: cl, marks: o.marks, mode: o.mode, item: item, stop: stop, late: time.NewTimer(settleDelay),
+		cl: cl, marks: o.marks, mode: o.mode, stop: stop, late: time.NewTimer(settleDelay),
 		changed: make(chan struct{}), r: handoff.NewReceiver(resume, !o.marks),
 	}
 	c.late.Stop()
@@ -83,9 +80,6 @@ func (c *receiver) install(ctx context.Context, ring fabric.Consumer, rec api.Ed
 		return err
 	}
 	c.ring, c.ringCtx, c.first = ring, ctx, false
-	if c.item != none {
-		c.peeker, _ = ring.(fabric.Peeker)
-	}
 	c.eighth, c.freed, c.room, c.stable = rec.Capacity/8, 0, 0, stable
 	c.count.bound(rec.Reason)
 	c.link.resumed(rec.Generation)
@@ -100,7 +94,7 @@ func (c *receiver) remove() {
 		c.viewed.Wait()
 	}
 	c.inbox.detach()
-	c.ring, c.ringCtx, c.peeker = nil, nil, nil
+	c.ring, c.ringCtx = nil, nil
 }
 
 func (c *receiver) broadcast() {
@@ -164,7 +158,7 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 	if c.ring == nil || c.ringCtx.Err() != nil {
 		return false, false, waiting{changed: c.changed}, nil
 	}
-	for c.inbox.empty() && !c.borrow() {
+	for c.inbox.empty() {
 		_, err := c.ring.Drain(inboxEntries, c.taker)
 		if c.owes { // not while it drains
 			c.owes = false
@@ -173,7 +167,7 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 		if err == nil || !c.inbox.empty() { // an error is said again
 			continue
 		}
-		if errors.Is(err, errLarge) {
+		if errors.Is(err, errInPlace) {
 			var fresh bool
 			if fresh, err = c.next(e); fresh {
 				return true, true, wait, nil
@@ -181,7 +175,7 @@ func (c *receiver) fill(e *handoff.Entry) (got, inPlace bool, wait waiting, err 
 		}
 		switch {
 		case err == nil:
-			continue // a repeat
+			continue // a repeat, or items that are in the inbox
 		case errors.Is(err, fabric.ErrEmpty):
 			wait.ring = c.ring
 		default:

@@ -42,7 +42,6 @@ type sender struct {
 	waits   bool            // somebody did since the listener last woke
 	err     error           // what ended the role
 	first   bool            // the first new item of this generation has been reported
-	plain   bool            // items are shown in batches, and their payloads are not checked: quick may push
 	count   counters
 	moves   progress
 	lag     lag
@@ -56,7 +55,6 @@ func startSender(cl Cluster, name string, claim *Roles, o options) *sender {
 	}
 	p.link = newLink[fabric.Producer](ctx, cl, name, fabric.RoleProducer, claim, o, p)
 	p.s.SetCheck(o.check)
-	p.plain = !p.eager && o.check == handoff.CheckHeader
 	p.all.Go(p.link.run)
 	p.all.Go(func() { p.flusher(ctx) })
 	return p

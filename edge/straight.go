@@ -16,49 +16,34 @@ import (
 // ErrBusy says that two goroutines have pushed to one Producer at the same time. Nothing was pushed.
 var ErrBusy = errors.New("edge: two goroutines push at once")
 
-// Items that are copied as they are cost less still. For them reopen prepares a run, and then each is a look at what is left of that (quick),
-// with nothing else read or counted. Whoever else is about to look at the window or the batch counts what the run has brought, and ends it:
-// lock does that.
+// Items that are copied as they are cost less still. For them reopen prepares a record of several, and then each is a look at what is left of that
+// (Producer.quick), with nothing else read, counted or written but its payload. Whoever else is about to look at the window or the batch completes the
+// record first: lock does that.
 
-// quick returns where the payload of an item of n bytes belongs, which is pushed by that; nil if it is to go another way. Called between Enter and Exit.
-func (p *sender) quick(n int, pos position.Position) []byte {
-	if b := p.s.Straight(pos); b != nil {
-		return b
-	}
-	if !p.reopen(n, pos) {
-		return nil
-	}
-	return p.s.Straight(pos)
-}
-
-// reopen prepares a run of items of n bytes each, as long as nothing need be looked at meanwhile: there is room in the window and in the ring, and
-// nothing has to be shown.
+// reopen prepares a record for items of n bytes each, as long as nothing need be looked at meanwhile: there is room in the window and in the ring, and
+// nothing has to be shown. Called between Enter and Exit.
 func (p *sender) reopen(n int, pos position.Position) bool {
 	p.shut()
-	size := handoff.HeaderBytes + n
-	if !p.plain || !p.keeps || !p.first || !p.batch.Quiet() || !p.batch.Fits(size) {
+	if !p.keeps || !p.first || p.eager || n == 0 || !p.batch.Quiet() {
 		return false
 	}
 	count, bytes := p.s.Retained()
-	room := (p.window - bytes - count*fabric.RecordOverhead) / (size + fabric.RecordOverhead)
-	most := min(room, p.batch.Spare(size), runMax)
+	room := (p.window - bytes - count*fabric.RecordOverhead) / (handoff.HeaderBytes + n + fabric.RecordOverhead)
+	most := min(room, handoff.OpenMost(p.batch.Free(), n))
 	if most <= 0 {
 		return false
 	}
-	row, err := p.batch.ClaimRow(size, most)
+	record, err := p.batch.ClaimMost(handoff.OpenBytes(most, n))
 	if err != nil {
 		return false
 	}
 	at, _ := p.batch.Last()
-	if !p.s.Open(pos, row.Data, at, size, row.Stride, row.N) {
+	if !p.s.Open(pos, record, at, n) {
 		p.batch.Abort()
 		return false
 	}
 	return true
 }
-
-// runMax is how many items are prepared for at once.
-const runMax = 64
 
 // lock takes mu, and finds the window and the batch as they are. All but whoever pushes take mu by it.
 func (p *sender) lock() {
@@ -66,16 +51,17 @@ func (p *sender) lock() {
 	p.shut()
 }
 
-// shut ends the run that reopen has prepared. Called with mu held, or between Enter and Exit.
+// shut completes the record that reopen has prepared. Called with mu held, or between Enter and Exit.
 func (p *sender) shut() {
-	n, size, open := p.s.Shut()
-	if !open {
-		return
-	}
-	_ = p.batch.CommitRow(n) // which has nothing to publish, by Spare, and so cannot fail
-	if n > 0 {
+	n, bytes, record, open := p.s.Shut()
+	switch {
+	case !open:
+	case n == 0:
+		p.batch.Abort()
+	default:
+		_ = p.batch.CommitFirst(record) // which has nothing to publish, by Free, and so cannot fail
 		p.count.items += uint64(n)
-		p.count.bytes += uint64(n * (size - handoff.HeaderBytes))
+		p.count.bytes += uint64(n * bytes)
 	}
 }
 

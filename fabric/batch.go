@@ -149,12 +149,13 @@ func (b *Batch) Fits(n int) bool {
 	return uint64(n) <= b.Max && RecordBytes(n) <= b.Limit-b.At && b.end == 0
 }
 
-// Spare returns how many records of n bytes, n not zero, can be committed before they are to be published.
-func (b *Batch) Spare(n int) int {
-	if b.At+HeaderBytes >= b.Due {
+// Free returns how many bytes a record may have that is claimed without a look at the ring and committed without being published; zero if it may have none.
+func (b *Batch) Free() int {
+	room := min(b.Limit, max(b.Due, 1)-1) &^ (HeaderBytes - 1)
+	if room < b.At+HeaderBytes {
 		return 0
 	}
-	return int((b.Due - 1 - b.At - HeaderBytes) / padded(uint64(n)))
+	return int(min(room-b.At-HeaderBytes, b.Max))
 }
 
 // Add is Claim and Commit at once, for a record that Fits. Where it lies, which it returns, is to be filled in before any other call; and

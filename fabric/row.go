@@ -86,3 +86,23 @@ func (b *Batch) CommitRow(count int) error {
 	b.Count += uint64(count - 1)
 	return b.Commit()
 }
+
+// ClaimMost is Claim for a record that may turn out shorter: CommitFirst says how long it is. It is for n of up to Free bytes.
+func (b *Batch) ClaimMost(n int) ([]byte, error) {
+	if err := b.Settle(); err != nil { // it has a row of its own
+		return nil, err
+	}
+	return b.Claim(n)
+}
+
+// CommitFirst makes the first n bytes of what ClaimMost returned the next record. See Commit.
+func (b *Batch) CommitFirst(n int) error {
+	if b.end == 0 || b.Count != b.first || n < 0 || uint64(n) > b.length {
+		return errRow
+	}
+	b.length, b.stride = uint64(n), padded(uint64(n))
+	b.end = b.At + b.stride
+	err := b.Commit()
+	b.settle()
+	return err
+}

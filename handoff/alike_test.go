@@ -88,10 +88,27 @@ func (w *twins) same() {
 	newest2, ok2 := w.straight.Newest()
 	require.Equal(w.t, ok, ok2)
 	require.Equal(w.t, newest, newest2)
-	require.Equal(w.t, len(w.want), len(w.sent))
-	for i := range w.sent {
-		require.True(w.t, bytes.Equal(w.want[i], w.sent[i]), "record %d", i)
+	want, sent := flat(w.want), flat(w.sent)
+	require.Equal(w.t, len(want), len(sent))
+	for i := range sent {
+		require.True(w.t, bytes.Equal(want[i], sent[i]), "item %d", i)
 	}
+}
+
+// flat returns what is in records, without their checks and numbers: items one by one, and marks.
+func flat(records [][]byte) (all [][]byte) {
+	for _, b := range records {
+		var items handoff.Items
+		var at [handoff.ItemsMax]position.Position
+		if !items.Unpack(b, &at) {
+			all = append(all, b[8:])
+			continue
+		}
+		for i := range items.N {
+			all = append(all, append(at[i].Append(nil), items.Payloads[i*items.Bytes:][:items.Bytes]...))
+		}
+	}
+	return all
 }
 
 // begin begins with another producer, whose source has what is not acknowledged.
@@ -195,32 +212,33 @@ func (w *twins) many() {
 		return
 	}
 	p := w.next(lane)
-	size := item(p, rapid.IntRange(0, 3).Draw(w.t, "size")).Size()
-	stride, most := (size+15)&^7, rapid.IntRange(1, 80).Draw(w.t, "most")
-	data := make([]byte, stride*most)
-	if !w.straight.Open(p, data, w.at, size, stride, most) {
+	e := item(p, rapid.IntRange(0, 3).Draw(w.t, "size"))
+	size := len(e.Payload)
+	data := make([]byte, handoff.OpenBytes(rapid.IntRange(1, 80).Draw(w.t, "most"), size))
+	if !w.straight.Open(p, data, w.at, size) {
 		return
 	}
 	wrote := 0
 	for range rapid.IntRange(0, 80).Draw(w.t, "items") {
-		e := item(p, size-handoff.HeaderBytes-8)
+		e := item(p, size-8)
 		b := w.straight.Straight(p)
 		if b == nil {
 			break
 		}
 		copy(b, e.Payload)
 		require.NoError(w.t, w.far.Push(e))
-		w.put(data[wrote*stride:][:size:size])
 		wrote++
 		w.last[lane] = p
 		if p = w.next(rapid.SampledFrom([]int{lane, lane, lane, lane, lane, 1 - lane}).Draw(w.t, "next lane")); w.ended[p.Lane] {
 			break
 		}
 	}
-	n, bytes, open := w.straight.Shut()
+	n, bytes, record, open := w.straight.Shut()
 	require.True(w.t, open)
-	require.Equal(w.t, wrote, n)
-	require.Equal(w.t, size, bytes)
+	require.Equal(w.t, []int{wrote, size}, []int{n, bytes})
+	if n > 0 {
+		w.put(data[:record:record])
+	}
 	w.send()
 }
 
@@ -252,8 +270,13 @@ func (w *twins) both(e handoff.Entry) {
 // accept reads some records.
 func (w *twins) accept() {
 	for n := rapid.IntRange(0, len(w.sent)-w.read).Draw(w.t, "records"); n > 0; n-- {
-		var e handoff.Entry
-		_, err := w.in.Accept(w.sent[w.read], &e)
+		b, err := w.sent[w.read], error(nil)
+		if handoff.ItemsIn(b) > 1 || handoff.Kind(b[12]) == handoff.Item && rapid.Bool().Draw(w.t, "as items") {
+			var at [handoff.ItemsMax]position.Position
+			_, err = w.in.AcceptItems(b, &at)
+		} else {
+			_, err = w.in.Accept(b, new(handoff.Entry))
+		}
 		require.NoError(w.t, err)
 		w.read++
 	}

@@ -98,22 +98,21 @@ func (w *world) pop(t *rapid.T) {
 	}
 }
 
-// popItems accepts records of one length, as far as they are new items whose payloads are not checked.
+// popItems accepts a record of items as if there could be several in it, and returns false if it is a mark.
 func (w *world) popItems(t *rapid.T) bool {
-	var data []byte
-	var at [4]position.Position
-	all, bytes, stride := w.ring[w.read:], len(w.ring[w.read]), len(w.ring[w.read])+5
-	n := 0
-	for ; n < min(len(all), len(at)) && len(all[n]) == bytes; n++ {
-		data = append(append(data, all[n]...), "stray"...)
+	b := w.ring[w.read]
+	if handoff.Kind(b[12]) != handoff.Item {
+		return false
 	}
-	n = w.r.AcceptItems(data, bytes, stride, at[:n])
-	for i, p := range at[:n] {
-		require.Equal(t, payloadOf(p), all[i][handoff.HeaderBytes:])
+	var at [handoff.ItemsMax]position.Position
+	items, err := w.r.AcceptItems(b, &at)
+	require.NoError(t, err)
+	for i, p := range at[:items.N] {
+		require.Equal(t, payloadOf(p), items.Payloads[i*items.Bytes:][:items.Bytes])
 	}
-	w.got = append(w.got, at[:n]...)
-	w.read += n
-	return n > 0
+	w.got = append(w.got, at[:items.N]...)
+	w.read++
+	return true
 }
 
 // ack commits everything accepted to the consumer's store and acknowledges it.
@@ -389,9 +388,14 @@ func FuzzAccept(f *testing.F) {
 	b := make([]byte, e.Size())
 	e.Put(b, 1, 1)
 	f.Add(b)
+	f.Add(severalItems(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := handoff.NewReceiver(position.Vector{}, true)
 		r.Bind(1)
+		if handoff.ItemsIn(b) > 1 {
+			acceptItems(t, r, b)
+			return
+		}
 		var e handoff.Entry
 		fresh, err := r.Accept(b, &e)
 		if err != nil {
@@ -406,6 +410,38 @@ func FuzzAccept(f *testing.F) {
 		s.Write(again, &e, 1)
 		require.Equal(t, b, again)
 	})
+}
+
+// severalItems returns the first record of generation 1, of three items with a leap.
+func severalItems(tb testing.TB) []byte {
+	var s handoff.Sender
+	s.Bind(1)
+	s.Ack(position.VectorOf(position.Position{Offset: 1})) // so that the lane is known
+	require.NoError(tb, s.Push(handoff.Entry{Pos: position.Position{Offset: 1}, Kind: handoff.Item}))
+	require.NoError(tb, s.Resume(position.Vector{}))
+	b := make([]byte, handoff.OpenBytes(3, 5))
+	require.True(tb, s.Open(position.Position{Offset: 2}, b, 0, 5))
+	for _, offset := range []uint64{2, 3, 7} {
+		copy(s.Straight(position.Position{Offset: offset}), "hello")
+	}
+	_, _, record, _ := s.Shut()
+	return b[:record]
+}
+
+// acceptItems offers a record: it is refused, or its items are in order and within it.
+func acceptItems(t *testing.T, r *handoff.Receiver, b []byte) {
+	var at [handoff.ItemsMax]position.Position
+	items, err := r.AcceptItems(b, &at)
+	if err != nil {
+		require.ErrorIs(t, err, handoff.ErrDamaged)
+		return
+	}
+	require.Equal(t, handoff.ItemsIn(b), items.N)
+	require.Len(t, items.Payloads, items.N*items.Bytes)
+	for i, p := range at[:items.N] {
+		require.NoError(t, p.Validate())
+		require.True(t, i == 0 || at[i-1].Before(p))
+	}
 }
 
 // A consumer that is new hears of the ends of lanes although they are acknowledged: nobody else tells it that no more is to come.

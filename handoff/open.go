@@ -6,78 +6,124 @@ import (
 	"github.com/grafnode/grafnode/position"
 )
 
-// open is a run of items that goes on without a look at the rest of the Sender: what does not change from one to the next is
-// looked at by Open, and what they change is counted by Shut.
+// open is a record of several items while it is written: what does not change from one item to the next is looked at by Open, and what they
+// change is counted by Shut, which writes all of the record but payloads.
 type open struct {
-	left   int // how many more may be written
-	n      int // how many were
-	data   []byte
-	from   int // where in data the next record begins
-	bytes  int // of each record
-	stride int // from one to the next
-	at     uint64
-	last   position.Position
-	seq    uint64 // of last
-	base   uint64 // see stamp.base
+	left  int               // how many more items may be written
+	n     int               // how many were
+	next  position.Position // behind the last one, if its offset follows; at first that of the first
+	data  []byte            // the record
+	from  int               // where in data the next payload begins
+	bytes int               // of each
+	at    uint64            // the record's cursor
+	first position.Position
+	leaps int // in leap
+	leap  [ItemsMax]leap
 }
 
-// Open prepares for items to be written straight, the first at p, all of p's lane and with records of so many bytes: most at most,
-// stride behind one another in data, which is the bound ring from the cursor at on. The check must not cover payloads. It returns false
-// where WriteStraight does. Until Shut no other method than Straight may be called.
-func (s *Sender) Open(p position.Position, data []byte, at uint64, bytes, stride, most int) bool {
-	if s.next != s.window.n || s.check != CheckHeader || (!s.clear || p.Lane != s.lane) && !s.clears(p) {
+// leap is an item whose position is not behind the one before it, and how many there are before it.
+type leap struct {
+	n  int
+	to position.Position
+}
+
+// OpenBytes is what Open needs for n items of so many bytes.
+func OpenBytes(n, bytes int) int { return HeaderBytes + n*bytes + (n-1)*leapBytes }
+
+// OpenMost is how many items of so many bytes Open can prepare for in a record of at most size bytes.
+func OpenMost(size, bytes int) int {
+	return min(max(size-HeaderBytes+leapBytes, 0)/(bytes+leapBytes), ItemsMax)
+}
+
+// Open prepares for items to be written straight into one record, the first at p, all of p's lane and of so many bytes: as many as OpenMost says for
+// data, which lies in the bound ring at the cursor at. It returns false where WriteStraight does. Until Shut no other method than Straight may
+// be called.
+func (s *Sender) Open(p position.Position, data []byte, at uint64, bytes int) bool {
+	if s.next != s.window.n || (!s.clear || p.Lane != s.lane) && !s.clears(p) || p.Validate() != nil || s.pushed.Covers(p) {
 		return false
 	}
-	last, _ := s.pushed.At(p.Lane)
-	s.open = open{
-		left: min(most, runMax), data: data, bytes: bytes, stride: stride, at: at, last: last, seq: s.seq,
-		base: s.stamp.base(bytes, kindOf(p.Lane)),
-	}
+	o := &s.open
+	o.data, o.at, o.from, o.bytes, o.n, o.leaps = data, at, HeaderBytes, bytes, 0, 0
+	o.first, o.left = p, OpenMost(len(data), bytes)
+	o.goTo(p)
 	return true
 }
 
-// kindOf is the word of an item's record that says what it is.
-func kindOf(lane position.Lane) uint64 {
-	return uint64(lane) | (uint64(Item)|uint64(CheckHeader)<<8)<<32
+// goTo makes p next.
+func (o *open) goTo(p position.Position) {
+	o.next = p
+	if most := position.OffsetMax - p.Offset; most < ItemsMax {
+		o.left = min(o.left, int(most)+1)
+	}
 }
 
-// Straight is WriteStraight of an item at p where Open has prepared for it. It returns where the payload belongs, before anybody looks; or nil, and nothing has
-// happened, if p is not next, or there is nothing left of what Open was given.
+// Straight pushes the item at p where Open has prepared for it. It returns where the payload belongs, which is to be there before the next call; or nil, and
+// nothing has happened, if p cannot be next, or there is nothing left of what Open was given.
 func (s *Sender) Straight(p position.Position) []byte {
 	o := &s.open
-	if o.left == 0 || p.Lane != o.last.Lane || !o.last.Before(p) || p.Validate() != nil {
+	if o.left == 0 || p != o.next && !o.leapTo(p) {
 		return nil
 	}
 	o.left--
 	o.n++
-	o.last = p
-	o.seq++
-	b := o.data[o.from : o.from+o.bytes]
-	o.from += o.stride
-	binary.LittleEndian.PutUint64(b, uint64(mixIn(o.base, o.seq, p.Offset, p.Sub))|o.seq<<32)
-	binary.LittleEndian.PutUint64(b[8:], kindOf(p.Lane))
-	binary.LittleEndian.PutUint64(b[16:], p.Offset)
-	binary.LittleEndian.PutUint64(b[24:], p.Sub)
-	return b[HeaderBytes:]
+	o.next.Offset++
+	from := o.from
+	o.from += o.bytes
+	return o.data[from:o.from]
 }
 
-// Shut ends what Open began, and returns how many items were written and how many bytes each one's record has; false if Open began nothing that has not
-// ended.
-func (s *Sender) Shut() (n, bytes int, opened bool) {
-	o := &s.open
-	opened = o.data != nil
-	if n, bytes = o.n, o.bytes; n > 0 {
-		r := s.run
-		if r == nil || r.n+n > runMax || !r.goesOn(o.last.Lane, o.at, bytes) {
-			r = s.begin(o.at, bytes)
-		}
-		r.n += n
-		r.Pos, r.end = o.last, o.at+uint64(n*o.stride)
-		s.seq = o.seq
-		s.count += n
-		s.bytes += n * bytes
-		s.pushed.Raise(o.last)
+// leapTo makes p next, if it can be.
+func (o *open) leapTo(p position.Position) bool {
+	last := o.next
+	last.Offset--
+	if o.n == 0 || p.Lane != last.Lane || !last.Before(p) || p.Validate() != nil {
+		return false
 	}
-	o.left, o.n, o.data = 0, 0, nil
-	return n, bytes, opened
+	o.leap[o.leaps] = leap{o.n, p}
+	o.leaps++
+	o.goTo(p)
+	return true
+}
+
+// last is the position of the last item.
+func (o *open) last() position.Position {
+	p := o.next
+	p.Offset--
+	return p
+}
+
+// Shut completes the record that Open began, and returns how many items are in it, how long each is, and how long the record: with no item there is none. False
+// if Open began nothing that has not ended.
+func (s *Sender) Shut() (n, bytes, record int, opened bool) {
+	o := &s.open
+	if o.data == nil {
+		return 0, 0, 0, false
+	}
+	if o.n > 0 {
+		record = s.complete()
+	}
+	o.left, o.data = 0, nil
+	return o.n, o.bytes, record, true
+}
+
+// complete writes what the record lacks, and has the window keep it.
+func (s *Sender) complete() (record int) {
+	o := &s.open
+	end := o.from
+	for _, l := range o.leap[:o.leaps] {
+		binary.LittleEndian.PutUint64(o.data[end:], uint64(l.n))
+		binary.LittleEndian.PutUint64(o.data[end+8:], l.to.Offset)
+		binary.LittleEndian.PutUint64(o.data[end+16:], l.to.Sub)
+		end += leapBytes
+	}
+	s.seq++
+	what := word(o.first.Lane, Item, s.check) | uint64(o.n-1)<<48 | uint64(o.leaps)<<56
+	s.stamp.seal(o.data[:end], o.first, what, s.seq)
+	r := s.begin(o.at, HeaderBytes+o.bytes)
+	r.Pos, r.n, r.record, r.seq = o.last(), o.n, end, s.seq
+	s.run = nil // nothing joins it
+	s.count += o.n
+	s.bytes += o.n * r.bytes
+	s.pushed.Raise(r.Pos)
+	return end
 }

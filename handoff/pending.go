@@ -1,20 +1,21 @@
 package handoff
 
 import (
-	"encoding/binary"
+	"fmt"
 
 	"github.com/grafnode/grafnode/position"
 )
 
 // pending is records that are accepted, or dropped as repeats, and still have their places in a ring: a run of them, all of one length and of
 // one lane, whose offsets grow by steps and whose subs are the same. Most streams are a few runs, whatever is in flight. A repeat,
-// a mark and an end are runs of one.
+// a mark and an end are runs of one. A record of several items counts as one at the position of its last: only with that it is done with.
 type pending struct {
 	offset, sub uint64 // of the first
 	step        uint64
 	n           uint64 // records
 	lane        position.Lane
 	bytes       uint32 // of each
+	items       uint32 // in each
 	kind        Kind
 	repeat      bool
 }
@@ -44,59 +45,58 @@ func (p *pending) cut(n uint64) {
 	p.n -= n
 }
 
-// AcceptItems takes the next records of the bound ring, each of so many bytes and stride behind the one before, the first where data begins: as
-// many as are new items of one lane, checked without their payloads, and len(at) at most. It puts their positions into at and returns how
-// many they are. What it leaves is for Accept, which knows why. What it takes in is not looked at again.
-func (r *Receiver) AcceptItems(data []byte, bytes, stride int, at []position.Position) (n int) {
-	if bytes < HeaderBytes || len(at) == 0 {
-		return 0
+// AcceptItems takes the next record of the bound ring, of one item or several, as Accept does, and puts the positions of those that are new into at. All before them are
+// repeats. The payloads, of the new ones only, alias b.
+func (r *Receiver) AcceptItems(b []byte, at *[ItemsMax]position.Position) (items Items, err error) {
+	if err := items.decode(b, &r.stamp, r.seq+1); err != nil {
+		return items, fmt.Errorf("generation %d: %w", r.gen, err)
 	}
-	what := binary.LittleEndian.Uint64(data[8:])
-	lane := position.Lane(what)
-	last, known := r.accepted.At(lane)
-	if !known || what>>32 != uint64(Item)|uint64(CheckHeader)<<8 {
-		return 0
+	if !items.positions(at) {
+		return items, fmt.Errorf("generation %d: record %d, of %d items from %v, has a wrong position: %w", r.gen, r.seq+1, items.N, items.first, ErrDamaged)
 	}
-	base, seq := r.stamp.base(bytes, what), r.seq
-	for ; n < len(at); n++ {
-		b := data[n*stride:][:HeaderBytes]
-		offset, sub := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
-		p := position.Position{Lane: lane, Offset: offset, Sub: sub}
-		seq++
-		if binary.LittleEndian.Uint64(b) != uint64(mixIn(base, seq, offset, sub))|seq<<32 || binary.LittleEndian.Uint64(b[8:]) != what ||
-			!last.Before(p) || p.Validate() != nil {
-			break
+	old := 0
+	for old < items.N && r.accepted.Covers(at[old]) {
+		old++
+	}
+	last := at[items.N-1]
+	if old < items.N {
+		if err := r.raise(last); err != nil {
+			return items, err
 		}
-		at[n], last = p, p
 	}
-	if n > 0 {
-		r.accepted.Raise(last)
-		r.seq += uint64(n)
-		r.await(at[:n], uint32(bytes))
-	}
-	return n
+	r.seq++
+	r.await(pending{offset: last.Offset, sub: last.Sub, n: 1, lane: last.Lane, bytes: uint32(len(b)), items: uint32(items.N), kind: Item, repeat: old == items.N})
+	copy(at[:], at[old:items.N])
+	items.N -= old
+	items.Payloads = items.Payloads[old*items.Bytes:]
+	return items, nil
 }
 
-// await adds items to what is pending.
-func (r *Receiver) await(at []position.Position, bytes uint32) {
-	var run *pending
-	if i := r.pending.len(); i > r.old { // what was read in another ring frees nothing in this one
-		run = r.pending.at(i - 1)
-		if run.lane != at[0].Lane || run.bytes != bytes || run.kind != Item || run.repeat {
-			run = nil
+// raise accepts p, which is new.
+func (r *Receiver) raise(p position.Position) error {
+	if _, known := r.accepted.At(p.Lane); !known && r.accepted.Len() == position.LanesMax {
+		return fmt.Errorf("%v: more than %d: %w", p, position.LanesMax, ErrLanes)
+	}
+	r.accepted.Raise(p)
+	return nil
+}
+
+// await adds a record to what is pending.
+func (r *Receiver) await(p pending) {
+	if i := r.pending.len(); i > r.old && p.kind == Item && !p.repeat { // what was read in another ring frees nothing in this one
+		if run := r.pending.at(i - 1); run.takes(&p) {
+			run.step = p.offset - run.last().Offset
+			run.n++
+			return
 		}
 	}
-	for _, p := range at {
-		switch {
-		case run == nil || run.sub != p.Sub || run.n > 1 && p.Offset != run.offset+run.n*run.step:
-			run = r.pending.add()
-			*run = pending{offset: p.Offset, sub: p.Sub, n: 1, lane: p.Lane, bytes: bytes, kind: Item}
-			continue
-		case run.n == 1:
-			run.step = p.Offset - run.offset
-		}
-		run.n++
-	}
+	r.pending.push(p)
+}
+
+// takes reports whether a record can join the run.
+func (p *pending) takes(q *pending) bool {
+	return p.lane == q.lane && p.bytes == q.bytes && p.items == q.items && p.kind == Item && !p.repeat && p.sub == q.sub &&
+		p.offset < q.offset && (p.n == 1 || q.offset == p.offset+p.n*p.step)
 }
 
 // Hold keeps the space of the last n records that were accepted, even if they are acknowledged, until the next Hold.

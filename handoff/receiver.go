@@ -46,21 +46,20 @@ func (r *Receiver) Bind(gen fence.Epoch) (resume, stable position.Vector) {
 	return r.accepted.Vector(), r.stable.Vector()
 }
 
-// Accept takes the next record of the bound ring into e. It returns true if it is new, and false if it is a repeat.
+// Accept takes the next record of the bound ring, of one item or a mark, into e. It returns true if it is new, and false if it is a repeat.
 // ErrDamaged means that the ring is: bind another. ErrLanes is terminal. The payload aliases b.
 func (r *Receiver) Accept(b []byte, e *Entry) (fresh bool, err error) {
 	if err := e.decode(b, &r.stamp, r.seq+1); err != nil {
 		return false, fmt.Errorf("generation %d: %w", r.gen, err)
 	}
-	fresh = r.accepted.Advance(e.Pos)
-	if !fresh {
-		if _, known := r.accepted.At(e.Pos.Lane); !known && r.accepted.Len() == position.LanesMax {
-			return false, fmt.Errorf("%v: more than %d: %w", e.Pos, position.LanesMax, ErrLanes)
+	if fresh = r.accepted.Advance(e.Pos); !fresh && !r.accepted.Covers(e.Pos) {
+		if err := r.raise(e.Pos); err != nil {
+			return false, err
 		}
-		fresh = r.accepted.Raise(e.Pos)
+		fresh = true
 	}
 	r.seq++
-	r.pending.push(pending{offset: e.Pos.Offset, sub: e.Pos.Sub, n: 1, lane: e.Pos.Lane, bytes: uint32(len(b)), kind: e.Kind, repeat: !fresh})
+	r.await(pending{offset: e.Pos.Offset, sub: e.Pos.Sub, n: 1, lane: e.Pos.Lane, bytes: uint32(len(b)), items: 1, kind: e.Kind, repeat: !fresh})
 	return fresh, nil
 }
 
@@ -89,10 +88,11 @@ func (r *Receiver) Accepted() position.Vector { return r.accepted.Vector() }
 // Stable returns what is acknowledged.
 func (r *Receiver) Stable() position.Vector { return r.stable.Vector() }
 
-// Pending returns how many records are accepted and not acknowledged.
+// Pending returns how many items and marks are accepted and not acknowledged; of those that share a record all are, until all are acknowledged.
 func (r *Receiver) Pending() (n int) {
 	for i := range r.pending.len() {
-		n += int(r.pending.at(i).n)
+		p := r.pending.at(i)
+		n += int(p.n) * int(p.items)
 	}
 	return n
 }
@@ -109,7 +109,7 @@ func (r *Receiver) AppendKey(b []byte) []byte {
 	b = appendNumbers(b, uint64(r.gen), r.seq, r.freed, r.held, flag(r.autoMarks), uint64(r.pending.len()), uint64(r.old))
 	for i := range r.pending.len() {
 		p := r.pending.at(i)
-		b = append(append(p.last().Append(appendNumbers(b, p.n, p.step)), byte(p.kind)), byte(flag(p.repeat)))
+		b = append(append(p.last().Append(appendNumbers(b, p.n, p.step, uint64(p.items))), byte(p.kind)), byte(flag(p.repeat)))
 	}
 	for _, t := range []*position.Table{&r.accepted, &r.stable} {
 		b = t.Append(append(b, byte(t.Len())))

@@ -39,10 +39,13 @@ var ErrDamaged = errors.New("handoff: record damaged or missing")
 //	8       4     lane
 //	12      1     kind
 //	13      1     what the check covers
-//	14      2     zero
+//	14      1     items in it, less one
+//	15      1     leaps in it, see Items
 //	16      8     offset
 //	24      8     sub
 //	32      ...   payload
+//
+// One of several items has the position of the first, all payloads one behind the other, and then the leaps.
 //
 // The generation and the full number are in the check, not in the record: a record of another generation, or one that is
 // not the next, fails it.
@@ -59,44 +62,37 @@ func (e *Entry) Put(b []byte, gen fence.Epoch, seq uint64) {
 
 func (e *Entry) put(b []byte, s *stamp, seq uint64, check Check) {
 	copy(b[HeaderBytes:HeaderBytes+len(e.Payload)], e.Payload)
-	seal(b, e.Pos, e.Kind, s, seq, check)
+	s.seal(b, e.Pos, word(e.Pos.Lane, e.Kind, check), seq)
 }
 
-// seal writes the header of a record whose payload is there.
-func seal(b []byte, p position.Position, kind Kind, s *stamp, seq uint64, check Check) {
-	_ = b[:HeaderBytes]
-	what := uint64(p.Lane) | (uint64(kind)|uint64(check)<<8)<<32
-	binary.LittleEndian.PutUint64(b[8:], what)
-	binary.LittleEndian.PutUint64(b[16:], p.Offset)
-	binary.LittleEndian.PutUint64(b[24:], p.Sub)
-	if check == CheckHeader { // without reading what was just written
-		binary.LittleEndian.PutUint64(b, uint64(s.mix(len(b), seq, what, p.Offset, p.Sub))|seq<<32)
-		return
-	}
-	binary.LittleEndian.PutUint32(b[4:], uint32(seq))
-	binary.LittleEndian.PutUint32(b, s.sum(b, seq, check))
+// word is the word of a record's header that says what it is, of one item or mark.
+func word(lane position.Lane, kind Kind, check Check) uint64 {
+	return uint64(lane) | (uint64(kind)|uint64(check)<<8)<<32
 }
 
 // decode reads and verifies record number seq of the generation that s is of. Its payload aliases b.
 func (e *Entry) decode(b []byte, s *stamp, seq uint64) error {
-	if len(b) < HeaderBytes || binary.LittleEndian.Uint32(b[4:]) != uint32(seq) {
-		return misplaced(b, seq)
+	what, err := s.verify(b, seq)
+	if err != nil {
+		return err
 	}
-	what, offset, sub := binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
-	kind, check := Kind(what>>32), Check(what>>40)
-	if what>>48 != 0 || kind < Item || kind > End || check > CheckHeader {
-		return fmt.Errorf("record %d has kind %#x: %w", seq, what>>32, ErrDamaged)
+	if what>>48 != 0 {
+		return fmt.Errorf("record %d is of %d items where one was due: %w", seq, ItemsIn(b), ErrDamaged)
 	}
-	want := binary.LittleEndian.Uint32(b)
-	if check == CheckHeader && s.mix(len(b), seq, what, offset, sub) != want || check == CheckAll && s.sum(b, seq, check) != want {
-		return fmt.Errorf("record %d: check %08x, computed %08x: %w", seq, want, s.sum(b, seq, check), ErrDamaged)
-	}
-	e.Pos = position.Position{Lane: position.Lane(what), Offset: offset, Sub: sub}
-	e.Kind, e.Payload = kind, b[HeaderBytes:]
+	e.Pos, e.Kind, e.Payload = positionIn(b), Kind(what>>32), b[HeaderBytes:]
 	if err := e.Pos.Validate(); err != nil {
 		return fmt.Errorf("record %d: %w: %w", seq, err, ErrDamaged)
 	}
 	return nil
+}
+
+// positionIn reads the position in a record's header.
+func positionIn(b []byte) position.Position {
+	return position.Position{
+		Lane:   position.Lane(binary.LittleEndian.Uint32(b[8:])),
+		Offset: binary.LittleEndian.Uint64(b[16:]),
+		Sub:    binary.LittleEndian.Uint64(b[24:]),
+	}
 }
 
 // misplaced says why b is not record number seq.

@@ -1,7 +1,6 @@
 package handoff
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/grafnode/grafnode/position"
@@ -14,7 +13,8 @@ import (
 //	WriteStraight  takes an item, once its payload is in the ring;
 //	Unbind         before that memory goes, moves what is kept there, having verified it.
 //
-// The records in the ring are all that is remembered of such items, but for where each run of them begins and ends, and how long they are.
+// The records in the ring are all that is remembered of such items, but for where each run of them begins and ends, and how long they are. Open, Straight
+// and Shut are the same for many items at once, which share a record.
 
 // Memory is a ring in which items are kept.
 type Memory interface {
@@ -22,14 +22,16 @@ type Memory interface {
 	Record(at uint64, bytes int) (record []byte, next uint64)
 }
 
-// retained is an entry of the window, or a run of items of one lane and length that are kept in the bound ring, one behind the other.
+// retained is an entry of the window, or a run of items of one lane and length that are kept in the bound ring: each in a record of its own, one
+// behind the other, or all in one.
 type retained struct {
-	Entry        // of a run Pos is that of its last item, and there is no payload
-	n     int    // items in the run; zero is an entry
-	bytes int    // what each one's record has
-	at    uint64 // the ring's cursor where the first one begins
-	end   uint64 // and where one more would, behind the last
-	seq   uint64 // the first one's number
+	Entry         // of a run Pos is that of its last item, and there is no payload
+	n      int    // items in the run; zero is an entry
+	bytes  int    // what each one's record has, or would have
+	record int    // how long the record is that they share; zero: each has its own
+	at     uint64 // the ring's cursor where the first record begins
+	end    uint64 // and where one more would, behind the last; of records of one item
+	seq    uint64 // the first record's number
 }
 
 // runMax is how many items a run has at most. Only of the first run is ever a part acknowledged, which takes looking at its records.
@@ -74,7 +76,7 @@ func (s *Sender) WriteStraight(b []byte, at, end uint64, p position.Position) bo
 	s.bytes += len(b)
 	r.n++
 	r.Pos, r.end = p, end
-	seal(b, p, Item, &s.stamp, s.seq, s.check)
+	s.stamp.seal(b, p, word(p.Lane, Item, s.check), s.seq)
 	return true
 }
 
@@ -95,12 +97,15 @@ func (s *Sender) begin(at uint64, bytes int) *retained {
 
 // cut gives up the items at the beginning of a run that upto covers, and returns the last of them. There are more in the run.
 func (s *Sender) cut(r *retained, upto position.Position) (last position.Position, ok bool) {
+	if r.record > 0 {
+		return s.cutShared(r, upto)
+	}
 	for r.n > 1 {
 		b, next := s.ring.Record(r.at, r.bytes)
 		if len(b) < HeaderBytes {
 			break // which Unbind finds as well
 		}
-		p := position.Position{Lane: upto.Lane, Offset: binary.LittleEndian.Uint64(b[16:]), Sub: binary.LittleEndian.Uint64(b[24:])}
+		p := positionIn(b)
 		if upto.Before(p) {
 			break
 		}
@@ -108,6 +113,21 @@ func (s *Sender) cut(r *retained, upto position.Position) (last position.Positio
 		r.at = next
 		r.n, r.seq = r.n-1, r.seq+1
 		s.count, s.bytes = s.count-1, s.bytes-len(b)
+	}
+	return last, ok
+}
+
+// cutShared is cut for a run whose items share a record. That stays as long as it has one that is kept.
+func (s *Sender) cutShared(r *retained, upto position.Position) (last position.Position, ok bool) {
+	var items Items
+	var at [ItemsMax]position.Position
+	if b, _ := s.ring.Record(r.at, r.record); !items.Unpack(b, &at) || items.N < r.n {
+		return last, false // which Unbind finds as well
+	}
+	for r.n > 1 && !upto.Before(at[items.N-r.n]) {
+		last, ok = at[items.N-r.n], true
+		r.n--
+		s.count, s.bytes = s.count-1, s.bytes-r.bytes
 	}
 	return last, ok
 }
@@ -154,6 +174,9 @@ func (s *Sender) Unbind() error {
 
 // read adds the items of a run to q, having verified them. Their payloads are still the ring's.
 func (s *Sender) read(r *retained, q *queue[retained]) error {
+	if r.record > 0 {
+		return s.readShared(r, q)
+	}
 	var e Entry
 	at, last := r.at, r.Pos
 	for i := range r.n {
@@ -169,6 +192,23 @@ func (s *Sender) read(r *retained, q *queue[retained]) error {
 	}
 	if last != r.Pos {
 		return fmt.Errorf("retained item %v is %v: %w", r.Pos, last, ErrDamaged)
+	}
+	return nil
+}
+
+// readShared is read for a run whose items share a record.
+func (s *Sender) readShared(r *retained, q *queue[retained]) error {
+	var items Items
+	var at [ItemsMax]position.Position
+	b, _ := s.ring.Record(r.at, r.record)
+	if err := items.decode(b, &s.stamp, r.seq); err != nil {
+		return fmt.Errorf("%d retained items up to %v: %w", r.n, r.Pos, err)
+	}
+	if !items.positions(&at) || items.N < r.n || at[items.N-1] != r.Pos {
+		return fmt.Errorf("%d retained items up to %v: %w", r.n, r.Pos, ErrDamaged)
+	}
+	for k := items.N - r.n; k < items.N; k++ {
+		q.push(retained{Entry: Entry{Pos: at[k], Kind: Item, Payload: items.Payloads[k*items.Bytes : (k+1)*items.Bytes]}})
 	}
 	return nil
 }

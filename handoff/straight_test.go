@@ -77,27 +77,28 @@ func TestDamageInTheRingIsFound(t *testing.T) {
 	}
 }
 
-// straightMany writes up to n items behind pushed in one go, some less if so many do not fit a run, and returns how many.
+// straightMany writes up to n items behind pushed into one record, some less if so many do not share one, and returns how many.
 func straightMany(t *rapid.T, s *handoff.Sender, r *records, pushed uint64, n int, payload func(uint64) []byte) int {
-	size, data := handoff.HeaderBytes+8, make([]byte, 48*n)
+	data := make([]byte, handoff.OpenBytes(n, 8))
 	at := func(offset uint64) position.Position { return position.Position{Offset: offset} }
-	require.True(t, s.Open(at(pushed+1), data, 40+48*uint64(len(*r)), size, 48, n))
+	require.False(t, s.Open(at(pushed), data, 0, 8), "it was pushed before")
+	require.True(t, s.Open(at(pushed+1), data, 40+48*uint64(len(*r)), 8))
 	require.Nil(t, s.Straight(at(pushed)), "it was pushed before")
 	require.Nil(t, s.Straight(position.Position{Lane: 1, Offset: pushed + 1}), "another lane")
 	require.Nil(t, s.Straight(at(1<<63)), "no position")
 	wrote := 0
 	for b := s.Straight(at(pushed + 1)); b != nil; b = s.Straight(at(pushed + uint64(wrote) + 1)) {
 		copy(b, payload(pushed+uint64(wrote)+1))
-		*r = append(*r, data[48*wrote:][:size])
 		wrote++
 	}
-	require.Equal(t, min(n, 64), wrote)
-	shut, bytes, open := s.Shut()
-	require.Equal(t, []int{wrote, size}, []int{shut, bytes})
+	require.Equal(t, min(n, handoff.ItemsMax), wrote)
+	shut, bytes, record, open := s.Shut()
+	require.Equal(t, []int{wrote, 8, handoff.HeaderBytes + 8*wrote}, []int{shut, bytes, record})
 	require.True(t, open)
-	shut, _, open = s.Shut()
+	shut, _, _, open = s.Shut()
 	require.Zero(t, shut, "they are counted")
 	require.False(t, open)
+	*r = append(*r, data[:record])
 	return wrote
 }
 
@@ -124,9 +125,9 @@ func TestRuns(t *testing.T) {
 			s.Sent()
 			r = append(r, b)
 			for left := rapid.IntRange(0, 150).Draw(t, "straight"); left > 0; left-- {
-				if ahead := rapid.IntRange(0, min(left, 70)).Draw(t, "prepared"); ahead > 1 && check == handoff.CheckHeader {
+				if ahead := rapid.IntRange(0, min(left, 70)).Draw(t, "prepared"); ahead > 1 {
 					n := straightMany(t, s, &r, pushed, ahead, payload)
-					pushed, seq, left = pushed+uint64(n), seq+uint64(n), left-n+1
+					pushed, seq, left = pushed+uint64(n), seq+1, left-n+1
 					continue
 				}
 				pushed++
@@ -142,7 +143,7 @@ func TestRuns(t *testing.T) {
 			require.Equal(t, int(pushed-acked), n2)
 			require.Equal(t, n2*(handoff.HeaderBytes+8), bytes)
 			if at, ok := s.Kept(); ok {
-				require.GreaterOrEqual(t, at, 40+48*acked, "only what is retained is kept")
+				require.GreaterOrEqual(t, last((r)[(at-40)/48]).Offset, acked, "only what is retained is kept")
 			}
 		}
 		require.NoError(t, s.Unbind())
@@ -159,5 +160,64 @@ func TestRuns(t *testing.T) {
 		}
 		e, _ := s.Next()
 		require.Nil(t, e)
+	})
+}
+
+// last returns the position of a record's last item.
+func last(b []byte) position.Position {
+	var items handoff.Items
+	var at [handoff.ItemsMax]position.Position
+	items.Unpack(b, &at)
+	return at[items.N-1]
+}
+
+// Positions that do not follow one another are as they were, and no more than there are.
+func TestLeaps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var r records
+		s, in := new(handoff.Sender), handoff.NewReceiver(position.Vector{}, false)
+		s.Bind(1)
+		s.KeepIn(&r)
+		s.SetCheck(rapid.SampledFrom([]handoff.Check{handoff.CheckAll, handoff.CheckHeader}).Draw(t, "check"))
+		in.Bind(1)
+		require.NoError(t, s.Resume(position.Vector{}))
+		p := position.Position{Lane: 3, Offset: rapid.SampledFrom([]uint64{1, position.OffsetMax - 300}).Draw(t, "from")}
+		first := handoff.Entry{Pos: p, Kind: handoff.Item}
+		require.NoError(t, s.Push(first))
+		e, seq := s.Next()
+		b := make([]byte, e.Size())
+		s.Write(b, e, seq)
+		s.Sent()
+		_, err := in.Accept(b, &first)
+		require.NoError(t, err)
+		p.Offset++
+		data, want := make([]byte, handoff.OpenBytes(rapid.IntRange(1, handoff.ItemsMax).Draw(t, "most"), 3)), []position.Position(nil)
+		require.True(t, s.Open(p, data, 40, 3))
+		for b := s.Straight(p); b != nil; b = s.Straight(p) {
+			want = append(want, p)
+			switch rapid.IntRange(0, 4).Draw(t, "next") {
+			case 0:
+				p.Offset += rapid.Uint64Range(1, 200).Draw(t, "by")
+			case 1:
+				p.Sub++
+			default:
+				p.Offset++
+			}
+		}
+		n, _, record, _ := s.Shut()
+		require.Equal(t, len(want), n)
+		r = append(r, data[:record])
+		var at [handoff.ItemsMax]position.Position
+		if i := rapid.IntRange(0, record-1).Draw(t, "damaged"); i < handoff.HeaderBytes || i >= handoff.HeaderBytes+3*n || data[13] == byte(handoff.CheckAll) {
+			data[i] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+			_, err = in.AcceptItems(append([]byte(nil), data[:record]...), &at)
+			require.ErrorIs(t, err, handoff.ErrDamaged, "byte %d", i)
+			require.ErrorIs(t, s.Unbind(), handoff.ErrDamaged)
+			return
+		}
+		items, err := in.AcceptItems(data[:record], &at)
+		require.NoError(t, err)
+		require.Equal(t, want, at[:items.N])
+		require.NoError(t, s.Unbind())
 	})
 }

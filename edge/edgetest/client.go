@@ -216,11 +216,7 @@ func (p *Client) AttachConsumer(ctx context.Context, e api.Edge) (fabric.Consume
 		return nil, err
 	}
 	inner.SetMode(r.mode(fabric.Balanced))
-	c := &consumer{Consumer: inner, side: p.attach(r, fabric.RoleConsumer)}
-	if peeker, ok := inner.(fabric.Peeker); ok && p.local() {
-		return near{c, peeker}, nil
-	}
-	return c, nil
+	return &consumer{Consumer: inner, side: p.attach(r, fabric.RoleConsumer)}, nil
 }
 
 // local reports whether what is attached now is on the ring's host.

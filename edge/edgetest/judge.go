@@ -2,7 +2,6 @@ package edgetest
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/crc32"
 	"sync"
 
@@ -82,23 +81,23 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func (j *judge) sent(edge string, record []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.wrong == nil || len(record) < handoff.HeaderBytes || handoff.Kind(record[12]) != handoff.Item {
+	var items handoff.Items
+	var at [handoff.ItemsMax]position.Position
+	if j.wrong == nil || !items.Unpack(record, &at) {
 		return
 	}
-	pos := position.Position{
-		Lane:   position.Lane(binary.LittleEndian.Uint32(record[8:])),
-		Offset: binary.LittleEndian.Uint64(record[16:]), Sub: binary.LittleEndian.Uint64(record[24:]),
+	seen := j.items[edge]
+	if seen == nil {
+		seen = map[position.Position]uint32{}
+		j.items[edge] = seen
 	}
-	items := j.items[edge]
-	if items == nil {
-		items = map[position.Position]uint32{}
-		j.items[edge] = items
+	for i, pos := range at[:items.N] {
+		sum := crc32.Checksum(items.Payloads[i*items.Bytes:][:items.Bytes], castagnoli)
+		if had, known := seen[pos]; known && had != sum {
+			j.wrong("edge %s: another item than before at position %v: the stage that makes it is not deterministic", edge, pos)
+		}
+		seen[pos] = sum
 	}
-	sum := crc32.Checksum(record[handoff.HeaderBytes:], castagnoli)
-	if had, known := items[pos]; known && had != sum {
-		j.wrong("edge %s: another item than before at position %v: the stage that makes it is not deterministic", edge, pos)
-	}
-	items[pos] = sum
 }
 
 // read is what a consumer gets of a record: the record, unless the ring is damaged.
@@ -106,7 +105,7 @@ func (r *ring) read(record []byte) []byte {
 	if r.damaged.CompareAndSwap(true, false) {
 		record = bytes.Clone(record)
 		last := len(record) - 1
-		if last >= handoff.HeaderBytes && handoff.Check(record[13]) == handoff.CheckHeader { // of what is behind it nobody would know
+		if last >= handoff.HeaderBytes && handoff.Check(record[13]) == handoff.CheckHeader && record[15] == 0 { // of payloads nobody would know
 			last = handoff.HeaderBytes - 1
 		}
 		record[last] ^= 1

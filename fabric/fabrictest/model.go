@@ -100,6 +100,10 @@ func (m *model) drawBatch(rt *rapid.T) {
 	batch := m.begin()
 	for range rapid.IntRange(0, 20).Draw(rt, "records") {
 		n := drawLength(rt)
+		if free := batch.Free(); n <= free && free > 0 && rapid.Bool().Draw(rt, "shortened") {
+			m.shortened(batch, n, rapid.IntRange(n, free).Draw(rt, "at most"))
+			continue
+		}
 		must, never := m.room(n)
 		b, err := batch.Claim(n)
 		for must && errors.Is(err, fabric.ErrFull) { // the ack may be on its way
@@ -126,6 +130,19 @@ func (m *model) drawBatch(rt *rapid.T) {
 	}
 	require.NoError(m.t, batch.End())
 	m.flushed = m.sent
+}
+
+// shortened sends a record of n bytes, of which that is said once it is written.
+func (m *model) shortened(batch *fabric.Batch, n, most int) {
+	b, err := batch.ClaimMost(most)
+	require.NoError(m.t, err)
+	require.Len(m.t, b, most)
+	want := record(m.sent, n)
+	copy(b, want)
+	require.Error(m.t, batch.CommitFirst(most+1))
+	require.NoError(m.t, batch.CommitFirst(n))
+	m.unacked = append(m.unacked, want)
+	m.sent++
 }
 
 // drawDrain reads some records, of which the last may be refused.

@@ -10,7 +10,7 @@ import (
 // Turn is the lock. The zero Turn is free. It must not be copied.
 type Turn struct {
 	inside uint32        // atomic: 1 while somebody is between Enter and Exit; stored by them, loaded by Lock
-	ours   atomic.Uint32 // Enter needs no lock; stored with mu held, loaded by Enter and Exit
+	ours   atomic.Uint32 // Enter needs no lock; set by Exit and taken back by Lock, with mu held; loaded by Enter and Exit
 	locked bool          // Enter took mu; of whoever is inside
 	mu     sync.Mutex
 	streak int           // Enters since the last Lock; of mu
@@ -27,40 +27,38 @@ func (t *Turn) Enter() bool {
 		return false
 	}
 	storeRelease(&t.inside, 1)
-	if t.ours.Load() == 0 {
-		t.enterLocked()
-	}
-	return true
+	return t.ours.Load() != 0 || t.enterLocked()
 }
 
-func (t *Turn) enterLocked() {
+func (t *Turn) enterLocked() bool {
 	t.leave() // a Lock may have seen us
 	t.mu.Lock()
 	atomic.StoreUint32(&t.inside, 1)
 	t.locked = true
+	return true
+}
+
+// Exit gives back what Enter took.
+func (t *Turn) Exit() {
+	storeRelease(&t.inside, 0)
+	if t.ours.Load() == 0 {
+		t.exitLocked()
+	}
+}
+
+// exitLocked is the rest of Exit where Enter took mu, or somebody has wanted the lock meanwhile.
+func (t *Turn) exitLocked() {
+	if !t.locked {
+		t.leave()
+		return
+	}
+	t.locked = false
 	if t.streak++; t.streak >= streakMin && membarrier.Register() {
 		if t.left == nil {
 			t.left = make(chan struct{}, 1)
 		}
 		t.ours.Store(1)
 	}
-}
-
-// Exit gives back what Enter took.
-func (t *Turn) Exit() {
-	if t.locked {
-		t.exitLocked()
-		return
-	}
-	storeRelease(&t.inside, 0)
-	if t.ours.Load() == 0 {
-		t.leave()
-	}
-}
-
-func (t *Turn) exitLocked() {
-	t.locked = false
-	atomic.StoreUint32(&t.inside, 0)
 	t.mu.Unlock()
 }
 

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +43,45 @@ func TestRowsShareAHeader(t *testing.T) {
 	require.NoError(t, c.Ack(29, nil))
 	require.Equal(t, r.producer.Tail.Load(), r.consumer.Acked.Load())
 	require.NoError(t, b.End())
+}
+
+// A record that turns out shorter has a row of its own, and what comes behind it begins where it ends.
+func TestRecordsTurnOutShorter(t *testing.T) {
+	r := newParts()
+	p := NewProducer(r.setup(), &r.producer, r.data)
+	BindProducer(p, &r.consumer)
+	c := NewConsumer(r.setup(), &r.consumer)
+	BindConsumer(c, &r.producer, r.data)
+	b, err := p.Begin()
+	require.NoError(t, err)
+	lengths := []int{64, 64, 0, 24}
+	for i, n := range lengths {
+		record, err := b.ClaimMost(64)
+		require.NoError(t, err)
+		for k := range record {
+			record[k] = byte(i)
+		}
+		require.Error(t, b.CommitFirst(65))
+		require.NoError(t, b.CommitFirst(n))
+	}
+	require.Error(t, b.CommitFirst(0), "nothing is claimed")
+	copy(b.Add(24), "of that length, too")
+	_, err = b.ClaimMost(64)
+	require.NoError(t, err)
+	_, err = b.ClaimMost(64)
+	require.Error(t, err, "one is open")
+	b.Abort()
+	require.NoError(t, b.End())
+	for i, n := range lengths {
+		got, err := c.Next()
+		require.NoError(t, err)
+		require.Equal(t, bytes.Repeat([]byte{byte(i)}, n), append([]byte{}, got...))
+	}
+	got, err := c.Next()
+	require.NoError(t, err)
+	require.Len(t, got, 24)
+	_, err = c.Next()
+	require.ErrorIs(t, err, fabric.ErrEmpty)
 }
 
 // errClaimIn is what a batch says to who wants it shown with a claim open.
