@@ -120,7 +120,10 @@ func runChaos(t *testing.T, seed uint64) map[string]int {
 	}
 	if codec, err := edge.Fixed[parcel](); r.IntN(2) == 0 {
 		require.NoError(t, err)
-		w.items, w.burst, w.opts = 600, 1+r.IntN(40), []edge.Option{edge.UseCodec(codec), edge.Unchecked()}
+		w.items, w.burst, w.opts = 600, 1+r.IntN(40), []edge.Option{edge.UseCodec(codec)}
+		if r.IntN(2) == 0 {
+			w.opts = append(w.opts, edge.Unchecked())
+		}
 	}
 	defer w.c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)

@@ -22,7 +22,9 @@ import (
 func TestKeptInLostRings(t *testing.T) {
 	codec, err := edge.Fixed[word]()
 	require.NoError(t, err)
-	for name, opts := range map[string][]edge.Option{"checked": nil, "copied": {edge.UseCodec(codec), edge.Unchecked()}} {
+	for name, opts := range map[string][]edge.Option{
+		"checked": nil, "copied": {edge.UseCodec(codec), edge.Unchecked()}, "copied and checked": {edge.UseCodec(codec)},
+	} {
 		t.Run("inproc/"+name, func(t *testing.T) { keptInLostRings(t, inprocRing, opts...) })
 		if runtime.GOOS == "linux" {
 			t.Run("shm/"+name, func(t *testing.T) { keptInLostRings(t, shmRing, opts...) })
@@ -47,13 +49,14 @@ func keptInLostRings(t *testing.T, ring func(fabric.Config) (fabric.Arena, error
 	for round := range 20 {
 		for range 100 {
 			pushed++
-			require.NoError(t, p.Push(t.Context(), at(pushed), item(pushed)))
+			require.NoError(t, p.Push(t.Context(), at(pushed+pushed/7), item(pushed))) // some do not follow the one before
 		}
 		for range 30 + 60*(round%2) {
 			popped++
 			m, err := c.Pop(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, item(popped), m.Value)
+			require.Equal(t, at(popped+popped/7), m.Pos)
 			if popped%7 == 0 {
 				require.NoError(t, c.Ack(m.Pos))
 			}

@@ -270,7 +270,8 @@ func (w *twins) both(e handoff.Entry) {
 // accept reads some records.
 func (w *twins) accept() {
 	for n := rapid.IntRange(0, len(w.sent)-w.read).Draw(w.t, "records"); n > 0; n-- {
-		b, err := w.sent[w.read], error(nil)
+		var err error
+		b := w.sent[w.read]
 		if handoff.ItemsIn(b) > 1 || handoff.Kind(b[12]) == handoff.Item && rapid.Bool().Draw(w.t, "as items") {
 			var at [handoff.ItemsMax]position.Position
 			_, err = w.in.AcceptItems(b, &at)

@@ -60,7 +60,8 @@ func (s *stamp) verify(b []byte, seq uint64) (what uint64, err error) {
 	if kind < Item || kind > End || check > CheckHeader || kind != Item && what>>48 != 0 {
 		return 0, fmt.Errorf("record %d has kind %#x: %w", seq, what>>32, ErrDamaged)
 	}
-	want, sum := binary.LittleEndian.Uint32(b), uint32(0)
+	want := binary.LittleEndian.Uint32(b)
+	var sum uint32
 	if check == CheckHeader {
 		sum = s.fold(b, seq, what, binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:]))
 	} else {
