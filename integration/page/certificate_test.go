@@ -50,6 +50,9 @@ func openTabAs(t *testing.T, who identity.Files) *tab {
 }
 
 func needsCertificatesInTheBrowser(t *testing.T) {
+	if os.Getenv("GRAFNODE_CI") == "" {
+		t.Skip("needs root and time: set GRAFNODE_CI=1, as `make ci` does")
+	}
 	if chromium == "" {
 		t.Skip("no Chromium here")
 	}
