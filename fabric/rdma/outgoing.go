@@ -7,6 +7,7 @@ import (
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/internal/ring"
+	"github.com/grafnode/grafnode/fabric/internal/step"
 	"github.com/grafnode/grafnode/fabric/tcp"
 )
 
@@ -19,6 +20,7 @@ func (f *Fabric) Offer(edge string) (tcp.Outgoing, string, error) {
 	if err := f.open(&p.queue, remoteReceives); err != nil {
 		return nil, "", err
 	}
+	step.At("attach/offered")
 	return (*outgoing)(p), encode(offer{Version: version, Pair: p.pair.Local()}), nil
 }
 
@@ -47,11 +49,13 @@ func (o *outgoing) Connect(ctx context.Context, c fabric.Config, text string, li
 	if err := p.prepare(c); err != nil {
 		return nil, "", err
 	}
+	step.At("attach/connected")
 	p.done = make(chan struct{})
 	go p.listen()
 	if err := p.prove(ctx); err != nil {
 		return nil, "", err
 	}
+	step.At("attach/proved")
 	return p, ready, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/internal/ring"
+	"github.com/grafnode/grafnode/fabric/internal/step"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 )
 
@@ -111,7 +112,10 @@ func (p *producer) send(tail uint64) error {
 	records := tail - p.sent
 	p.sent, p.toldShort, p.toldReceives = tail, p.short, p.receives
 	p.messages++
-	return p.post(p.batch, records)
+	step.At("post")
+	err := p.post(p.batch, records)
+	step.At("post/done")
+	return err
 }
 
 // pieces puts what lies between sent and tail into batch: the ring's end may lie between, and the adapter may take no more at once.

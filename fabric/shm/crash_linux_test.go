@@ -50,51 +50,16 @@ func (c *child) join(a *shm.Arena, role fabric.Role, task string) bool {
 }
 
 func TestProducerDiesAtEachStep(t *testing.T) {
-	for _, name := range []string{"attach/mapped", "attach/sealed", "attach/peer", "activate", "activate/visible", "claim", "write", "commit",
-		"publish", "publish/counted", "publish/visible"} {
-		for _, passed := range []int{0, 5, 300} {
-			if passed > 0 && name[0] == 'a' { // attach, activate: once
-				continue
-			}
-			t.Run(fmt.Sprintf("%s/%d", name, passed), func(t *testing.T) { producerDies(t, name, passed) })
-		}
+	for _, at := range fabrictest.DyingSteps([]int{0, 5, 300}, "attach/mapped", "attach/sealed", "attach/peer") {
+		t.Run(at.String(), func(t *testing.T) {
+			a := newArena(t)
+			doomed := doomed(t, at.Name, at.Passed)
+			fabrictest.ProducerDies(t, fabrictest.Dying{
+				Arena: a, Check: check, Died: doomed.died,
+				Join: func() bool { return doomed.join(a, fabric.RoleProducer, "produce") },
+			})
+		})
 	}
-}
-
-// producerDies shows that the consumer gets the records that were published, whole and in order, and can leave.
-func producerDies(t *testing.T, name string, passed int) {
-	a := newArena(t)
-	c, err := a.Consumer()
-	require.NoError(t, err)
-	defer c.Close()
-	doomed := doomed(t, name, passed)
-	gone := make(chan struct{})
-	joined := doomed.join(a, fabric.RoleProducer, "produce")
-	go func() {
-		defer close(gone)
-		doomed.died()
-		a.Seal(fabric.ErrSealed)
-	}()
-	read := uint64(0)
-	for err == nil {
-		var b []byte
-		if b, err = next(t, c); err == nil {
-			require.NoError(t, check(b, read))
-			read++
-			if ack := c.Ack(read, nil); ack != nil {
-				require.ErrorIs(t, ack, fabric.ErrSealed)
-			}
-		}
-	}
-	require.ErrorIs(t, err, fabric.ErrSealed)
-	<-gone
-	if !joined {
-		require.Zero(t, read)
-	}
-	require.GreaterOrEqual(t, a.Usage().Committed, read)
-	active, err := c.Active()
-	require.True(t, err == nil || errors.Is(err, fabric.ErrSealed))
-	require.True(t, err != nil || active || read == 0, "it was said before the first record")
 }
 
 func TestConsumerDiesAtEachStep(t *testing.T) {

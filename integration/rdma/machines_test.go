@@ -1,12 +1,14 @@
 package rdma
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,14 +22,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds a machine's life. Nothing is judged by it: on a machine of its own one lives for half a minute.
+// patience bounds a machine's life. Nothing is judged by it: on a machine of its own one lives for a minute.
 const patience = 15 * time.Minute
 
 // modules are the adapter's: the kernel needs crc32_generic for it, and does not say so.
 var modules = []string{"crc32_generic", "rdma_rxe", "ib_uverbs"}
 
-// lab is where machines are booted, with one shared directory.
-type lab struct {
+// machines is where machines are booted, with one shared directory.
+type machines struct {
 	t      *testing.T
 	ctx    context.Context
 	l      *proc.Launcher
@@ -35,8 +37,8 @@ type lab struct {
 	dir    string
 }
 
-// newLab returns a lab, or skips the test where none can be.
-func newLab(t *testing.T) *lab {
+// newMachines returns where, or skips the test where none can be.
+func newMachines(t *testing.T) *machines {
 	t.Helper()
 	if os.Getenv("GRAFNODE_CI") == "" {
 		t.Skip("boots emulated machines: set GRAFNODE_CI=1, as `make test-rdma` does")
@@ -63,14 +65,17 @@ func newLab(t *testing.T) *lab {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	l := proc.NewLauncher()
 	t.Cleanup(l.Close)
-	return &lab{t: t, ctx: ctx, l: l, kernel: kernel, dir: dir}
+	return &machines{t: t, ctx: ctx, l: l, kernel: kernel, dir: dir}
 }
 
-// compile builds a package's tests for the machines, and returns where they find them.
-func (b *lab) compile(pkg string) string {
+const module = "github.com/grafnode/grafnode/"
+
+// compile builds a package's tests for the machines, with the steps at which processes may die, and returns where they find them. It leaves out what
+// only debuggers read, which takes longest.
+func (b *machines) compile(pkg string) string {
 	b.t.Helper()
 	name := strings.ReplaceAll(pkg, "/", "-") + ".test"
-	cmd := exec.CommandContext(b.ctx, "go", "test", "-c", "-tags", "rdma", "-o", filepath.Join(b.dir, name), "github.com/grafnode/grafnode/"+pkg)
+	cmd := exec.CommandContext(b.ctx, "go", "test", "-c", "-tags=rdma,crashsteps", "-ldflags=-s -w", "-o", filepath.Join(b.dir, name), module+pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	out, err := cmd.CombinedOutput()
 	require.NoError(b.t, err, "%s", out)
@@ -80,13 +85,28 @@ func (b *lab) compile(pkg string) string {
 // address is the n-th machine's.
 func address(n int) string { return fmt.Sprintf("10.9.0.%d", n) }
 
-// boot starts a compiled test in the n-th machine, which has an adapter over its card. When its console says a line that is in on, that is done.
-func (b *lab) boot(n int, on map[string]func() error, path string, env []string, args ...string) *guest.Machine {
+// tests is a run of a compiled package's tests, as a command of the machine's.
+func tests(path string, args ...string) string {
+	args = slices.Concat([]string{path, "-test.v", "-test.count=1", "-test.timeout=14m"}, args)
+	return "'" + strings.Join(args, "' '") + "'"
+}
+
+// boot starts the n-th machine, as start does.
+func (b *machines) boot(n int, on map[string]func() error, env []string, commands ...string) *guest.Machine {
 	b.t.Helper()
-	m, err := guest.Boot(b.ctx, b.l, guest.Config{
+	m, err := b.start(n, on, env, commands...)
+	require.NoError(b.t, err)
+	return m
+}
+
+// start starts the n-th machine, which has an adapter over its card and runs the commands, one after the other while they end well. When its
+// console says a line that is in on, that is done.
+func (b *machines) start(n int, on map[string]func() error, env []string, commands ...string) (*guest.Machine, error) {
+	began := time.Now()
+	return guest.Boot(b.ctx, b.l, guest.Config{
 		Kernel: b.kernel, Number: n, Dir: b.dir,
 		Says: func(line string) error {
-			b.t.Logf("%d: %s", n, line)
+			b.t.Logf("%d, %2.0f s: %s", n, time.Since(began).Seconds(), line)
 			if do := on[line]; do != nil {
 				return do()
 			}
@@ -99,10 +119,8 @@ func (b *lab) boot(n int, on map[string]func() error, path string, env []string,
 				"ip link set eth0 up",
 				"rdma link add rxe0 type rxe netdev eth0",
 			},
-			Path: path, Args: append([]string{"-test.v", "-test.count=1", "-test.timeout=14m"}, args...),
-			Env: append([]string{"GRAFNODE_RDMA=1", "GRAFNODE_RDMA_CARD=eth0", "GRAFNODE_PATIENCE=5m"}, env...),
+			Path: "/bin/sh", Args: []string{"-c", strings.Join(commands, " && ")},
+			Env: append([]string{"GRAFNODE_RDMA=1", "GRAFNODE_RDMA_CARD=eth0", "GRAFNODE_PATIENCE=" + cmp.Or(os.Getenv("GRAFNODE_PATIENCE"), "5m")}, env...),
 		},
 	})
-	require.NoError(b.t, err)
-	return m
 }

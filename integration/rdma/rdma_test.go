@@ -1,44 +1,45 @@
 package rdma
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// The shim over libibverbs, on an adapter.
-func TestShim(t *testing.T) {
-	b := newLab(t)
-	require.NoError(t, b.boot(1, nil, b.compile("fabric/rdma/ibverbs"), nil).Wait(b.ctx))
-}
+// What both of two machines are told: where the second is reached by the first, and what the first's console says to have something done.
+const (
+	peerVariable = "GRAFNODE_RDMA_PEER"
+	cutHere      = "pull the cable"
+	mendHere     = "mend the cable"
+	killHere     = "kill the owner"
+)
 
-// The shim between two hosts: set-up, a link that is cut, and the other host's death.
-func TestShimAcrossHosts(t *testing.T) {
-	acrossHosts(t, "fabric/rdma/ibverbs", "TestWriter", "TestOwner")
-}
-
-// acrossHosts runs a package's tests in two machines. The first may ask for faults of the second, in the end for its death.
-func acrossHosts(t *testing.T, pkg, first, second string) {
-	b := newLab(t)
-	path := b.compile(pkg)
-	env := []string{"GRAFNODE_RDMA_PEER=" + address(2) + ":7400"}
-	owner := b.boot(2, nil, path, env, "-test.run=^"+second+"$")
+// In one machine: the shim over libibverbs, edges' rings over adapters by the suite that every fabric passes, what a hostile end can do, and
+// producers that die at each step. Between two others: set-up, the link cut, the other host's death; of the shim, and of edges' rings, these in
+// turn over adapters and over TCP. One of the two is there anew for each package.
+func TestAdapters(t *testing.T) {
+	b := newMachines(t)
+	shim, ring := b.compile("fabric/rdma/ibverbs"), b.compile("fabric/rdma")
+	alone := b.boot(3, nil, nil, tests(shim), tests(ring, "-test.parallel=2", "-rapid.checks=20"))
+	env := []string{peerVariable + "=" + address(2) + ":7400"}
+	owners := []string{tests(shim, "-test.run=^TestOwner$"), tests(ring, "-test.run=^TestAcrossOwner$")}
+	owner := b.boot(2, nil, env, owners[0])
 	writer := b.boot(1, map[string]func() error{
-		"pull the cable": func() error { return owner.Cable(false) },
-		"mend the cable": func() error { return owner.Cable(true) },
-		"kill the owner": func() error { owner.Off(); return nil },
-	}, path, env, "-test.run=^"+first+"$")
+		cutHere:  func() error { return owner.Cable(false) },
+		mendHere: func() error { return owner.Cable(true) },
+		killHere: func() (err error) {
+			owner.Off()
+			if owner.Wait(b.ctx) == nil {
+				return errors.New("the owner had ended already")
+			}
+			if owners = owners[1:]; len(owners) > 0 {
+				owner, err = b.start(2, nil, env, owners[0])
+			}
+			return err
+		},
+	}, env, tests(shim, "-test.run=^TestWriter$"), tests(ring, "-test.run=^TestAcrossProducer$"))
 	require.NoError(t, writer.Wait(b.ctx))
-	require.Error(t, owner.Wait(b.ctx), "it was killed")
-}
-
-// Edges' rings over adapters: the suite that every fabric passes, and what a hostile end can do.
-func TestFabric(t *testing.T) {
-	b := newLab(t)
-	require.NoError(t, b.boot(1, nil, b.compile("fabric/rdma"), nil, "-test.parallel=1", "-rapid.checks=20").Wait(b.ctx))
-}
-
-// Edges' rings between two hosts, over adapters, over TCP and back; cut, and lost with their host.
-func TestFabricAcrossHosts(t *testing.T) {
-	acrossHosts(t, "fabric/rdma", "TestAcrossProducer", "TestAcrossOwner")
+	require.Empty(t, owners)
+	require.NoError(t, alone.Wait(b.ctx))
 }

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"fabric/inproc":       {"fabric", "fabric/internal/...", "internal/..."},
 	"fabric/layout":       {},
 	"fabric/tcp":          {"fabric", "fabric/internal/borrow", "api", "internal/..."},
-	"fabric/rdma":         {"fabric", "fabric/internal/ring", "fabric/tcp", "fabric/rdma/verbs"},
+	"fabric/rdma":         {"fabric", "fabric/internal/ring", "fabric/internal/step", "fabric/tcp", "fabric/rdma/verbs"},
 	"fabric/rdma/...":     {"fabric", "fabric/rdma/...", "internal/..."},
 	"fabric/rdma/verbs":   {},
 	"api":                 {"fabric"},

@@ -29,7 +29,7 @@ const initPackage = "github.com/grafnode/grafnode/internal/guest/init"
 type Config struct {
 	Kernel Kernel
 	Job    Job
-	Number int    // 1 or 2: which end of the cable it has
+	Number int    // 1 or 2: which end of the cable it has; 3: its cable leads nowhere
 	Dir    string // shared with the machine, which finds it at WorkDir, and for sockets and logs; the machines on one cable have one
 	// Says is called with each line of its console, by one goroutine; an error pulls the plug. Nil: nobody listens.
 	Says func(line string) error
