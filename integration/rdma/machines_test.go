@@ -70,16 +70,31 @@ func newMachines(t *testing.T) *machines {
 
 const module = "github.com/grafnode/grafnode/"
 
-// compile builds a package's tests for the machines, with the steps at which processes may die, and returns where they find them. It leaves out what
-// only debuggers read, which takes longest.
+// compile builds a package's tests for the machines, and returns where they find them.
 func (b *machines) compile(pkg string) string {
 	b.t.Helper()
 	name := strings.ReplaceAll(pkg, "/", "-") + ".test"
-	cmd := exec.CommandContext(b.ctx, "go", "test", "-c", "-tags=rdma,crashsteps", "-ldflags=-s -w", "-o", filepath.Join(b.dir, name), module+pkg)
+	b.goTool(name, "test", "-c", "-tags=rdma,crashsteps", pkg)
+	return filepath.Join(guest.WorkDir, name)
+}
+
+// build builds a program for the machines, and returns where they find it.
+func (b *machines) build(pkg string) string {
+	b.t.Helper()
+	name := filepath.Base(pkg)
+	b.goTool(name, "build", "-tags=rdma", pkg)
+	return filepath.Join(guest.WorkDir, name)
+}
+
+// goTool runs a command of it that makes a program, without what only debuggers read: that takes longest.
+func (b *machines) goTool(program, verb string, args ...string) {
+	b.t.Helper()
+	pkg := args[len(args)-1]
+	args = append([]string{verb, "-ldflags=-s -w", "-o", filepath.Join(b.dir, program)}, args[:len(args)-1]...)
+	cmd := exec.CommandContext(b.ctx, "go", append(args, module+pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	out, err := cmd.CombinedOutput()
 	require.NoError(b.t, err, "%s", out)
-	return filepath.Join(guest.WorkDir, name)
 }
 
 // address is the n-th machine's.
@@ -123,4 +138,14 @@ func (b *machines) start(n int, on map[string]func() error, env []string, comman
 			Env: append([]string{"GRAFNODE_RDMA=1", "GRAFNODE_RDMA_CARD=eth0", "GRAFNODE_PATIENCE=" + cmp.Or(os.Getenv("GRAFNODE_PATIENCE"), "5m")}, env...),
 		},
 	})
+}
+
+// self returns where the machines find this program.
+func (b *machines) self() string {
+	b.t.Helper()
+	own, err := os.ReadFile("/proc/self/exe")
+	require.NoError(b.t, err)
+	const name = "self.test"
+	require.NoError(b.t, os.WriteFile(filepath.Join(b.dir, name), own, 0o700))
+	return filepath.Join(guest.WorkDir, name)
 }

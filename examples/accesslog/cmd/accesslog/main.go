@@ -36,6 +36,7 @@ func run(ctx context.Context) error {
 	var c accesslog.Config
 	flag.StringVar(&c.Store, "store", "requests.db", "SQLite database")
 	flag.Float64Var(&c.Rate, "rate", 0, "lines per second; 0: as fast as they go")
+	ttl := flag.Duration("ttl", 0, "how long the process may be silent before its stages are given to another; 0: as the client has it")
 	stages := flag.String("stage", "", "stages to run, separated by commas: "+strings.Join(accesslog.Stages, ", ")+"; all if empty")
 	compare := flag.Bool("check", false, "run nothing: say whether the database has each line of the log once")
 	flag.Parse()
@@ -50,7 +51,7 @@ func run(ctx context.Context) error {
 	if *stages != "" {
 		only = strings.Split(*stages, ",")
 	}
-	cl, err := client.Dial(ctx, client.Config{Stage: "accesslog"})
+	cl, err := client.Dial(ctx, client.Config{Stage: "accesslog", TTL: *ttl})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,233 @@
+package rdma
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite"
+
+	"github.com/grafnode/grafnode/api"
+	"github.com/grafnode/grafnode/client"
+	log "github.com/grafnode/grafnode/examples/accesslog"
+	"github.com/grafnode/grafnode/examples/accesslog/check"
+	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/locator"
+)
+
+// The input, and the rate that makes it outlast whatever is done to the pipeline; what is left then goes as fast as it can.
+const (
+	inputLines = 6000
+	inputRate  = 12
+)
+
+// flow is how many lines are to be stored before it is believed that the pipeline goes on.
+const flow = 10
+
+// near is the first machine, where the pipeline begins and ends.
+type near struct {
+	*host
+	a    *client.API
+	ids  []locator.NodeID
+	most *stage // all but enrich: one process, because emulation is slow
+	db   *sql.DB
+}
+
+// TestPipelineNear is the first machine's part: two nodes, all stages but one, and what is done to them.
+func TestPipelineNear(t *testing.T) {
+	n := startNear(t)
+	n.flows()
+	moves := []int{nodeFar, nodeTCP, nodeFar, nodeNear, nodeTCP, nodeNear, nodeFar} // from each to each
+	for i, at := range moves {
+		t.Run(fmt.Sprintf("%d to %s", i, nodeNames[at]), func(*testing.T) { n.moves(at) })
+	}
+	require.Zero(t, n.heard().Fallbacks)
+	t.Run("adapters apart", func(*testing.T) { n.adaptersApart() })
+	t.Run("link lost", func(*testing.T) { n.linkLost() })
+	t.Run("machine killed", func(*testing.T) { n.killed() })
+	n.most.hurry()
+	select {
+	case <-n.most.done: // all is stored, and everybody knows
+	case <-n.ctx.Done():
+		t.Fatalf("%d of %d lines are stored", n.stored(), inputLines)
+	}
+	n.l.Close()
+	n.check()
+}
+
+func startNear(t *testing.T) *near {
+	n := &near{host: newHost(t)}
+	f, err := os.Create(inputFile)
+	require.NoError(t, err)
+	require.NoError(t, log.Generate(f, 7, inputLines))
+	require.NoError(t, f.Close())
+	n.agent(nodeTCP)
+	n.a = n.agent(nodeNear)
+	n.ids = n.nodes(n.a)
+	n.most = n.keep(nodeNear, log.StageIngest+","+log.StageParse+","+log.StageStore, inputRate)
+	n.db, err = sql.Open("sqlite", "file:"+storeFile+"?mode=ro&_pragma=busy_timeout(5000)")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.db.Close()) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			var far string
+			fmt.Println(n.ask(askLogs, &far), far)
+		}
+	})
+	return n
+}
+
+// stored returns how many lines have had their effect.
+func (n *near) stored() (all int) {
+	for _, table := range []string{"requests", "dead_letters"} {
+		var rows int
+		if n.db.QueryRowContext(n.ctx, "SELECT count(*) FROM "+table).Scan(&rows) != nil {
+			return 0 // not made yet, or made at this moment
+		}
+		all += rows
+	}
+	return all
+}
+
+// flows waits until more lines have been stored.
+func (n *near) flows() {
+	n.t.Helper()
+	before := n.stored()
+	n.eventually(func() error {
+		if now := n.stored(); now < before+flow {
+			return fmt.Errorf("%d lines are stored, and %d were", now, before)
+		}
+		return nil
+	})
+}
+
+// ask asks the far machine.
+func (n *near) ask(question string, answer any) error {
+	conn, err := net.Dial("tcp", farAddress)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintln(conn, question); err != nil {
+		return err
+	}
+	return json.NewDecoder(conn).Decode(answer)
+}
+
+func (n *near) heard() (heard tally) {
+	n.t.Helper()
+	require.NoError(n.t, n.ask(askHeard, &heard))
+	return heard
+}
+
+func (n *near) edge() (e api.Edge) {
+	n.t.Helper()
+	n.eventually(func() (err error) {
+		e, err = n.a.Edge(n.ctx, log.EdgeParse, api.Default)
+		return err
+	})
+	return e
+}
+
+// relocate has the edge from the near machine to the far one lie at a node.
+func (n *near) relocate(at int) {
+	n.t.Helper()
+	var avoid []locator.NodeID
+	for i, id := range n.ids {
+		if i != at {
+			avoid = append(avoid, id)
+		}
+	}
+	n.eventually(func() error {
+		if n.edge().Locator.Node == n.ids[at] {
+			return nil
+		}
+		_, err := n.a.Relocate(n.ctx, log.EdgeParse, api.RelocateRequest{Avoid: avoid})
+		if err == nil {
+			err = fmt.Errorf("%s is at none but %s", log.EdgeParse, nodeNames[at])
+		}
+		return err
+	})
+}
+
+// moves has the ring lie at a node: at the far one the adapter carries the records, elsewhere it does not.
+func (n *near) moves(at int) {
+	n.t.Helper()
+	n.relocate(at)
+	before := n.heard()
+	if at != nodeFar {
+		n.flows()
+		require.Less(n.t, n.heard().Messages, before.Messages+flow, "the adapter carries records")
+		return
+	}
+	n.eventually(func() error {
+		if now := n.heard(); now.Messages < before.Messages+flow {
+			return fmt.Errorf("the adapter carries nothing: %+v after %+v", now, before)
+		}
+		return nil
+	})
+	n.flows()
+}
+
+// adaptersApart has the records go by TCP while the adapters do not reach each other, and by the adapters again afterwards.
+func (n *near) adaptersApart() {
+	n.t.Helper()
+	before := n.heard().Fallbacks
+	require.NoError(n.t, n.ask(askApart, nil))
+	n.flows()
+	n.eventually(func() error {
+		n.relocate(nodeFar)
+		n.flows()
+		if n.heard().Fallbacks == before {
+			n.relocate(nodeTCP)
+			return fmt.Errorf("%s does not go by TCP", log.EdgeParse)
+		}
+		return nil
+	})
+	require.NoError(n.t, n.ask(askTogether, nil))
+	n.moves(nodeNear)
+	n.moves(nodeFar)
+}
+
+// linkLost has the cable be out until the edge has been given another ring, or the one that it had has been given up.
+func (n *near) linkLost() {
+	n.t.Helper()
+	before := n.edge().Generation
+	fmt.Println(cutHere)
+	n.eventually(func() error { return n.newer(before) })
+	fmt.Println(mendHere)
+	n.flows()
+	n.moves(nodeFar)
+}
+
+func (n *near) newer(before fence.Epoch) error {
+	if now := n.edge().Generation; now == before {
+		return fmt.Errorf("%s still has generation %d", log.EdgeParse, now)
+	}
+	return nil
+}
+
+// killed has the far machine be killed: a standby goes on here.
+func (n *near) killed() {
+	n.t.Helper()
+	n.keep(nodeNear, log.StageEnrich, 0)
+	fmt.Println(killHere)
+	n.flows()
+	n.flows()
+}
+
+// check reads the store back.
+func (n *near) check() {
+	n.t.Helper()
+	f, err := os.Open(inputFile)
+	require.NoError(n.t, err)
+	defer f.Close()
+	r, err := check.Compare(n.t.Context(), f, storeFile)
+	require.NoError(n.t, err)
+	require.True(n.t, r.OK(), "%+v", r)
+	require.EqualValues(n.t, inputLines, r.Stored+r.DeadLettered, "%+v", r)
+}

@@ -1,0 +1,91 @@
+package rdma
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/grafnode/grafnode/client"
+	log "github.com/grafnode/grafnode/examples/accesslog"
+)
+
+// A pipeline of real processes in two machines: nodes, and stages whose edges cross the cable both ways. An edge's ring moves between nodes, so that
+// its producer writes it by its adapter, over TCP and in shared memory, in every order; the adapters cannot reach each other for a while,
+// though their hosts can; the cable is pulled; one of the machines is killed. Each line is stored once.
+func TestPipeline(t *testing.T) {
+	b := newMachines(t)
+	b.build("cmd/grafnode")
+	b.build("examples/accesslog/cmd/accesslog")
+	inside := b.self()
+	env := []string{agentsVariable + "=" + b.agents()}
+	far := b.boot(2, nil, env, tests(inside, "-test.run=^TestPipelineFar$"))
+	near := b.boot(1, map[string]func() error{
+		cutHere:  func() error { return far.Cable(false) },
+		mendHere: func() error { return far.Cable(true) },
+		killHere: func() error { far.Off(); return nil },
+	}, env, tests(inside, "-test.run=^TestPipelineNear$"))
+	require.NoError(t, near.Wait(b.ctx))
+	require.Error(t, far.Wait(b.ctx), "it was killed")
+}
+
+// What the near machine asks of the far one.
+const (
+	askHeard    = "heard"    // its tally
+	askApart    = "apart"    // from now on its adapter cannot send, and programs can
+	askTogether = "together" // as before
+	askLogs     = "logs"
+)
+
+// tally is what has come to the far machine's adapter.
+type tally struct {
+	Messages  uint64 // writes with an immediate: a few for each handful of records in a ring there, one for dozens in a ring elsewhere
+	Fallbacks uint64 // producers that go by TCP after all
+}
+
+var farAddress = address(2) + ":7400"
+
+// TestPipelineFar is the second machine's part: a node and a stage, until it is killed.
+func TestPipelineFar(t *testing.T) {
+	h := newHost(t)
+	l, err := net.Listen("tcp", farAddress)
+	require.NoError(t, err)
+	a := h.agent(nodeFar)
+	h.nodes(a)
+	h.keep(nodeFar, log.StageEnrich, 0)
+	for {
+		conn, err := l.Accept()
+		require.NoError(t, err)
+		question, err := bufio.NewReader(conn).ReadString('\n')
+		require.NoError(t, err)
+		require.NoError(t, json.NewEncoder(conn).Encode(h.answer(a, strings.TrimSpace(question))))
+		require.NoError(t, conn.Close())
+	}
+}
+
+func (h *host) answer(a *client.API, question string) (answer any) {
+	switch question {
+	case askHeard:
+		b, err := os.ReadFile("/sys/class/infiniband/rxe0/ports/1/hw_counters/rdma_recvs")
+		require.NoError(h.t, err)
+		var heard tally
+		_, err = fmt.Sscan(string(b), &heard.Messages)
+		require.NoError(h.t, err)
+		heard.Fallbacks, err = metric(h.ctx, a, "grafnode_rdma_fallbacks_total")
+		require.NoError(h.t, err)
+		return heard
+	case askApart, askTogether: // nobody but an adapter says by which card it wants to send
+		verb := map[string]string{askApart: "add", askTogether: "del"}[question]
+		out, err := exec.CommandContext(h.ctx, "ip", "rule", verb, "pref", "0", "oif", "eth0", "ipproto", "udp", "prohibit").CombinedOutput()
+		require.NoError(h.t, err, "%s", out)
+	case askLogs:
+		return logs()
+	}
+	return nil
+}
