@@ -46,7 +46,6 @@ func TestPipelineNear(t *testing.T) {
 		t.Run(fmt.Sprintf("%d to %s", i, nodeNames[at]), func(*testing.T) { n.moves(at) })
 	}
 	require.Zero(t, n.heard().Fallbacks)
-	t.Run("adapters apart", func(*testing.T) { n.adaptersApart() })
 	t.Run("link lost", func(*testing.T) { n.linkLost() })
 	t.Run("machine killed", func(*testing.T) { n.killed() })
 	n.most.hurry()
@@ -171,25 +170,6 @@ func (n *near) moves(at int) {
 		return nil
 	})
 	n.flows()
-}
-
-// adaptersApart has the records go by TCP while the adapters do not reach each other, and by the adapters again afterwards.
-func (n *near) adaptersApart() {
-	n.t.Helper()
-	before := n.heard().Fallbacks
-	require.NoError(n.t, n.ask(askApart, nil))
-	n.flows()
-	n.eventually(func() error {
-		n.relocate(nodeFar)
-		n.flows()
-		if n.heard().Fallbacks == before {
-			n.relocate(nodeTCP)
-			return fmt.Errorf("%s does not go by TCP", log.EdgeParse)
-		}
-		return nil
-	})
-	require.NoError(n.t, n.ask(askTogether, nil))
-	n.carries()
 }
 
 // carries moves the ring to the far node until the adapter carries the records: one that was not reached is left alone for a minute.

@@ -21,7 +21,7 @@ const (
 func TestAdapters(t *testing.T) {
 	b := newMachines(t)
 	shim, ring := b.compile("fabric/rdma/ibverbs"), b.compile("fabric/rdma")
-	alone := b.boot(3, nil, nil, tests(shim), tests(ring, "-test.parallel=2", "-rapid.checks=20"))
+	alone := b.boot(3, nil, nil, tests(shim), tests(ring, "-test.parallel=1", "-rapid.checks=20"))
 	env := []string{peerVariable + "=" + address(2) + ":7400"}
 	owners := []string{tests(shim, "-test.run=^TestOwner$"), tests(ring, "-test.run=^TestAcrossOwner$")}
 	owner := b.boot(2, nil, env, owners[0])
