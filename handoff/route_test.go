@@ -108,6 +108,24 @@ func TestProducerMoves(t *testing.T) {
 			{of(handoff.MoveWanted, 2), does("activate 2", "leave 1", "bind 2")},
 			{of(handoff.Met, 2), does("confirm and arm 2")},
 		},
+		"the edge has moved on": {
+			{of(handoff.Ended, 1), does("leave 1", "read")},
+			{applied(rec(3, 3, 0)), does("attach 3", "leave 2")},
+		},
+		"the edge has moved on, and nobody says where": {
+			{of(handoff.Ended, 1), does("leave 1", "read")},
+			{of(handoff.Overdue, 1), does("activate 2", "bind 2")},
+		},
+		"old news": {
+			{news(rec(1, 1, 0)), does()},
+			{of(handoff.Opened, 1), does()},
+			{of(handoff.Broken, 7), does()},
+		},
+	})
+}
+
+func TestProducerWaitsInVain(t *testing.T) {
+	walkAll(t, handoff.NewRoute(handoff.Producer, 1, true), producing, map[string][]step{
 		"nobody in the next spare": {
 			{of(handoff.Broken, 2), does("leave 2", "arm later")},
 			{of(handoff.ArmAgain, 0), does("arm at 2")},
@@ -129,19 +147,6 @@ func TestProducerMoves(t *testing.T) {
 			{of(handoff.Opened, 3), does("bind 3")},
 			{of(handoff.Overdue, 3), does("read")},
 			{applied(rec(3, 3, 0)), does()},
-		},
-		"the edge has moved on": {
-			{of(handoff.Ended, 1), does("leave 1", "read")},
-			{applied(rec(3, 3, 0)), does("attach 3", "leave 2")},
-		},
-		"the edge has moved on, and nobody says where": {
-			{of(handoff.Ended, 1), does("leave 1", "read")},
-			{of(handoff.Overdue, 1), does("activate 2", "bind 2")},
-		},
-		"old news": {
-			{news(rec(1, 1, 0)), does()},
-			{of(handoff.Opened, 1), does()},
-			{of(handoff.Broken, 7), does()},
 		},
 	})
 }
