@@ -43,11 +43,11 @@ func TestPipelineNear(t *testing.T) {
 	n.flows()
 	moves := []int{nodeFar, nodeTCP, nodeFar, nodeNear, nodeTCP, nodeNear, nodeFar} // from each to each
 	for i, at := range moves {
-		t.Run(fmt.Sprintf("%d to %s", i, nodeNames[at]), func(*testing.T) { n.moves(at) })
+		n.run(fmt.Sprintf("%d to %s", i, nodeNames[at]), func() { n.moves(at) })
 	}
 	require.Zero(t, n.heard().Fallbacks)
-	t.Run("link lost", func(*testing.T) { n.linkLost() })
-	t.Run("machine killed", func(*testing.T) { n.killed() })
+	n.run("link lost", func() { n.linkLost() })
+	n.run("machine killed", func() { n.killed() })
 	n.most.hurry()
 	select {
 	case <-n.most.done: // all is stored, and everybody knows
@@ -56,6 +56,15 @@ func TestPipelineNear(t *testing.T) {
 	}
 	n.l.Close()
 	n.check()
+}
+
+// run has f be a test of its own, without which there is no going on.
+func (n *near) run(name string, f func()) {
+	whole := n.t
+	defer func() { n.t = whole }()
+	if !whole.Run(name, func(t *testing.T) { n.t = t; f() }) {
+		whole.FailNow()
+	}
 }
 
 func startNear(t *testing.T) *near {
