@@ -111,7 +111,7 @@ unclocked:
 	GRAFNODE_CI=1 nice -n 19 $(GO) test -count=1 -timeout 30m -p 1 -run '^(TestChaos|TestSimulation)$$' ./edge ./stream # 10,000 seeds of each
 	nice -n 19 $(MAKE) simulate
 	nice -n 19 $(MAKE) planted
-	nice -n 19 $(MAKE) fuzz FUZZTIME=1s
+	nice -n 19 $(MAKE) fuzz FUZZTIME=2s
 
 torture: build ## hours: the integration suite and the demo, over and over, with random faults
 	GRAFNODE_TORTURE=1 $(GO) test -count=1 -timeout 0 ./handoff/explore
