@@ -10,6 +10,9 @@ FUZZTIME ?= 10s
 RUNS ?= 20
 HOURS ?= 1
 SEEDS ?= 1000000
+# Tests are built as the programs are that they start, so that nothing is compiled twice.
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -trimpath
 
 .PHONY: help build build-rdma deb test test-hosts test-compose vagrant-test test-rdma ci clocked unclocked race lint fuzz planted simulate scale bench bench-peers bench-failover demo torture
 
@@ -45,7 +48,7 @@ test: ## every test that needs no root and little time; under five minutes
 	$(GO) test -p 3 -timeout 5m ./... # they wait for each other's elections more than they compute
 
 race: ## the same tests under the race detector
-	$(GO) test -race -short -p 3 -timeout 15m ./...
+	CGO_ENABLED=1 $(GO) test -race -short -p 3 -timeout 15m ./...
 
 lint: $(TOOLS)/golangci-lint $(TOOLS)/govulncheck ## the linters of .golangci.yml, known weaknesses of dependencies, and that every platform builds
 	$(TOOLS)/golangci-lint run ./...
@@ -82,8 +85,8 @@ bench: ## the Go benchmarks
 
 bench-peers: ## what grafnode is measured beside, in bin/peers; see docs/performance.md
 	mkdir -p $(TOOLS)/peers
-	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/peers/ ./etcd ./etcd-load ./shmipc ./nats-load ./jetstream-load
-	cd bench && CGO_ENABLED=0 $(GO) build -trimpath -o $(TOOLS)/peers/nats-server github.com/nats-io/nats-server/v2
+	cd bench && $(GO) build -o $(TOOLS)/peers/ ./etcd ./etcd-load ./shmipc ./nats-load ./jetstream-load
+	cd bench && $(GO) build -o $(TOOLS)/peers/nats-server github.com/nats-io/nats-server/v2
 
 bench-failover: build ## how long faults interrupt an edge, between real processes; fifteen minutes, see docs/reliability.md
 	$(TOOLS)/grafnode bench failover
