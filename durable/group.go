@@ -105,9 +105,9 @@ func (g *group) outcome(epoch fence.Epoch, number uint64) (done bool, news <-cha
 }
 
 // writeLatest writes the latest value, on behalf of every Put so far. Called with the turn. A failure that comes from ctx
-// is the caller's own: the others stay unsettled, and the next of them takes the turn.
+// is the caller's own: the others stay unsettled, and the next of them takes the turn. If ctx has ended nothing is begun.
 func (g *group) writeLatest(ctx context.Context, epoch fence.Epoch, number uint64, write func(context.Context, fence.Epoch, []byte) error) {
-	if done, _, _ := g.outcome(epoch, number); done {
+	if done, _, _ := g.outcome(epoch, number); done || ctx.Err() != nil {
 		return
 	}
 	g.mu.Lock()
