@@ -43,7 +43,7 @@ func (a *API) Watch(ctx context.Context, q api.WatchRequest) iter.Seq2[api.Event
 		lines := bufio.NewScanner(resp.Body)
 		lines.Buffer(nil, lineMax)
 		for lines.Scan() {
-			silence.Reset(silenceMax)
+			silence.Stop() // what the reader does with it takes as long as it takes
 			e, err := decodeEvent(lines.Bytes())
 			if err != nil {
 				yield(api.Event{Type: api.EventError, Revision: e.Revision}, fmt.Errorf("%s: watch: %w", a.target, err))
@@ -52,6 +52,7 @@ func (a *API) Watch(ctx context.Context, q api.WatchRequest) iter.Seq2[api.Event
 			if !yield(e, nil) {
 				return
 			}
+			silence.Reset(silenceMax)
 		}
 		err = lines.Err()
 		if err == nil {

@@ -50,6 +50,34 @@ func TestSilentStreamIsBroken(t *testing.T) {
 	})
 }
 
+// A reader that takes its time over an event does not make a stream silent that says what it has to.
+func TestASlowReaderIsNotTheNodesSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const bookmark = `{"type":"bookmark","revision":1}` + "\n"
+		a, err := NewAPI("127.0.0.1:1", APIConfig{})
+		require.NoError(t, err)
+		a.http.Transport = transport(func(r *http.Request) (*http.Response, error) {
+			out, in := io.Pipe()
+			go func() {
+				for _, err := io.WriteString(in, bookmark); err == nil; _, err = io.WriteString(in, bookmark) {
+					time.Sleep(api.BookmarkEvery)
+				}
+			}()
+			context.AfterFunc(r.Context(), func() { out.CloseWithError(r.Context().Err()) })
+			return &http.Response{StatusCode: http.StatusOK, Body: out}, nil
+		})
+		heard := 0
+		for _, err := range a.Watch(t.Context(), api.WatchRequest{}) {
+			require.NoError(t, err)
+			time.Sleep(2 * silenceMax)
+			if heard++; heard == 3 {
+				break
+			}
+		}
+		time.Sleep(api.BookmarkEvery) // the node finds that nobody reads
+	})
+}
+
 // Whatever a node sends, an event that comes through can be used without another look.
 func FuzzDecodeEvent(f *testing.F) {
 	f.Add([]byte(`{"type":"change","revision":3,"edge":{"name":"e"}}`))

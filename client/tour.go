@@ -24,9 +24,9 @@ type tour[T any] struct {
 	ask   func(context.Context, *API) (T, error)
 
 	answers chan answer[T]
-	asking  map[*API]struct{}
-	failure error // the last, an unknown outcome before all others
-	copies  int   // how many were sent
+	asking  map[*API]time.Time // since when
+	failure error              // the last, an unknown outcome before all others
+	copies  int                // how many were sent
 }
 
 type answer[T any] struct {
@@ -42,7 +42,7 @@ func (t *tour[T]) once(ctx context.Context) (T, error) {
 	if t.near {
 		nodes = t.route.order()
 	}
-	t.answers, t.asking, t.failure = make(chan answer[T], len(nodes)), map[*API]struct{}{}, nil
+	t.answers, t.asking, t.failure = make(chan answer[T], len(nodes)), map[*API]time.Time{}, nil
 	if ctx.Err() != nil {
 		var none T
 		return none, context.Cause(ctx)
@@ -81,7 +81,7 @@ func (t *tour[T]) once(ctx context.Context) (T, error) {
 }
 
 func (t *tour[T]) begin(node *API) {
-	t.asking[node] = struct{}{}
+	t.asking[node] = time.Now()
 	t.copies++
 }
 
@@ -159,8 +159,10 @@ func (t *tour[T]) final(ctx context.Context, a answer[T]) bool {
 		}
 		return false
 	}
-	for node := range t.asking { // overtaken: it has had its time
-		t.route.report(node, api.ErrUnavailable)
+	for node, since := range t.asking {
+		if time.Since(since) >= hedgeAfter { // overtaken: it has had its time
+			t.route.report(node, api.ErrUnavailable)
+		}
 	}
 	return true
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -24,7 +25,9 @@ type counting struct {
 	conns int
 }
 
-func serve(t *testing.T, h http.HandlerFunc) (*counting, *API) {
+func serve(t *testing.T, h http.HandlerFunc) (*counting, *API) { return serveAs(t, h, false) }
+
+func serveAs(t *testing.T, h http.HandlerFunc, secured bool) (*counting, *API) {
 	s := &counting{Server: httptest.NewUnstartedServer(h)}
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -33,9 +36,17 @@ func serve(t *testing.T, h http.HandlerFunc) (*counting, *API) {
 			s.mu.Unlock()
 		}
 	}
-	s.Start()
+	c := APIConfig{Timeout: 10 * time.Second}
+	if secured {
+		s.StartTLS()
+		c.TLS = func() *tls.Config {
+			return &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
+		}
+	} else {
+		s.Start()
+	}
 	t.Cleanup(s.Close)
-	a, err := NewAPI(s.Listener.Addr().String(), APIConfig{Timeout: 10 * time.Second})
+	a, err := NewAPI(s.Listener.Addr().String(), c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, a.Close()) })
 	return s, a
@@ -88,15 +99,26 @@ func TestConnectionsAreKept(t *testing.T) {
 
 // A node that was restarted has closed what was kept; the next request must not pay for that with an unknown outcome.
 func TestAClosedConnectionIsNotUsed(t *testing.T) {
-	s, a := serve(t, func(http.ResponseWriter, *http.Request) {})
-	ask := func() error {
-		_, err := a.exchange(t.Context(), request{method: http.MethodPost, path: "/"})
-		return err
+	for name, secured := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			s, a := serveAs(t, func(http.ResponseWriter, *http.Request) {}, secured)
+			ask := func() error {
+				_, err := a.exchange(t.Context(), request{method: http.MethodPost, path: "/"})
+				return err
+			}
+			require.NoError(t, ask())
+			kept := a.wire.idle[0].Conn
+			if c, ok := kept.(*tls.Conn); ok {
+				kept = c.NetConn()
+			}
+			s.CloseClientConnections()
+			require.Eventually(t, func() bool { return !open(kept) }, 10*time.Second, time.Millisecond)
+			require.NoError(t, ask())
+			require.NoError(t, ask())
+			require.Equal(t, 2, s.made())
+			require.Len(t, a.wire.idle, 1)
+		})
 	}
-	require.NoError(t, ask())
-	s.CloseClientConnections()
-	require.Eventually(t, func() bool { return ask() == nil && s.made() >= 2 }, 10*time.Second, time.Millisecond)
-	require.Len(t, a.wire.idle, 1)
 }
 
 func TestAnEndedContextEndsTheExchange(t *testing.T) {

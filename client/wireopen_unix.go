@@ -3,6 +3,7 @@
 package client
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 )
@@ -10,6 +11,9 @@ import (
 // open reports whether an idle connection is still open, without waiting: a node that has gone, or has closed what nobody used,
 // has sent an end or a reset, and there is nothing else that it could have sent.
 func open(c net.Conn) bool {
+	if secured, ok := c.(*tls.Conn); ok {
+		c = secured.NetConn() // nodes send nothing beside answers, not even tickets
+	}
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return true

@@ -73,6 +73,19 @@ func openFile(t *testing.T, path string) *durable.File {
 	return f
 }
 
+// A write that is broken off ends an epoch of Slots, so one is not begun that cannot be brought to its end.
+func TestAPutWhoseTimeIsOverBeginsNoWrite(t *testing.T) {
+	s := newSlots(t, durabletest.NewRegion(2*lease.BlockBytes))
+	_, _, err := s.Fence(t.Context(), 1)
+	require.NoError(t, err)
+	over, end := context.WithCancel(t.Context())
+	end()
+	for range 100 { // whether there was a turn to be had was a toss
+		require.ErrorIs(t, s.Put(over, 1, []byte("late")), context.Canceled)
+	}
+	require.NoError(t, s.Put(t.Context(), 1, []byte("in time")))
+}
+
 func TestFileRefusesAnotherSize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "region")
 	openFile(t, path)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fence"
+	"github.com/grafnode/grafnode/internal/atomicfile"
 	"github.com/grafnode/grafnode/internal/filelock"
 )
 
@@ -53,7 +54,7 @@ func (f *File) format(size int64) error {
 	case size:
 		return nil
 	case 0:
-		return errors.Join(f.file.Truncate(size), f.file.Sync(), syncDir(filepath.Dir(f.path)))
+		return errors.Join(f.file.Truncate(size), f.file.Sync(), atomicfile.SyncDir(filepath.Dir(f.path)))
 	}
 	return fmt.Errorf("durable: %s has %d bytes, not %d: %w", f.path, info.Size(), size, api.ErrInvalid)
 }
@@ -158,27 +159,9 @@ func (f *File) epoch() (fence.Epoch, error) {
 	return fence.Epoch(n), nil
 }
 
-// setEpoch replaces the epoch's file by renaming, so that it is never seen half written.
 func (f *File) setEpoch(epoch fence.Epoch) error {
-	part := f.epochPath() + ".part"
-	p, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("durable: %w", err)
-	}
-	_, werr := fmt.Fprintln(p, epoch)
-	if err := errors.Join(werr, p.Sync(), p.Close()); err != nil {
-		return fmt.Errorf("durable: %w", err)
-	}
-	if err := errors.Join(os.Rename(part, f.epochPath()), syncDir(filepath.Dir(f.path))); err != nil {
+	if err := atomicfile.Write(f.epochPath(), fmt.Appendln(nil, epoch)); err != nil {
 		return fmt.Errorf("durable: %w", err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -61,8 +61,11 @@ func (g *group) put(ctx context.Context, epoch fence.Epoch, value []byte, write 
 		}
 		select {
 		case g.turn <- struct{}{}:
-			g.writeLatest(ctx, epoch, number, write)
+			gaveUp := g.writeLatest(ctx, epoch, number, write)
 			<-g.turn
+			if gaveUp {
+				return context.Cause(ctx)
+			}
 		case <-news:
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -105,10 +108,10 @@ func (g *group) outcome(epoch fence.Epoch, number uint64) (done bool, news <-cha
 }
 
 // writeLatest writes the latest value, on behalf of every Put so far. Called with the turn. A failure that comes from ctx
-// is the caller's own: the others stay unsettled, and the next of them takes the turn.
-func (g *group) writeLatest(ctx context.Context, epoch fence.Epoch, number uint64, write func(context.Context, fence.Epoch, []byte) error) {
-	if done, _, _ := g.outcome(epoch, number); done {
-		return
+// is the caller's own, who gives up: the others stay unsettled, and the next of them takes the turn. If ctx has ended nothing is begun.
+func (g *group) writeLatest(ctx context.Context, epoch fence.Epoch, number uint64, write func(context.Context, fence.Epoch, []byte) error) (gaveUp bool) {
+	if done, _, _ := g.outcome(epoch, number); done || ctx.Err() != nil {
+		return !done
 	}
 	g.mu.Lock()
 	value, last := g.value, g.last
@@ -122,11 +125,12 @@ func (g *group) writeLatest(ctx context.Context, epoch fence.Epoch, number uint6
 	case err == nil:
 		g.written = last
 	case ctx.Err() != nil:
-		return
+		return true
 	default:
 		g.failed, g.err = last, err
 	}
 	g.announce()
+	return false
 }
 
 func (g *group) announce() {

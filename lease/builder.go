@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"time"
 )
@@ -56,7 +57,10 @@ type BlockBuilder struct{ r Request }
 func Block() BlockBuilder { return BlockBuilder{Request{Kind: KindBlock, TTL: TTLDefault}} }
 
 // MinBlocks asks for at least n blocks of BlockBytes.
-func (b BlockBuilder) MinBlocks(n uint64) BlockBuilder { b.r.Bytes = n * BlockBytes; return b }
+func (b BlockBuilder) MinBlocks(n uint64) BlockBuilder {
+	b.r.Bytes = min(n, math.MaxUint64/BlockBytes) * BlockBytes
+	return b
+}
 
 // TTL sets the term.
 func (b BlockBuilder) TTL(d time.Duration) BlockBuilder { b.r.TTL = d; return b }
@@ -87,6 +91,9 @@ func (r Request) Validate() error {
 	}
 	if r.Bytes == 0 {
 		return errors.New("lease: no size asked for")
+	}
+	if r.Bytes > math.MaxInt64 {
+		return fmt.Errorf("lease: %d bytes are more than there can be", r.Bytes)
 	}
 	if r.ID != "" && !idForm.MatchString(string(r.ID)) {
 		return fmt.Errorf("lease: ID %q is not one of NewID's", r.ID)

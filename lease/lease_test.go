@@ -36,6 +36,8 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 	require.ErrorContains(t, err, "no size")
 	_, err = lease.Memory().MinBytes(1).TTL(time.Second).Acquire(t.Context(), &r)
 	require.ErrorIs(t, err, lease.ErrTTL)
+	_, err = lease.Block().MinBlocks(1<<52+1).Acquire(t.Context(), &r) // of 4 KiB: one block beyond what a number holds
+	require.ErrorContains(t, err, "more than there can be")
 	require.Empty(t, r.got)
 }
 

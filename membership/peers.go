@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/grafnode/grafnode/internal/atomicfile"
 	"github.com/grafnode/grafnode/locator"
 )
 
@@ -105,27 +105,13 @@ func decodePeers(b []byte) ([]peerAddress, error) {
 }
 
 // savePeers replaces a peers file: after a crash it is the old one or the new one.
-func savePeers(path string, list []peerAddress) (err error) {
+func savePeers(path string, list []peerAddress) error {
 	b, err := json.MarshalIndent(peersFile{Version: peersVersion, Peers: list}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("membership: peers file: %w", err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".peers-*")
-	if err != nil {
-		return fmt.Errorf("membership: peers file: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("membership: peers file: %w", err), os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(append(b, '\n'))
 	if err == nil {
-		err = f.Sync()
+		err = atomicfile.Write(path, append(b, '\n'))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("membership: peers file: %w", err)
 	}
-	// The directory is not synced: losing the newest version to a power cut costs no more than losing a hint.
-	return os.Rename(f.Name(), path)
+	return nil
 }

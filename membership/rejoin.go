@@ -15,6 +15,8 @@ const (
 	aloneRounds = 5
 	// announceEvery bounds how often this node says something new of itself: free memory changes with every lease.
 	announceEvery = time.Second
+	// rememberShare is how often the peers file is written while those in it are not forgotten.
+	rememberShare = 8
 	// announceWait is how long to wait for an announcement to be on its way. Gossip carries it on by itself.
 	announceWait = 10 * time.Millisecond
 )
@@ -104,12 +106,12 @@ func (g *Gossip) announceLoop() {
 	}
 }
 
-// rememberLoop keeps the peers file up to date. It is written by changes and once at the end.
+// rememberLoop keeps the peers file up to date. It is written by changes, once at the end, and in between before the times in it are too old: whoever
+// reads them forgets those that were not seen for Timing.Forget, and a node that is killed writes no more.
 func (g *Gossip) rememberLoop() {
 	var written []peerAddress
-	save := func() {
-		now := g.cache.remembered()
-		if len(now) == 0 || sameAddresses(now, written) {
+	save := func(now []peerAddress) {
+		if len(now) == 0 {
 			return
 		}
 		if err := savePeers(g.cfg.PeersFile, now); err != nil {
@@ -118,18 +120,24 @@ func (g *Gossip) rememberLoop() {
 		}
 		written = now
 	}
+	aging := time.NewTicker(g.cfg.Timing.Forget / rememberShare)
+	defer aging.Stop()
 	for {
 		select {
 		case <-g.looping.Done():
-			save()
+			save(g.cache.remembered())
 			return
+		case <-aging.C:
+			save(g.cache.remembered())
 		case <-g.cache.dirty:
-			save()
+			if now := g.cache.remembered(); !sameAddresses(now, written) {
+				save(now)
+			}
 		}
 	}
 }
 
-// sameAddresses ignores the times: they change always, and matter in days.
+// sameAddresses ignores the times, which change always.
 func sameAddresses(a, b []peerAddress) bool {
 	if len(a) != len(b) {
 		return false

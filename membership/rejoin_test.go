@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -64,4 +67,30 @@ func TestSeedsMayChange(t *testing.T) {
 		require.NotContains(t, text, "no file")
 	default:
 	}
+}
+
+// A node that was up for longer than others are looked for remembers those that were alive to the end, however it ends.
+func TestPeersAreRememberedForAsLongAsTheyLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "peers.json")
+		g, err := New(Config{NodeID: "c", BindAddr: "127.0.0.9", AdvertiseAddress: "127.0.0.9:7000", PeersFile: path})
+		require.NoError(t, err)
+		remembers := func() []string {
+			peers, err := loadPeers(path)
+			require.NoError(t, err)
+			next := newCache("c", slog.New(slog.DiscardHandler))
+			next.recall(peers)
+			addresses, _ := next.missing(nil, g.cfg.Timing.Forget)
+			return addresses
+		}
+		g.loops.Go(g.rememberLoop)
+		defer g.Close()
+		g.cache.NotifyJoin(said("b", 3, sampleMeta))
+		time.Sleep(2 * g.cfg.Timing.Forget)
+		synctest.Wait()
+		require.Equal(t, []string{"127.0.0.9:3"}, remembers(), "if it is killed now")
+		require.NoError(t, g.Close())
+		time.Sleep(g.cfg.Timing.Forget - time.Minute)
+		require.Equal(t, []string{"127.0.0.9:3"}, remembers(), "if it is started again a minute before they are forgotten")
+	})
 }

@@ -179,3 +179,15 @@ func BenchmarkLeaderKilled(b *testing.B) {
 	b.ReportMetric(float64(gaps[len(gaps)/2].Milliseconds()), "p50-ms")
 	b.ReportMetric(float64(gaps[len(gaps)-1].Milliseconds()), "worst-ms")
 }
+
+// A transfer came to nothing and refused a write meanwhile, and none was made since: what the next transfer refuses long after is no sign of one
+// that never ends.
+func TestTwoTransfersAreNotOneThatIsStuck(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, steady)
+	leader, heir := c.leader(), c.followers()[0]
+	leader.RefusedInTransfer(time.Hour)
+	require.NoError(t, leader.Transfer(c.within(), heir.id))
+	leader.RefusedInTransfer(0)
+	require.Empty(t, leader.fatal)
+}

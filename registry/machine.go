@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -22,10 +21,9 @@ type machine struct {
 	fresh   func(*state.State)
 	told    func(index, term uint64)
 
-	state    *state.State
-	index    uint64    // last applied, also of entries without a command
-	broken   error     // set once an entry could not be applied; nothing is applied afterwards
-	restored time.Time // last snapshot from the leader, with nothing applied since
+	state  *state.State
+	index  uint64 // last applied, also of entries without a command
+	broken error  // set once an entry could not be applied; nothing is applied afterwards
 }
 
 // Apply is for raft versions without batches.
@@ -45,7 +43,6 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 		}
 		if m.broken == nil {
 			m.index = log.Index
-			m.restored = time.Time{}
 		}
 	}
 	m.state = run.State()
@@ -95,29 +92,12 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	if was := m.state.Cluster(); was != "" && s.Cluster() != was {
 		return fmt.Errorf("snapshot is of cluster %s, this node belongs to %s: %w", s.Cluster(), was, api.ErrInvalid)
 	}
-	m.watchLoop()
 	m.state, m.index = s, s.Index()
 	m.logger.Info("state restored from a snapshot", "revision", s.Revision())
 	m.hub.log.Reset(s.Revision())
 	m.hub.publish(s, m.index)
 	m.fresh(s)
 	return nil
-}
-
-// restoreLoop is how close two snapshots with nothing applied in between must be to count as a loop.
-const restoreLoop = time.Minute
-
-// watchLoop notices hashicorp/raft#697: a follower with entries that are not the cluster's gets one snapshot after the other and
-// never an entry. The first restore, at start, comes before anything can have been applied and does not count.
-func (m *machine) watchLoop() {
-	now := time.Now()
-	if !m.restored.IsZero() && now.Sub(m.restored) < restoreLoop {
-		m.fatal(fmt.Errorf("two snapshots from the leader within %v and no entry applied: this node's log does not "+
-			"agree with the cluster's; wipe its data directory and let it join as a new node", restoreLoop))
-	}
-	if m.index > 0 {
-		m.restored = now
-	}
 }
 
 type snapshot struct{ state *state.State }

@@ -104,20 +104,6 @@ func TestRestoreReplacesTheStateAndWakesReaders(t *testing.T) {
 	require.Equal(t, "c", m.state.Cluster(), "a bad snapshot leaves the state alone")
 }
 
-// hashicorp/raft#697: snapshot after snapshot, and never an entry.
-func TestSnapshotLoopIsNoticed(t *testing.T) {
-	var fatal []error
-	m := newMachine(&fatal)
-	require.NoError(t, m.Restore(snapshotOf(t, "c"))) // at start
-	require.NoError(t, m.Restore(snapshotOf(t, "c"))) // from the leader
-	m.ApplyBatch([]*raft.Log{logged(t, 10, state.Nothing{})})
-	require.NoError(t, m.Restore(snapshotOf(t, "c")))
-	require.Empty(t, fatal)
-	require.NoError(t, m.Restore(snapshotOf(t, "c")))
-	require.Len(t, fatal, 1)
-	require.ErrorContains(t, fatal[0], "wipe")
-}
-
 func TestOutcomesAreThree(t *testing.T) {
 	r := &Registry{cfg: Config{}.withDefaults()}
 	for _, err := range []error{raft.ErrLeadershipLost, raft.ErrAbortedByRestore, raft.ErrRaftShutdown, errors.New("disk")} {

@@ -218,6 +218,7 @@ func (r *Registry) Transfer(ctx context.Context, to locator.NodeID) error {
 	if err != nil {
 		return err
 	}
+	r.transfer.over() // what an earlier one refused is no sign that this one does not end
 	r.log.Info("handing leadership on", "to", m.ID, "matched", m.Matched, "last_contact", m.LastContact)
 	if err := r.await(ctx, r.raft.LeadershipTransferToServer(raft.ServerID(m.ID), raft.ServerAddress(m.Address))); err != nil {
 		return fmt.Errorf("transfer leadership to %s: %w: %w", m.ID, api.ErrUnavailable, err)

@@ -194,7 +194,10 @@ func (r *Region) ReadAt(_ context.Context, b []byte, offset int64) error {
 }
 
 // WriteAt implements durable.Region.
-func (r *Region) WriteAt(_ context.Context, epoch fence.Epoch, number uint64, b []byte, offset int64) error {
+func (r *Region) WriteAt(ctx context.Context, epoch fence.Epoch, number uint64, b []byte, offset int64) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // as one behind a network: who knows how much of it was sent
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.delay {

@@ -1,5 +1,5 @@
 // Package atomicfile replaces and removes small files so that a crash leaves the old or the new, whole and for good: what it has
-// returned from is on the disk. Packages node and registry keep there what must not be half done.
+// returned from is on the disk. Packages node, registry, durable and membership keep there what must not be half done.
 package atomicfile
 
 import (
@@ -22,7 +22,7 @@ func Write(path string, b []byte) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // Remove removes path. That it is not there is no error.
@@ -30,10 +30,11 @@ func Remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
-func syncDir(path string) error {
+// SyncDir has what was made, renamed and removed in a directory on the disk.
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (s *State) Recovered() *State {
 // above those of both; no generation is seen again.
 //
 // What has been decided comes from s: which edges exist, and the values of checkpoints. What is there comes from current: the
-// cluster's ID, nodes, sessions, leases outside edges, and who has which role of an edge that is in both. Every edge gets a
+// cluster's ID, nodes, tokens, sessions, leases outside edges, and who has which role of an edge that is in both. Every edge gets a
 // generation of its own without a ring, as in Recovered. Terms are counted anew. Checkpoints keep the higher epoch of both, so that nobody who was fenced
 // writes again; one that s does not have keeps nothing else.
 func (s *State) RestoredOver(current *State) *State {

@@ -16,6 +16,8 @@ var (
 	ErrGap = errors.New("raft's log would have a gap")
 	// ErrPromised says that Raft wanted to throw away entries that follow on the newest snapshot: a leader counts on them.
 	ErrPromised = errors.New("raft would throw entries away that it has promised to keep")
+	// ErrForeign says that Raft has thrown away entries that were not the cluster's, and goes on as if it had them.
+	ErrForeign = errors.New("raft's log had entries that are not the cluster's")
 )
 
 const startAgain = "nothing was written: start the node again; should it stop here once more, wipe its data directory and let it join as a new node"
@@ -51,24 +53,24 @@ func (s *Store) joins(entries []*raft.Log) error {
 	return err
 }
 
-// keeps returns nil unless the range has the end of the newest snapshot, as this log has it, and what follows on that. Raft drops
-// what is behind a snapshot, or what comes after the last entry that it has in common with its leader, and a snapshot ends with one
-// of those.
-func (s *Store) keeps(lowest, highest uint64) error {
+// outgrows reports whether the range has where the newest snapshot ends, and what follows in this log. Raft drops what is behind a
+// snapshot, or what comes after the last entry that it has in common with its leader, and a snapshot ends with one of those: so it is
+// installing one now. If the log's entry there is the snapshot's, what follows was promised.
+func (s *Store) outgrows(lowest, highest uint64) (outgrown bool, err error) {
 	newest, err := s.newest()
 	if err != nil || newest.Index < lowest || newest.Index >= highest {
-		return err
+		return false, err
 	}
 	_, last, err := s.bounds()
 	if err != nil || newest.Index >= last {
-		return err
+		return false, err
 	}
 	entry, err := readEntry(s.logs, newest.Index)
-	if err != nil || entry.Term != newest.Term {
-		return nil // what follows is not the cluster's, or nobody can say any more
+	if err == nil && entry.Term == newest.Term {
+		return true, fmt.Errorf("%s: %w: entries %d to %d were to be deleted, the newest snapshot ends with %d; %s",
+			s.path, ErrPromised, lowest, highest, newest.Index, startAgain)
 	}
-	return fmt.Errorf("%s: %w: entries %d to %d were to be deleted, the newest snapshot ends with %d; %s",
-		s.path, ErrPromised, lowest, highest, newest.Index, startAgain)
+	return true, nil // what follows is not the cluster's, or nobody can say any more
 }
 
 // dropCovered empties a log that ends before the newest snapshot does, as Raft does when it takes one from its leader. It does that

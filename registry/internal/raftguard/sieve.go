@@ -112,6 +112,7 @@ func (s *sieve) trim(rpc raft.RPC) {
 	}
 	if with == term {
 		request.Entries, request.PrevLogEntry, request.PrevLogTerm = rest, 0, 0
+		request.LeaderCommitIndex = min(request.LeaderCommitIndex, end+uint64(len(rest))) // nobody has compared what the log has beyond
 	}
 }
 

@@ -92,12 +92,17 @@ func TestAnAppendBehindTheSnapshotNeedsNoEntryBefore(t *testing.T) {
 		"a heartbeat":             {0, 0, 0, 0, 0},
 	} {
 		request := appended(c.term, c.prev, entries(c.term, c.prev+1, c.last)...)
-		request.PrevLogTerm = c.term
+		request.PrevLogTerm, request.LeaderCommitIndex = c.term, 20
 		from <- raft.RPC{Command: request, RespChan: make(chan raft.RPCResponse, 1)}
 		rpc := <-s.to
 		got := rpc.Command.(*raft.AppendEntriesRequest)
 		rpc.Respond(new(raft.AppendEntriesResponse), nil)
 		require.Equal(t, c.wantPrev, got.PrevLogEntry, name)
+		commit := uint64(20)
+		if c.prev > 0 && c.wantPrev == 0 {
+			commit = c.last // raft would commit all that its log has, also what follows and nobody has compared
+		}
+		require.Equal(t, commit, got.LeaderCommitIndex, name)
 		if c.first == 0 {
 			require.Empty(t, got.Entries, name)
 		} else {

@@ -93,7 +93,7 @@ func (s *Store) Close() error {
 }
 
 // IsMonotonic makes raft clear the whole log when it installs a snapshot, rather than leave a gap behind entries that may not
-// be the cluster's (hashicorp/raft#697).
+// be the cluster's (hashicorp/raft#697); see DeleteRange.
 func (s *Store) IsMonotonic() bool { return true }
 
 // StoreLog stores one entry.
@@ -154,12 +154,18 @@ func (s *Store) FirstIndex() (uint64, error) { return s.logs.FirstIndex() }
 func (s *Store) LastIndex() (uint64, error) { return s.logs.LastIndex() }
 
 // DeleteRange deletes the entries from lowest to highest. To delete what follows on the newest snapshot, together with its
-// last entry, ends the process.
+// last entry, ends the process: before, if that was promised, else afterwards, for Raft would take no entry any more (hashicorp/raft#697).
 func (s *Store) DeleteRange(lowest, highest uint64) error {
-	if err := s.keeps(lowest, highest); err != nil {
+	outgrown, err := s.outgrows(lowest, highest)
+	if err != nil {
 		return s.fail(err)
 	}
-	return s.write("deleting log entries", func() error { return s.logs.DeleteRange(lowest, highest) })
+	err = s.write("deleting log entries", func() error { return s.logs.DeleteRange(lowest, highest) })
+	if err == nil && outgrown {
+		err = s.fail(fmt.Errorf("%s: %w: entries %d to %d are deleted, which Raft knows only after a start: start the node again",
+			s.path, ErrForeign, lowest, highest))
+	}
+	return err
 }
 
 // Set stores a value, such as raft's vote.

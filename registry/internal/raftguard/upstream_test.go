@@ -67,7 +67,7 @@ type loose struct{ raft.LogStore }
 
 // hashicorp/raft#697. A follower has entries that are not the cluster's, beyond the snapshot that it is sent. Raft alone keeps
 // them, compares what comes next with them, and refuses it; no restart mends that. With a log that may have no gaps it throws them
-// away, but knows it only after a restart, which a second snapshot brings about (registry.TestSnapshotLoopIsNoticed).
+// away, but knows it only after a restart, so the store ends the process.
 func TestForeignEntriesAreKeptForEver(t *testing.T) {
 	for name, c := range map[string]struct {
 		logs func(*Store) raft.LogStore
@@ -85,6 +85,9 @@ func TestForeignEntriesAreKeptForEver(t *testing.T) {
 			for range 3 {
 				f.install(10, 2)
 				require.False(t, f.append(11, 11), "raft has mended it")
+			}
+			if require.Equal(t, c.ends, len(f.fatal) == 1); c.ends {
+				require.ErrorIs(t, <-f.fatal, ErrForeign)
 			}
 			f.close()
 			f.open(true, c.logs, transport)

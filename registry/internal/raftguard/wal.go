@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/grafnode/grafnode/internal/atomicfile"
 )
 
 // dirWAL holds the log's segments, if it is of KindWAL.
@@ -99,7 +101,7 @@ func (f *filer) unseal(info types.SegmentInfo) error {
 	if err := os.Rename(filepath.Join(tmp, name), filepath.Join(f.dir, name)); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(f.dir), os.Remove(tmp))
+	return errors.Join(atomicfile.SyncDir(f.dir), os.Remove(tmp))
 }
 
 // copySegment copies all entries, as one batch: all or nothing.
@@ -124,15 +126,7 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return atomicfile.SyncDir(filepath.Dir(dir))
 }
 
 var diskFS types.VFS = fs.New()
