@@ -41,7 +41,7 @@ test-compose: ## the image and the compose file of deploy/docker, a node killed,
 vagrant-test: ## the Vagrantfile's machines, brought up by VAGRANT_DEFAULT_PROVIDER (libvirt, docker), and vagrant/demo.sh on them; minutes
 	GRAFNODE_VAGRANT=1 $(GO) test -v -count=1 -timeout 30m ./integration/vagrant
 
-test-rdma: ## edges over RDMA adapters, which emulated machines have; four minutes, see docs/rdma.md
+test-rdma: ## edges over RDMA adapters, which emulated machines have; four to five minutes, see docs/rdma.md
 	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 40m ./integration/rdma
 
 test: ## every test that needs no root and little time; under five minutes
@@ -104,7 +104,7 @@ clocked: race
 	$(GO) test -count=1 -tags crashsteps -run Dies ./fabric/shm
 	$(GO) test -count=1 -tags fabricdebug ./fabric/... ./edge/...
 	GRAFNODE_CI=1 $(GO) test -count=1 -run 'Hostile|Cycles' ./fabric/shm
-	GRAFNODE_CI=1 $(GO) test -v -count=1 -timeout 20m -run Adapters ./integration/rdma # without the pipeline: it takes as long again
+	$(MAKE) test-rdma
 	./integration/install.sh
 	if command -v vagrant >/dev/null; then $(MAKE) deb && vagrant validate --ignore-provider; fi
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/grafnode/grafnode/fabric"
@@ -60,6 +61,8 @@ type Welcome struct {
 	Incarnation uint64          `json:"incarnation"`
 	Deadline    lease.Instant   `json:"deadline"` // of the session, on this host's CLOCK_BOOTTIME
 	Addresses   []string        `json:"addresses"`
+	// Trusted are the networks in which records may go in clear though hosts speak TLS: adapters encrypt nothing.
+	Trusted []netip.Prefix `json:"trusted,omitempty"`
 }
 
 // Attach asks for one side of a ring that lies on this node. The reply is Attached with the descriptors of the node's part

@@ -109,9 +109,9 @@ func (c *Client) remote(e api.Edge) (tcp.Attach, error) {
 // direct returns what may carry a producer's records past the connection to e's ring, nil if nothing may.
 func (c *Client) direct(e api.Edge) tcp.Direct {
 	c.mu.Lock()
-	node := c.directs[e.Locator.Node]
+	node, trusted := c.directs[e.Locator.Node], c.trusted
 	c.mu.Unlock()
-	return c.adapters.To(e.Name, node, c.trust.Load() != nil)
+	return c.adapters.To(e.Name, node, c.trust.Load() != nil && !trusted.Has(node))
 }
 
 // shared is one side of a ring in shared memory.

@@ -44,6 +44,7 @@ type Client struct {
 	lines   map[*line]struct{}              // open ones, for Close
 	known   map[string]api.Edge             // newest record seen of each edge that was asked for
 	directs map[locator.NodeID]netip.Prefix // where nodes' adapters are, of those that say so; replaced, never changed
+	trusted rdma.Trusted                    // as the own node has said; likewise
 }
 
 // Dial returns the client of the node at c.Socket, which must be there now; afterwards it may come and go. No session is

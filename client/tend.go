@@ -45,6 +45,9 @@ func (c *Client) connect(ctx context.Context, h api.Hello) (*line, *api.Welcome,
 		return nil, nil, err
 	}
 	c.route.learn(r.message.Welcome.Addresses)
+	c.mu.Lock()
+	c.trusted = r.message.Welcome.Trusted
+	c.mu.Unlock()
 	return l, r.message.Welcome, nil
 }
 

@@ -92,6 +92,9 @@ type Config struct {
 	// Fabric says which edges' producers elsewhere may write rings here by RDMA: auto, tcp or rdma, then EDGE= and one of them for others, with commas
 	// between. Default auto: where both hosts have an adapter in a common network. With rdma it is worth a warning if this host has none.
 	Fabric string
+	// FabricTrusted are networks, such as 10.1.0.0/24, of whose wire the operator is sure: auto takes RDMA there though nodes speak TLS, and records go
+	// in clear. Programs of this host do as it says.
+	FabricTrusted []string
 	// Adapters are this host's. Nil: those of ibverbs, of which a binary without the build tag rdma knows none.
 	Adapters verbs.Provider
 	// LogStore is how the registry's log is stored: bolt, wal or auto; default auto: as it is, else what is faster.
@@ -156,14 +159,15 @@ func (c Config) Validate() error {
 		return wrong("memory", "%d bytes: less than the smallest ring of %d", c.Memory, fabric.CapacityMin)
 	case len(c.Socket) > socketPathMax:
 		return wrong("socket", "%s: the path is over %d bytes, which is what the system takes", c.Socket, socketPathMax)
-	case fabricOf(c) != nil:
-		return wrong("fabric", "%v", fabricOf(c))
 	case c.Heartbeat < 50*time.Millisecond || c.Heartbeat > time.Minute:
 		return wrong("raft-heartbeat", "%v: must be 50ms to 1m", c.Heartbeat)
 	case !slices.Contains([]string{"", registry.LogStoreAuto, registry.LogStoreBolt, registry.LogStoreWAL}, c.LogStore):
 		return wrong("log-store", "%q: must be bolt, wal or auto", c.LogStore)
 	case c.Election < c.Heartbeat || c.Election > time.Minute:
 		return wrong("raft-election", "%v: must be the heartbeat's %v to 1m", c.Election, c.Heartbeat)
+	}
+	if _, _, err := fabricOf(c); err != nil {
+		return err
 	}
 	for setting, path := range map[string]string{"tls-ca": c.TLS.CA, "tls-cert": c.TLS.Cert, "tls-key": c.TLS.Key} {
 		if path == "" && c.TLS != (identity.Files{}) {

@@ -50,6 +50,8 @@ func TestConfigSaysWhichSettingIsWrong(t *testing.T) {
 		{func(c *Config) { c.Name = "ü" }, "name", "is not a name"},
 		{func(c *Config) { c.Socket = "/" + strings.Repeat("x", 110) }, "socket", "over 103 bytes"},
 		{func(c *Config) { c.Heartbeat = time.Millisecond }, "raft-heartbeat", "50ms to 1m"},
+		{func(c *Config) { c.Fabric = "udp" }, "fabric", "want auto, tcp or rdma"},
+		{func(c *Config) { c.FabricTrusted = []string{"10.1.0.0/24", "10.2.0.1/24"} }, "fabric-trusted", "10.2.0.1/24"},
 		{func(c *Config) { c.Election = 60 * time.Millisecond }, "raft-election", "2s to 1m"},
 	} {
 		config := Config{DataDir: "/d", Name: "n"}

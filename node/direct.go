@@ -10,25 +10,28 @@ import (
 	"github.com/grafnode/grafnode/fabric/tcp"
 )
 
-// fabricOf returns what is wrong with the setting.
-func fabricOf(c Config) error {
-	_, err := rdma.ParseChoice(c.Fabric)
-	return err
+// fabricOf reads the settings. What is wrong is a *ConfigError.
+func fabricOf(c Config) (choice rdma.Choice, trusted rdma.Trusted, err error) {
+	if choice, err = rdma.ParseChoice(c.Fabric); err != nil {
+		return choice, nil, &ConfigError{"fabric", err}
+	}
+	if trusted, err = rdma.ParseTrusted(c.FabricTrusted); err != nil {
+		return choice, nil, &ConfigError{"fabric-trusted", err}
+	}
+	return choice, trusted, nil
 }
 
 // openDirect opens this host's adapter, if there is one that is to be used. A node does as well without.
 func (n *Node) openDirect() error {
-	choice, err := rdma.ParseChoice(n.cfg.Fabric)
+	choice, trusted, err := fabricOf(n.cfg)
 	if err != nil {
-		return &ConfigError{"fabric", err}
+		return err
 	}
-	if n.identity.id != nil {
-		choice = choice.Encrypted()
-	}
+	n.trusted = trusted
 	if choice.None() {
 		return nil
 	}
-	f, err := openFirst(rdma.Config{Provider: n.cfg.Adapters, Choice: choice, Logger: n.log})
+	f, err := n.openFirst(choice)
 	if err != nil {
 		level := slog.LevelWarn
 		if errors.Is(err, fabric.ErrUnsupported) && choice.For("") == rdma.Auto {
@@ -44,14 +47,22 @@ func (n *Node) openDirect() error {
 	return nil
 }
 
-// openFirst opens the first port that there is.
-func openFirst(c rdma.Config) (*rdma.Fabric, error) {
-	ports, err := c.Provider.Ports()
+// openFirst opens the first port that there is and that is to be used.
+func (n *Node) openFirst(choice rdma.Choice) (*rdma.Fabric, error) {
+	ports, err := n.cfg.Adapters.Ports()
 	if err != nil {
 		return nil, err
 	}
-	for _, c.Port = range ports {
-		f, e := rdma.Open(c)
+	for _, port := range ports {
+		c, network := choice, rdma.Network(port).Masked()
+		if n.identity.id != nil && !n.trusted.Has(network) {
+			c = choice.Encrypted()
+		}
+		if c.None() {
+			n.log.Info("an RDMA adapter is left alone: nodes speak TLS, and fabric-trusted does not have its network", "device", port.Device, "network", network)
+			continue
+		}
+		f, e := rdma.Open(rdma.Config{Provider: n.cfg.Adapters, Port: port, Choice: c, Logger: n.log})
 		if e == nil {
 			return f, nil
 		}

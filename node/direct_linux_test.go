@@ -3,6 +3,9 @@ package node_test
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +15,9 @@ import (
 	"github.com/grafnode/grafnode/client"
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/fabric/rdma/verbsfake"
+	"github.com/grafnode/grafnode/internal/identity"
+	"github.com/grafnode/grafnode/internal/identity/identitytest"
+	"github.com/grafnode/grafnode/internal/keyfile"
 	"github.com/grafnode/grafnode/node"
 )
 
@@ -65,6 +71,52 @@ func TestAnEdgeMovesBetweenFabrics(t *testing.T) {
 		})
 	}
 	require.Zero(t, hosts[1].Counts().Bytes+hosts[2].Counts().Bytes)
+}
+
+// Where nodes speak TLS an edge goes by an adapter by itself if both hosts' nodes trust the network.
+func TestAdaptersUnderTLS(t *testing.T) {
+	const ours, others = "fd00::/48", "fd00:0:0:1::/64"
+	for name, c := range map[string]struct {
+		trusted [2][]string // of the producer's node, and the ring's
+		carried bool
+	}{
+		"trusted":                  {[2][]string{{others, ours}, {ours}}, true},
+		"nobody says so":           {},
+		"another network":          {trusted: [2][]string{{others}, {others}}},
+		"the producer's node only": {trusted: [2][]string{{ours}, nil}},
+		"the ring's node only":     {trusted: [2][]string{nil, {ours}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			house, network := identitytest.New(t), verbsfake.NewNetwork(1)
+			hosts := []*verbsfake.Host{network.Host("host0"), network.Host("host1")}
+			keys := filepath.Join(t.TempDir(), "keys")
+			require.NoError(t, os.WriteFile(keys, []byte(keyfile.New()), 0o600))
+			cluster := newClusterOf(t, 2, func(i int, cfg *node.Config) {
+				cfg.TLS, cfg.GossipKeys = house.Member(cfg.Name, identity.Server), keys
+				cfg.Adapters, cfg.FabricTrusted = hosts[i], c.trusted[i]
+			})
+			cluster.ready()
+			a := cluster.api(cluster.cfgs[0].Socket, "")
+			eventually(t, func() error {
+				nodes, err := a.Nodes(t.Context(), api.Stale)
+				for _, n := range nodes {
+					if err == nil && n.ID == cluster.nodes[1].ID() && (n.Direct == "") == slices.Contains(c.trusted[1], ours) {
+						err = fmt.Errorf("%s gossips adapter %q", n.Name, n.Direct)
+					}
+				}
+				return err
+			})
+			out, in := connect(t, cluster.stageWith(0, "from", hosts[0]), cluster.stageWith(1, "to", hosts[1]))
+			if out.Locator().Node != cluster.nodes[1].ID() {
+				_, err := a.Relocate(t.Context(), "e", api.RelocateRequest{Avoid: ids(cluster, 0)})
+				require.NoError(t, err)
+			}
+			last := cluster.passUntilOn(t, out, in, 0, 1)
+			before := hosts[0].Counts().Bytes
+			pass(t, out, in, last+1, last+100)
+			require.Equal(t, c.carried, hosts[0].Counts().Bytes > before)
+		})
+	}
 }
 
 // passUntilOn passes items until both sides have followed the edge to node at, and returns the last item's number.

@@ -49,9 +49,10 @@ type Node struct {
 	split    *host.Split
 	http     *http.Server
 	promises *promises
-	traces   *traces.Exporter        // nil: nobody wants them
-	silences tcp.Silences            // of processes with rings here
-	direct   *rdma.Fabric            // nil: there is no adapter, or it is not to be used
+	traces   *traces.Exporter // nil: nobody wants them
+	silences tcp.Silences     // of processes with rings here
+	direct   *rdma.Fabric     // nil: there is no adapter, or it is not to be used
+	trusted  rdma.Trusted
 	serving  atomic.Pointer[serving] // nil until the node is registered; stored once, by register
 
 	advertised membership.Self // what gossip was last told; tend's own, as the next two

@@ -71,7 +71,7 @@ func (n *Node) serve(ctx context.Context, registered api.RegisterResponse) error
 	h, err := host.New(host.Config{
 		Node: n.dir.id, Incarnation: registered.Incarnation, Cluster: registered.Cluster, Zone: n.cfg.Zone, Memory: n.cfg.Memory,
 		State: rings{n.dir.id, n.registry}, Leader: n.leader, Addresses: n.addresses, Observer: n.stages, Users: n.rights, TLS: n.identity.listening(), Silences: &n.silences, Direct: n.ways(),
-		Logger: n.log,
+		Trusted: n.trusted, Logger: n.log,
 	})
 	if err != nil {
 		return err

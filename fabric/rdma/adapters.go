@@ -37,8 +37,8 @@ func NewAdapters(provider verbs.Provider, choice Choice, log *slog.Logger) *Adap
 	return &Adapters{provider: provider, choice: choice, log: log, opened: map[netip.Prefix]opened{}}
 }
 
-// To returns what reaches a node's adapter at an address in its network, for the rings of edge there; encrypted says that the hosts speak TLS.
-// Nil: they go by TCP.
+// To returns what reaches a node's adapter at an address in its network, for the rings of edge there; encrypted says that the hosts speak TLS, and that the
+// network is not Trusted. Nil: they go by TCP.
 func (a *Adapters) To(edge string, node netip.Prefix, encrypted bool) tcp.Direct {
 	word := a.choice.For(edge)
 	if word == TCP || word == Auto && encrypted { // see Choice.Encrypted
@@ -81,19 +81,12 @@ func (a *Adapters) in(network netip.Prefix) (*Fabric, error) {
 	}
 	o := a.opened[network]
 	if o.f != nil {
-		why := o.f.isLost()
-		if why == nil {
-			return o.f, nil
-		}
-		if err := o.f.Close(); err != nil {
-			a.log.Error("an RDMA adapter that is lost cannot be closed", "network", network, "error", err)
-		}
-		o = opened{why: why, at: time.Now()}
+		return o.f, o.f.usable()
 	}
 	if time.Since(o.at) >= retryAfter {
 		o = a.openIn(network, o.told)
+		a.opened[network] = o
 	}
-	a.opened[network] = o
 	return o.f, o.why
 }
 

@@ -12,9 +12,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/rdma"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/fabric/rdma/verbsfake"
+	"github.com/grafnode/grafnode/fabric/tcp"
 )
 
 // An adapter is used for nodes in its network, and edges that are not to go by TCP.
@@ -115,6 +117,58 @@ func TestAnAdapterIsTriedAgain(t *testing.T) {
 		require.Equal(t, []int{1, 1}, []int{log.with("gone"), log.with("not there")})
 		require.NoError(t, a.Close())
 		require.Equal(t, 1, log.with("too busy"))
+	})
+}
+
+// A node's adapter that was lost is opened again when there is use for it, beside what still hangs on the one that was lost.
+func TestALostAdapterIsOpenedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network, log := verbsfake.NewNetwork(1), &lines{}
+		host := network.Host("owner")
+		provider := &mending{Provider: host}
+		ports, _ := host.Ports()
+		owner, err := rdma.Open(rdma.Config{Provider: provider, Port: ports[0], Logger: log.log()})
+		require.NoError(t, err)
+		far := open(t, network.Host("far"))
+		accept := func() (tcp.Incoming, error) {
+			way, offer, err := far.Offer("edge")
+			require.NoError(t, err)
+			defer way.Close()
+			in, _, err := owner.Accept("edge", offer, make([]byte, 4096))
+			return in, err
+		}
+		before, err := accept()
+		require.NoError(t, err)
+		host.Say(verbs.Event{Kind: verbs.DeviceLost, What: "pulled out"})
+		synctest.Wait()
+		provider.wrong = errors.New("not there")
+		for range 5 {
+			_, err = accept()
+			require.ErrorContains(t, err, "pulled out")
+			time.Sleep(time.Minute - time.Second)
+		}
+		require.Equal(t, []int{1, 1}, []int{log.with("pulled out"), log.with("not there")})
+		provider.wrong = nil
+		time.Sleep(2 * time.Second)
+		after, err := accept()
+		require.NoError(t, err)
+		require.Equal(t, 1, log.with("there again"))
+		before.Close()
+		host.Say(verbs.Event{Kind: verbs.DeviceLost, What: "and again"})
+		synctest.Wait()
+		_, err = accept()
+		require.ErrorContains(t, err, "and again")
+		after.Close()
+		time.Sleep(time.Minute)
+		last, err := accept()
+		require.NoError(t, err)
+		require.NoError(t, owner.Close())
+		_, err = accept()
+		require.ErrorIs(t, err, fabric.ErrClosed)
+		last.Close() // and there is nobody left who hears it
+		host.Say(verbs.Event{Kind: verbs.DeviceLost, What: "at last"})
+		synctest.Wait()
+		require.Zero(t, log.with("at last"))
 	})
 }
 

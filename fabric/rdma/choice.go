@@ -57,8 +57,8 @@ func (c Choice) For(edge string) string {
 	return c.rest
 }
 
-// Encrypted returns the choice where hosts speak TLS with each other: auto is tcp then, because nothing encrypts what an adapter writes. Who
-// says rdma wants that.
+// Encrypted returns the choice where hosts speak TLS with each other, in a network that is not Trusted: auto is tcp then, because nothing encrypts what an
+// adapter writes. Who says rdma wants that.
 func (c Choice) Encrypted() Choice {
 	sure := Choice{rest: c.rest, edges: map[string]string{}}
 	if c.For("") == Auto {

@@ -25,7 +25,7 @@
 // check sums: there is none of ours over a record, beyond its header. An adapter that neither carries nor complains stalls its
 // ring, until the connection ends or the edge is moved by hand.
 //
-// What does not work is left alone for a minute: an adapter that Adapters could not open, and a node's that was not reached, which shows with the first message that is not
+// What does not work is left alone for a minute: an adapter that Adapters could not open, or that was lost, and a node's that was not reached, which shows with the first message that is not
 // answered. What the adapter says of itself (watch.go) is logged; a queue pair that it calls broken, or its own end, ends what hangs on it.
 //
 // Only producers have a way. A consumer whose ring lies on another host reads it by the connection, as ever: edges' rings are placed

@@ -61,7 +61,7 @@ func (o *outgoing) Connect(ctx context.Context, c fabric.Config, text string, li
 
 // prepare makes the mirror, registers it and connects. What it has done, Close undoes.
 func (p *producer) prepare(c fabric.Config) error {
-	p.capacity, p.writeMax = uint64(c.Capacity), p.f.config.Port.WriteMax
+	p.capacity, p.writeMax = uint64(c.Capacity), p.on.port.WriteMax
 	if p.most = messageWrites(p.capacity, p.writeMax); p.most > messageMax {
 		return fmt.Errorf("%w: rdma: %d bytes of a ring may take %d writes of at most %d bytes, and may take %d",
 			fabric.ErrUnsupported, c.Capacity, p.most, p.writeMax, messageMax)

@@ -14,6 +14,7 @@ import (
 // its own, which sleeps in the netpoller while there are none.
 type queue struct {
 	f    *Fabric
+	on   *adapter
 	pair verbs.Pair
 
 	mu     sync.Mutex // one goroutine at a time posts writes
@@ -160,12 +161,12 @@ func (q *queue) stop(regions ...verbs.Region) {
 			continue
 		}
 		if err := r.Close(); err != nil {
-			q.f.config.Logger.Error("an RDMA region cannot be deregistered", "device", q.f.config.Port.Device, "error", err)
+			q.f.config.Logger.Error("an RDMA region cannot be deregistered", "device", q.on.port.Device, "error", err)
 		}
 	}
 	q.stopping.Store(true)
 	if err := q.pair.Fail(); err != nil {
-		q.f.config.Logger.Error("an RDMA queue pair cannot be failed", "device", q.f.config.Port.Device, "error", err)
+		q.f.config.Logger.Error("an RDMA queue pair cannot be failed", "device", q.on.port.Device, "error", err)
 	}
 	if q.done != nil {
 		q.pair.Wake()

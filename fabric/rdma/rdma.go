@@ -26,20 +26,18 @@ type Config struct {
 // RetryDefault gives an end up that has not answered for about a second. Who lives is for the connection to say, and it is sooner.
 var RetryDefault = verbs.Retry{AckTimeout: 67 * time.Millisecond, Count: 6, NotReady: 6, Pause: 10 * time.Millisecond}
 
-// Fabric is a process's use of one port of an adapter. It implements tcp.Direct: for remote producers, as Attach.Direct, and for the owners of
+// Fabric is a process's use of one port of an adapter, which is opened again when it was lost. It implements tcp.Direct: for remote producers, as Attach.Direct, and for the owners of
 // rings, as Server.Direct. Safe for concurrent use.
 type Fabric struct {
-	config  Config
-	device  verbs.Device
-	counts  counts
-	watched chan struct{} // closed when watch has ended
+	config Config
+	counts counts
 
 	mu        sync.Mutex
-	queues    map[uint32]*queue // open, by the numbers of their pairs
+	adapter   *adapter  // the last that was opened
+	tried     time.Time // when it was lost, or opening it again has failed
+	told      bool      // that this has failed
 	unreached map[netip.Addr]time.Time
-	lost      error // why the adapter is of no use any more
-	closed    bool  // no queue is opened any more
-	ended     bool  // the device is closed, or about to be
+	closed    bool // no queue is opened any more
 }
 
 var _ tcp.Direct = (*Fabric)(nil)
@@ -55,19 +53,12 @@ func Open(c Config) (*Fabric, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.Port.WriteMax == 0 {
-		return nil, fmt.Errorf("rdma: port %d of %s takes no writes: %w", c.Port.Number, c.Port.Device, fabric.ErrUnsupported)
-	}
-	device, err := c.Provider.Open(c.Port)
+	f := &Fabric{config: c, unreached: map[netip.Addr]time.Time{}}
+	a, err := f.openPort(c.Port)
 	if err != nil {
-		return nil, fmt.Errorf("rdma: open %s, port %d: %w", c.Port.Device, c.Port.Number, err)
+		return nil, err
 	}
-	if l := device.Limits(); l.Writes < writesMax || l.Receives < ownerReceives {
-		return nil, errors.Join(fmt.Errorf("rdma: %s takes %d writes and %d receives at once, want %d and %d: %w",
-			c.Port.Device, l.Writes, l.Receives, writesMax, ownerReceives, fabric.ErrUnsupported), device.Close())
-	}
-	f := &Fabric{config: c, device: device, watched: make(chan struct{}), queues: map[uint32]*queue{}, unreached: map[netip.Addr]time.Time{}}
-	go f.watch()
+	f.adapter = a
 	return f, nil
 }
 
@@ -75,22 +66,9 @@ func Open(c Config) (*Fabric, error) {
 func (f *Fabric) Close() error {
 	f.mu.Lock()
 	f.closed = true
+	last := f.adapter
 	f.mu.Unlock()
-	return f.end()
-}
-
-// end gives the adapter back if it is closed, and nothing is open any more.
-func (f *Fabric) end() error {
-	f.mu.Lock()
-	if !f.closed || f.ended || len(f.queues) > 0 {
-		f.mu.Unlock()
-		return nil
-	}
-	f.ended = true
-	f.mu.Unlock() // what watch hears may want it
-	err := f.device.Close()
-	<-f.watched
-	return err
+	return f.end(last)
 }
 
 // Network returns where the adapter is reached, for others to know whether they can.
@@ -98,20 +76,20 @@ func (f *Fabric) Network() netip.Prefix { return Network(f.config.Port) }
 
 // open makes q a queue with room for so many receives.
 func (f *Fabric) open(q *queue, receives int) error {
+	if err := f.usable(); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch {
-	case f.closed:
+	if f.closed {
 		return fabric.ErrClosed
-	case f.lost != nil:
-		return f.lost
 	}
-	pair, err := f.device.NewPair(verbs.Room{Writes: writesMax, Receives: receives, Inline: inlineMax})
+	pair, err := f.adapter.device.NewPair(verbs.Room{Writes: writesMax, Receives: receives, Inline: inlineMax})
 	if err != nil {
 		return fmt.Errorf("rdma: queue pair: %w", err)
 	}
-	q.f, q.pair = f, pair
-	f.queues[pair.Local().Number] = q
+	q.f, q.on, q.pair = f, f.adapter, pair
+	q.on.queues[pair.Local().Number] = q
 	f.counts.ways.Add(1)
 	return nil
 }
@@ -121,10 +99,10 @@ func (f *Fabric) release(q *queue) {
 	number := q.pair.Local().Number
 	err := q.pair.Close()
 	f.mu.Lock()
-	delete(f.queues, number)
+	delete(q.on.queues, number)
 	f.mu.Unlock()
-	if err = errors.Join(err, f.end()); err != nil {
-		f.config.Logger.Error("an RDMA queue pair cannot be closed", "device", f.config.Port.Device, "error", err)
+	if err = errors.Join(err, f.end(q.on)); err != nil {
+		f.config.Logger.Error("an RDMA queue pair cannot be closed", "device", q.on.port.Device, "error", err)
 	}
 }
 

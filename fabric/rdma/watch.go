@@ -16,7 +16,7 @@ import (
 
 // What a process knows of adapters that are of no use for a while: its own, from what that says of itself, and others', which were not reached.
 
-// retryAfter is how long what did not work is left alone: an adapter that could not be opened, and one that was not reached.
+// retryAfter is how long what did not work is left alone: an adapter that could not be opened, or was lost, and one that was not reached.
 const retryAfter = time.Minute
 
 var errUnreached = errors.New("rdma: the other end's adapter was not reached lately")
@@ -35,29 +35,29 @@ func (e *unreachedError) Error() string {
 func (e *unreachedError) Unwrap() error { return e.why }
 
 // watch hears what the adapter says of itself, until it is closed.
-func (f *Fabric) watch() {
-	defer close(f.watched)
+func (a *adapter) watch() {
+	defer close(a.watched)
 	for {
-		e, err := f.device.Event()
+		e, err := a.device.Event()
 		if err != nil {
-			f.lose(fmt.Errorf("it says nothing any more: %w", err))
+			a.lose(fmt.Errorf("it says nothing any more: %w", err))
 			return
 		}
-		f.hear(e)
+		a.hear(e)
 	}
 }
 
 // hear takes in what the adapter says. That a port is down ends nothing: it may be up again before the retries of a way's ends have been used up.
-func (f *Fabric) hear(e verbs.Event) {
-	level, number := slog.LevelInfo, uint32(f.config.Port.Number)
+func (a *adapter) hear(e verbs.Event) {
+	level, number := slog.LevelInfo, uint32(a.port.Number)
 	switch {
 	case e.Kind == verbs.DeviceLost:
-		f.lose(fmt.Errorf("it says: %s", e.What))
+		a.lose(fmt.Errorf("it says: %s", e.What))
 		return
 	case e.Kind == verbs.PairBroken:
-		f.mu.Lock()
-		q := f.queues[e.Number]
-		f.mu.Unlock()
+		a.f.mu.Lock()
+		q := a.queues[e.Number]
+		a.f.mu.Unlock()
 		if q != nil {
 			q.fail(fmt.Errorf("%w: rdma: the adapter says of queue pair %d: %s", fabric.ErrDisconnected, e.Number, e.What))
 		}
@@ -67,31 +67,25 @@ func (f *Fabric) hear(e verbs.Event) {
 	case e.Kind == verbs.PortDown:
 		level = slog.LevelWarn
 	}
-	f.config.Logger.Log(context.Background(), level, "an RDMA adapter says of its port", "device", f.config.Port.Device, "port", number, "event", e.What)
+	a.f.config.Logger.Log(context.Background(), level, "an RDMA adapter says of its port", "device", a.port.Device, "port", number, "event", e.What)
 }
 
 // lose ends all that hangs on the adapter, which is of no use any more.
-func (f *Fabric) lose(why error) {
+func (a *adapter) lose(why error) {
+	f := a.f
 	f.mu.Lock()
-	if f.ended || f.lost != nil {
+	if a.ended || a.lost != nil {
 		f.mu.Unlock()
 		return
 	}
-	lost := fmt.Errorf("%w: rdma: adapter %s is lost: %w", fabric.ErrDisconnected, f.config.Port.Device, why)
-	f.lost = lost
-	queues := slices.Collect(maps.Values(f.queues))
+	lost := fmt.Errorf("%w: rdma: adapter %s is lost: %w", fabric.ErrDisconnected, a.port.Device, why)
+	a.lost, f.tried = lost, time.Now()
+	queues := slices.Collect(maps.Values(a.queues))
 	f.mu.Unlock()
-	f.config.Logger.Error("an RDMA adapter is lost: rings go by TCP", "device", f.config.Port.Device, "reason", why)
+	f.config.Logger.Error("an RDMA adapter is lost: rings go by TCP", "device", a.port.Device, "reason", why)
 	for _, q := range queues {
 		q.fail(lost)
 	}
-}
-
-// isLost returns why the adapter is of no use any more, nil if it is of use.
-func (f *Fabric) isLost() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.lost
 }
 
 // address is where a port is reached.

@@ -50,11 +50,11 @@ func (b *machines) agents() string {
 	require.NoError(b.t, err)
 	var lines []string
 	for i, n := range nodes {
-		fabric := "rdma" // auto is TCP where hosts speak TLS
+		fabric := "auto"
 		if i == nodeTCP {
 			fabric = "tcp"
 		}
-		line := strings.Join(lab.Agent(n, nodes, "--memory", "64MiB", "--raft-heartbeat", "5s", "--fabric", fabric), " ")
+		line := strings.Join(lab.Agent(n, nodes, "--memory", "64MiB", "--raft-heartbeat", "5s", "--fabric", fabric, "--fabric-trusted", network), " ")
 		lines = append(lines, strings.ReplaceAll(line, b.dir, guest.WorkDir))
 	}
 	return strings.Join(lines, "\n")
@@ -76,7 +76,7 @@ func newHost(t *testing.T) *host {
 	t.Helper()
 	text := os.Getenv(agentsVariable)
 	if text == "" {
-		t.Skip("runs in two machines: see TestPipeline")
+		t.Skip("runs in two machines: see TestAdapters")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), fabrictest.Patience())
 	t.Cleanup(cancel)
@@ -114,7 +114,7 @@ func (h *host) eventually(f func() error) {
 		select {
 		case <-h.ctx.Done():
 			h.t.Fatal(err)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
@@ -166,17 +166,18 @@ func (s *stage) start(l *proc.Launcher, node int) (now *proc.Process, err error)
 	defer s.mu.Unlock()
 	s.now, err = l.Start(proc.Spec{
 		Name: s.name, Path: guest.WorkDir + "/accesslog", Log: runDir + "/stage.log." + s.name,
-		Args: []string{"-ttl", "20s", "-store", storeFile, "-stage", s.name, "-rate", fmt.Sprint(s.rate), inputFile},
-		Env:  []string{"GRAFNODE_SOCKET=" + plan()[node].Socket, "GRAFNODE_FABRIC=rdma"},
+		Args: []string{"-ttl", "10s", "-store", storeFile, "-stage", s.name, "-rate", fmt.Sprint(s.rate), inputFile},
+		// Where processes wait for a processor longer than they may be silent, edges move by themselves.
+		Env: []string{"GRAFNODE_SOCKET=" + plan()[node].Socket, client.HeartbeatEnv + "=1s"},
 	})
 	return s.now, err
 }
 
-// hurry kills the process, and has what comes after it know no rate.
-func (s *stage) hurry() {
+// again kills the process. What comes after it goes at another rate.
+func (s *stage) again(rate int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rate = 0
+	s.rate = rate
 	s.now.Kill()
 }
 

@@ -25,8 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds a machine's life. Nothing is judged by it: on a machine of its own one lives for a minute.
 const patience = 15 * time.Minute
 
-// modules are the adapter's: the kernel needs crc32_generic for it, and does not say so.
-var modules = []string{"crc32_generic", "rdma_rxe", "ib_uverbs"}
+// modules are the adapter's, for which the kernel needs crc32_generic and does not say so, and what tc drops packets with.
+var modules = []string{"crc32_generic", "rdma_rxe", "ib_uverbs", "sch_ingress", "cls_u32", "act_gact"}
 
 // machines is where machines are booted, with one shared directory.
 type machines struct {
@@ -48,7 +48,7 @@ func newMachines(t *testing.T) *machines {
 			t.Skipf("no tests over RDMA: %v: apt-get install %s", err, of)
 		}
 	}
-	for _, tool := range []string{"gcc", "rdma", "ip"} {
+	for _, tool := range []string{"gcc", "rdma", "ip", "tc"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("no tests over RDMA: %v", err)
 		}
@@ -97,7 +97,9 @@ func (b *machines) goTool(program, verb string, args ...string) {
 	require.NoError(b.t, err, "%s", out)
 }
 
-// address is the n-th machine's.
+// network is the cable's, address the n-th machine's in it.
+const network = "10.9.0.0/24"
+
 func address(n int) string { return fmt.Sprintf("10.9.0.%d", n) }
 
 // tests is a run of a compiled package's tests, as a command of the machine's.

@@ -21,12 +21,12 @@ import (
 
 // The input, and the rate that makes it outlast whatever is done to the pipeline; what is left then goes as fast as it can.
 const (
-	inputLines = 6000
-	inputRate  = 12
+	inputLines = 2400
+	inputRate  = 6
 )
 
 // flow is how many lines are to be stored before it is believed that the pipeline goes on.
-const flow = 10
+const flow = 6
 
 // near is the first machine, where the pipeline begins and ends.
 type near struct {
@@ -46,9 +46,10 @@ func TestPipelineNear(t *testing.T) {
 		n.run(fmt.Sprintf("%d to %s", i, nodeNames[at]), func() { n.moves(at) })
 	}
 	require.Zero(t, n.heard().Fallbacks)
+	n.run("adapters apart", func() { n.apart() })
 	n.run("link lost", func() { n.linkLost() })
 	n.run("machine killed", func() { n.killed() })
-	n.most.hurry()
+	n.most.again(0)
 	select {
 	case <-n.most.done: // all is stored, and everybody knows
 	case <-n.ctx.Done():
@@ -126,6 +127,13 @@ func (n *near) ask(question string, answer any) error {
 	return json.NewDecoder(conn).Decode(answer)
 }
 
+// tell asks what has no answer.
+func (n *near) tell(question string) {
+	n.t.Helper()
+	var nothing any
+	require.NoError(n.t, n.ask(question, &nothing))
+}
+
 func (n *near) heard() (heard tally) {
 	n.t.Helper()
 	require.NoError(n.t, n.ask(askHeard, &heard))
@@ -162,38 +170,42 @@ func (n *near) relocate(at int) {
 	})
 }
 
-// moves has the ring lie at a node: at the far one the adapter carries the records, elsewhere it does not.
+// moves has the ring lie at a node: at the far one the adapter carries the records, elsewhere it does not. Where machines are starved an edge may move by
+// itself meanwhile, and then is moved again.
 func (n *near) moves(at int) {
 	n.t.Helper()
-	n.relocate(at)
-	before := n.heard()
-	if at != nodeFar {
-		n.flows()
-		require.Less(n.t, n.heard().Messages, before.Messages+flow, "the adapter carries records")
-		return
-	}
 	n.eventually(func() error {
-		if now := n.heard(); now.Messages < before.Messages+flow {
-			return fmt.Errorf("the adapter carries nothing: %+v after %+v", now, before)
+		n.relocate(at)
+		before := n.heard().Messages
+		n.flows()
+		told, is := n.heard().Messages-before, n.edge().Locator.Node
+		if is != n.ids[at] || (told >= flow/2) != (at == nodeFar) {
+			return fmt.Errorf("the adapter has told of %d messages, and the ring is at %s, want %s", told, is, nodeNames[at])
 		}
 		return nil
 	})
-	n.flows()
 }
 
 // carries moves the ring to the far node until the adapter carries the records: one that was not reached is left alone for a minute.
 func (n *near) carries() {
 	n.t.Helper()
-	n.eventually(func() error {
-		n.relocate(nodeNear)
-		n.relocate(nodeFar)
-		before := n.heard()
-		n.flows()
-		if now := n.heard(); now.Messages < before.Messages+flow/2 {
-			return fmt.Errorf("the adapter carries nothing: %+v after %+v", now, before)
-		}
-		return nil
-	})
+	n.moves(nodeNear)
+	n.moves(nodeFar)
+}
+
+// apart has the far machine drop what comes for its adapter, and nothing else: the edge goes by TCP, which is counted and logged, until there is a process
+// again that has not found that out.
+func (n *near) apart() {
+	n.t.Helper()
+	n.relocate(nodeNear)
+	n.tell(askApart)
+	n.relocate(nodeFar)
+	n.flows()
+	require.NotZero(n.t, n.heard().Fallbacks)
+	require.Contains(n.t, logs(), "a ring goes by TCP that might have gone by RDMA")
+	n.tell(askTogether)
+	n.most.again(inputRate)
+	n.carries()
 }
 
 // linkLost has the cable be out until the edge has been given another ring, or the one that it had has been given up.

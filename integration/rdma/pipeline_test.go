@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -15,28 +16,12 @@ import (
 	log "github.com/grafnode/grafnode/examples/accesslog"
 )
 
-// A pipeline of real processes in two machines: nodes, and stages whose edges cross the cable both ways. An edge's ring moves between nodes, so that
-// its producer writes it by its adapter, over TCP and in shared memory, in every order; the cable is pulled; one of the machines is killed. Each line is stored once.
-func TestPipeline(t *testing.T) {
-	b := newMachines(t)
-	b.build("cmd/grafnode")
-	b.build("examples/accesslog/cmd/accesslog")
-	inside := b.self()
-	env := []string{agentsVariable + "=" + b.agents()}
-	far := b.boot(2, nil, env, tests(inside, "-test.run=^TestPipelineFar$"))
-	near := b.boot(1, map[string]func() error{
-		cutHere:  func() error { return far.Cable(false) },
-		mendHere: func() error { return far.Cable(true) },
-		killHere: func() error { far.Off(); return nil },
-	}, env, tests(inside, "-test.run=^TestPipelineNear$"))
-	require.NoError(t, near.Wait(b.ctx))
-	require.Error(t, far.Wait(b.ctx), "it was killed")
-}
-
 // What the near machine asks of the far one.
 const (
-	askHeard = "heard" // its tally
-	askLogs  = "logs"
+	askHeard    = "heard" // its tally
+	askLogs     = "logs"
+	askApart    = "apart"    // to drop what comes for its adapter
+	askTogether = "together" // to drop nothing
 )
 
 // tally is what has come to the far machine's adapter.
@@ -47,7 +32,9 @@ type tally struct {
 
 var farAddress = address(2) + ":7400"
 
-// TestPipelineFar is the second machine's part: a node and a stage, until it is killed.
+// A pipeline of real processes in two machines: nodes, and stages whose edges cross the cable both ways. An edge's ring moves between nodes, so that
+// its producer writes it by its adapter, over TCP and in shared memory, in every order; the adapters are parted, the cable is pulled, and one of the machines is
+// killed. Each line is stored once. TestPipelineFar is the second machine's part: a node and a stage, until it is killed.
 func TestPipelineFar(t *testing.T) {
 	h := newHost(t)
 	l, err := net.Listen("tcp", farAddress)
@@ -78,6 +65,19 @@ func (h *host) answer(a *client.API, question string) (answer any) {
 		return heard
 	case askLogs:
 		return logs()
+	case askApart:
+		h.command("tc qdisc add dev eth0 ingress")
+		h.command("tc filter add dev eth0 ingress protocol ip u32 match ip protocol 17 0xff match ip dport 4791 0xffff action drop")
+	case askTogether:
+		h.command("tc qdisc del dev eth0 ingress")
 	}
 	return nil
+}
+
+// command runs one, whose words are separated by spaces.
+func (h *host) command(line string) {
+	h.t.Helper()
+	words := strings.Fields(line)
+	out, err := exec.CommandContext(h.ctx, words[0], words[1:]...).CombinedOutput()
+	require.NoError(h.t, err, "%s: %s", line, out)
 }

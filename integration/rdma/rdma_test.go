@@ -16,14 +16,17 @@ const (
 )
 
 // In one machine: the shim over libibverbs, edges' rings over adapters by the suite that every fabric passes, what a hostile end can do, and
-// producers that die at each step. Between two others: set-up, the link cut, the other host's death; of the shim, and of edges' rings, these in
-// turn over adapters and over TCP. One of the two is there anew for each package.
+// producers that die at each step. Beside it two others, of which the second is there anew for each of three: the shim, and edges' rings, these in turn over
+// adapters and over TCP, whose set-up is tested, the link cut, and the other host killed; and a pipeline, see pipeline_test.go.
 func TestAdapters(t *testing.T) {
 	b := newMachines(t)
 	shim, ring := b.compile("fabric/rdma/ibverbs"), b.compile("fabric/rdma")
 	alone := b.boot(3, nil, nil, tests(shim), tests(ring, "-test.parallel=1", "-rapid.checks=20"))
-	env := []string{peerVariable + "=" + address(2) + ":7400"}
-	owners := []string{tests(shim, "-test.run=^TestOwner$"), tests(ring, "-test.run=^TestAcrossOwner$")}
+	b.build("cmd/grafnode")
+	b.build("examples/accesslog/cmd/accesslog")
+	pipeline := b.self()
+	env := []string{peerVariable + "=" + address(2) + ":7400", agentsVariable + "=" + b.agents()}
+	owners := []string{tests(shim, "-test.run=^TestOwner$"), tests(ring, "-test.run=^TestAcrossOwner$"), tests(pipeline, "-test.run=^TestPipelineFar$")}
 	owner := b.boot(2, nil, env, owners[0])
 	writer := b.boot(1, map[string]func() error{
 		cutHere:  func() error { return owner.Cable(false) },
@@ -38,7 +41,7 @@ func TestAdapters(t *testing.T) {
 			}
 			return err
 		},
-	}, env, tests(shim, "-test.run=^TestWriter$"), tests(ring, "-test.run=^TestAcrossProducer$"))
+	}, env, tests(shim, "-test.run=^TestWriter$"), tests(ring, "-test.run=^TestAcrossProducer$"), tests(pipeline, "-test.run=^TestPipelineNear$"))
 	require.NoError(t, writer.Wait(b.ctx))
 	require.Empty(t, owners)
 	require.NoError(t, alone.Wait(b.ctx))

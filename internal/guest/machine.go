@@ -46,11 +46,9 @@ type Machine struct {
 // Boot switches a machine on. It is a process of l.
 func Boot(ctx context.Context, l *proc.Launcher, c Config) (*Machine, error) {
 	name := fmt.Sprint("guest-", c.Number)
-	program := filepath.Join(c.Dir, name+".init")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, initPackage)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build %s: %w: %s", initPackage, err, out)
+	program := filepath.Join(c.Dir, "init")
+	if err := buildInit(ctx, program); err != nil {
+		return nil, err
 	}
 	files, err := firstFiles(c.Kernel, program, c.Job)
 	if err != nil {
@@ -69,15 +67,28 @@ func Boot(ctx context.Context, l *proc.Launcher, c Config) (*Machine, error) {
 	return m, err
 }
 
+// buildInit builds a machine's first process, unless an earlier machine's was.
+func buildInit(ctx context.Context, program string) error {
+	if _, err := os.Stat(program); err == nil {
+		return nil
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", program, initPackage)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w: %s", initPackage, err, out)
+	}
+	return nil
+}
+
 // arguments are the emulator's: a machine with a console that is the launcher's pipe, the host's files, the shared directory and a card whose
 // cable is a pair of sockets.
 func arguments(c Config, first string) []string {
 	cable := func(number int) string { return filepath.Join(c.Dir, fmt.Sprintf("cable-%d", number)) }
-	// The kernel is told what it would try out at boot: where the host is busy that goes wrong.
+	// The kernel is told what it would try out at boot: where the host is busy that goes wrong. Nor is it to clear each page that it hands out.
 	return []string{
 		"-M", "q35", "-accel", cmp.Or(os.Getenv(AccelVariable), "tcg,thread=multi"), "-cpu", "max", "-m", "1024", "-smp", "2",
 		"-display", "none", "-no-reboot", "-nodefaults", "-kernel", c.Kernel.image(), "-initrd", first,
-		"-append", fmt.Sprintf("console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable tsc_early_khz=%d mitigations=off", counterKHz()),
+		"-append", fmt.Sprintf("console=ttyS0 quiet panic=-1 no_timer_check init_on_alloc=0 tsc=reliable tsc_early_khz=%d mitigations=off", counterKHz()),
 		"-chardev", fmt.Sprintf("file,id=console,path=/dev/fd/%d", proc.PipeFD), "-serial", "chardev:console",
 		"-virtfs", "local,path=/,security_model=none,readonly=on,multidevs=remap,mount_tag=" + RootTag,
 		"-virtfs", "local,path=" + c.Dir + ",security_model=none,multidevs=remap,mount_tag=" + WorkTag,

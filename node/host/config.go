@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
@@ -48,6 +49,7 @@ type Config struct {
 	Addresses func() []string // host:port of the other nodes, for sessions to fall back on
 	Observer  Observer        // nil: nobody
 	Direct    tcp.Direct      // by which producers elsewhere may write past this host's processors; nil: none
+	Trusted   []netip.Prefix  // networks in which adapters' records may go in clear, for sessions to know
 	Silences  *tcp.Silences   // counts sessions' processes that are given up for their silence; nil: nobody does
 	Logger    *slog.Logger    // nil: slog.Default()
 }

@@ -86,6 +86,7 @@ func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, sock *net.UnixConn) 
 	return s, &api.Welcome{
 		Session: s.id, Token: token, Cluster: h.config.Cluster, Node: h.config.Node, Zone: h.config.Zone,
 		Incarnation: h.config.Incarnation, Deadline: s.deadline, Addresses: h.config.Addresses(),
+		Trusted: h.config.Trusted,
 	}, nil
 }
 

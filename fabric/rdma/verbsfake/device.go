@@ -83,10 +83,15 @@ func (d *device) Event() (verbs.Event, error) {
 	}
 }
 
+// NewPair implements verbs.Device.
+func (d *device) NewPair(r verbs.Room) (verbs.Pair, error) { return d.newPair(r, d), nil }
+
 // Close implements verbs.Device.
 func (d *device) Close() error {
-	if len(d.Pairs()) > 0 {
-		return errOpen
+	for _, p := range d.Pairs() {
+		if p.device == d {
+			return errOpen
+		}
 	}
 	d.once.Do(func() {
 		close(d.closed)

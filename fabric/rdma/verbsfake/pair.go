@@ -12,6 +12,7 @@ import (
 // Pair is one end of a connection. It implements verbs.Pair.
 type Pair struct {
 	host    *Host
+	device  *device // nil: of none that is to be closed
 	network *Network
 	address verbs.Address
 	room    verbs.Room
@@ -41,17 +42,19 @@ type late struct {
 }
 
 // NewPair is verbs.Device's.
-func (h *Host) NewPair(r verbs.Room) (verbs.Pair, error) {
+func (h *Host) NewPair(r verbs.Room) (verbs.Pair, error) { return h.newPair(r, nil), nil }
+
+func (h *Host) newPair(r verbs.Room, of *device) *Pair {
 	n := h.network
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.numbers++
 	p := &Pair{
-		host: h, network: n, room: r, free: r.Writes, woken: make(chan struct{}, 1),
+		host: h, device: of, network: n, room: r, free: r.Writes, woken: make(chan struct{}, 1),
 		address: verbs.Address{GID: h.port.GID, Number: n.numbers, MTU: h.port.MTU},
 	}
 	n.pairs = append(n.pairs, p)
-	return p, nil
+	return p
 }
 
 // Mute has no completion come any more, here.
