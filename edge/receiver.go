@@ -10,6 +10,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
+	"github.com/grafnode/grafnode/fence"
 	"github.com/grafnode/grafnode/handoff"
 	"github.com/grafnode/grafnode/position"
 )
@@ -30,6 +31,7 @@ type receiver struct {
 
 	mu       sync.Mutex
 	r        *handoff.Receiver
+	resumed  fence.Epoch     // the ring that has the resume note
 	ring     fabric.Consumer // nil while none is bound
 	ringCtx  context.Context // ends when ring is to be left
 	changed  chan struct{}   // closed and replaced when a ring is bound or the role ends
@@ -76,7 +78,7 @@ func (c *receiver) install(ctx context.Context, ring fabric.Consumer, rec api.Ed
 	if err := ring.Ack(0, stable.Append([]byte{})); err != nil {
 		return err
 	}
-	if err := ring.SetResume(resume.Append([]byte{})); err != nil {
+	if err := c.resume(ring, resume); err != nil {
 		return err
 	}
 	c.ring, c.ringCtx, c.first = ring, ctx, false

@@ -6,6 +6,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/handoff"
+	"github.com/grafnode/grafnode/position"
 )
 
 // What each side says in a spare and listens to there, before it is the ring.
@@ -55,4 +56,23 @@ func (c *receiver) look(r fabric.Consumer) (news []handoff.What, err error) {
 	return news, err
 }
 
-func (c *receiver) say(r fabric.Consumer, _ handoff.Do) error { return r.WantMove() }
+// say: with its wish, this side says where to go on. It has left its ring for ever, so that stays true until the producer moves, which then need
+// not wait for it.
+func (c *receiver) say(r fabric.Consumer, _ handoff.Do) error {
+	c.mu.Lock()
+	err := c.resume(r, c.r.Accepted())
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return r.WantMove()
+}
+
+// resume writes the resume note, unless it is there. Called with mu held.
+func (c *receiver) resume(r fabric.Consumer, from position.Vector) error {
+	if c.resumed == r.Generation() {
+		return nil
+	}
+	c.resumed = r.Generation()
+	return r.SetResume(from.Append([]byte{}))
+}

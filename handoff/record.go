@@ -95,6 +95,14 @@ func positionIn(b []byte) position.Position {
 	}
 }
 
+// appendPosition appends a record's header in which there is nothing but the position.
+func appendPosition(b []byte, p position.Position) []byte {
+	b = binary.LittleEndian.AppendUint64(b, 0)
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.Lane))
+	b = binary.LittleEndian.AppendUint64(b, p.Offset)
+	return binary.LittleEndian.AppendUint64(b, p.Sub)
+}
+
 // misplaced says why b is not record number seq.
 func misplaced(b []byte, seq uint64) error {
 	if len(b) < HeaderBytes {

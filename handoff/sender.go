@@ -37,6 +37,8 @@ type Sender struct {
 	resumed bool        // the bound ring's resume note has been read (rule 6)
 	resume  position.Table
 	next    int       // index in window of the first entry not looked at for this ring
+	sent    int       // of its items, if it is a run, that were
+	item    Entry     // the next one of those
 	seq     uint64    // records sent in this ring
 	ring    Memory    // this ring's, where items are kept in it
 	runs    int       // of the window, that are kept there
@@ -111,7 +113,7 @@ func (s *Sender) Bind(gen fence.Epoch) {
 	if gen <= s.gen {
 		panic(fmt.Sprintf("handoff: sender bound to generation %d after %d", gen, s.gen))
 	}
-	s.gen, s.stamp, s.resumed, s.resume, s.next, s.seq, s.clear = gen, stampOf(gen), false, position.Table{}, 0, 0, false
+	s.gen, s.stamp, s.resumed, s.resume, s.next, s.sent, s.seq, s.clear = gen, stampOf(gen), false, position.Table{}, 0, 0, 0, false
 	s.ends, s.run = ends{}, nil
 }
 
@@ -123,7 +125,7 @@ func (s *Sender) Resume(accepted position.Vector) error {
 			return fmt.Errorf("resume at %v, but %v is acknowledged and gone: %w", at, p, ErrTrimmed)
 		}
 	}
-	s.resumed, s.resume, s.next, s.clear, s.run = true, position.TableOf(accepted), 0, false, nil
+	s.resumed, s.resume, s.next, s.sent, s.clear, s.run = true, position.TableOf(accepted), 0, 0, false, nil
 	for _, p := range s.stable.Positions() { // some of which may be retained still, behind another lane's
 		if _, named := accepted.At(p.Lane); !named {
 			s.resume.Raise(p)
@@ -145,8 +147,15 @@ func (s *Sender) Next() (e *Entry, seq uint64) {
 	if s.ends.left() {
 		return s.ends.next(), s.seq + 1
 	}
-	for ; s.next < s.window.len(); s.next++ {
-		if e := s.window.at(s.next); !s.resume.Covers(e.Pos) {
+	for ; s.next < s.window.len(); s.next, s.sent = s.next+1, 0 {
+		e := s.window.at(s.next)
+		if e.n > 0 {
+			if item := s.nextOf(e); item != nil {
+				return item, s.seq + 1
+			}
+			continue
+		}
+		if !s.resume.Covers(e.Pos) {
 			return &e.Entry, s.seq + 1
 		}
 		s.repeats++
@@ -160,8 +169,11 @@ func (s *Sender) Write(b []byte, e *Entry, seq uint64) { e.put(b, &s.stamp, seq,
 // Sent says that the entry of the last Next is in the ring.
 func (s *Sender) Sent() {
 	s.seq++
-	if !s.ends.sent() {
-		s.next++
+	if s.ends.sent() {
+		return
+	}
+	if s.sent++; s.sent >= s.window.at(s.next).n {
+		s.next, s.sent = s.next+1, 0
 	}
 }
 
@@ -196,14 +208,16 @@ func (s *Sender) Ack(stable position.Vector) {
 	}
 	s.forget(last, item)
 	s.window.drop(n)
-	s.next = max(0, s.next-n)
+	if s.next -= n; s.next < 0 {
+		s.next, s.sent = 0, 0
+	}
 }
 
 // release gives up an entry's memory.
 func (s *Sender) release(e *retained) {
 	s.count -= e.records()
 	s.bytes -= e.size()
-	if e.n > 0 {
+	if e.inRing() {
 		s.runs--
 		return
 	}
@@ -257,16 +271,15 @@ func (s *Sender) Clone() *Sender {
 func (s *Sender) settle() {
 	s.memory = slabs{}
 	for i := range s.window.len() {
-		if e := s.window.at(i); e.n == 0 {
-			e.Payload = s.memory.keep(e.Payload)
-		}
+		e := s.window.at(i)
+		e.Payload = s.memory.keep(e.Payload)
 	}
 }
 
 // AppendKey appends an encoding of the whole state but payloads: equal states give equal bytes. It is for explorers, which
 // must recognise a state that they have seen.
 func (s *Sender) AppendKey(b []byte) []byte {
-	b = appendNumbers(b, uint64(s.gen), flag(s.resumed), uint64(s.next), s.seq, uint64(s.window.len()), uint64(len(s.ends.of)))
+	b = appendNumbers(b, uint64(s.gen), flag(s.resumed), uint64(s.next), uint64(s.sent), s.seq, uint64(s.window.len()), uint64(len(s.ends.of)))
 	for i := range s.window.len() {
 		e := s.window.at(i)
 		b = append(e.Pos.Append(appendNumbers(b, uint64(e.n))), byte(e.Kind))

@@ -13,8 +13,9 @@ import (
 //	WriteStraight  takes an item, once its payload is in the ring;
 //	Unbind         before that memory goes, moves what is kept there, having verified it.
 //
-// The records in the ring are all that is remembered of such items, but for where each run of them begins and ends, and how long they are. Open, Straight
-// and Shut are the same for many items at once, which share a record.
+// The records in the ring are all that is remembered of such items, but for where each run of them begins and ends, and how long they are. When they are
+// moved they stay a run, of records in memory of the Sender's own: an edge that has lost its ring waits for that. Open, Straight and Shut are the
+// same for many items at once, which share a record.
 
 // Memory is a ring in which items are kept.
 type Memory interface {
@@ -23,9 +24,9 @@ type Memory interface {
 }
 
 // retained is an entry of the window, or a run of items of one lane and length that are kept in the bound ring: each in a record of its own, one
-// behind the other, or all in one.
+// behind the other, or all in one. Of a run that was moved, Payload is the records.
 type retained struct {
-	Entry         // of a run Pos is that of its last item, and there is no payload
+	Entry         // of a run Pos is that of its last item, and there is no payload while it is in the ring
 	n      int    // items in the run; zero is an entry
 	bytes  int    // what each one's record has, or would have
 	record int    // how long the record is that they share; zero: each has its own
@@ -45,6 +46,12 @@ func (r *retained) size() int {
 }
 
 func (r *retained) records() int { return max(r.n, 1) }
+
+// inRing reports whether it is a run that is kept in the bound ring.
+func (r *retained) inRing() bool { return r.n > 0 && r.Payload == nil }
+
+// moved returns the record of the i-th item of a run that was moved.
+func (r *retained) moved(i int) []byte { return r.Payload[i*r.bytes : (i+1)*r.bytes] }
 
 // KeepIn says where the records lie that are to be kept in the bound ring.
 func (s *Sender) KeepIn(m Memory) { s.ring = m }
@@ -97,7 +104,10 @@ func (s *Sender) begin(at uint64, bytes int) *retained {
 
 // cut gives up the items at the beginning of a run that upto covers, and returns the last of them. There are more in the run.
 func (s *Sender) cut(r *retained, upto position.Position) (last position.Position, ok bool) {
-	if r.record > 0 {
+	switch {
+	case r.n > 0 && !r.inRing():
+		return s.cutMoved(r, upto)
+	case r.record > 0:
 		return s.cutShared(r, upto)
 	}
 	for r.n > 1 {
@@ -132,83 +142,111 @@ func (s *Sender) cutShared(r *retained, upto position.Position) (last position.P
 	return last, ok
 }
 
+// cutMoved is cut for a run that was moved. The rest stays where it lies.
+func (s *Sender) cutMoved(r *retained, upto position.Position) (last position.Position, ok bool) {
+	for r.n > 1 {
+		p := positionIn(r.moved(0))
+		if upto.Before(p) {
+			break
+		}
+		last, ok = p, true
+		r.Payload = r.Payload[r.bytes:]
+		r.n--
+		s.count, s.bytes = s.count-1, s.bytes-r.bytes
+		if r == s.window.at(s.next) { // it is being sent
+			s.sent = max(0, s.sent-1)
+		}
+	}
+	return last, ok
+}
+
+// nextOf returns the next item of a run that was moved that the consumer does not have, nil if it has the rest.
+func (s *Sender) nextOf(r *retained) *Entry {
+	for ; s.sent < r.n; s.sent++ {
+		b := r.moved(s.sent)
+		if p := positionIn(b); !s.resume.Covers(p) {
+			s.item = Entry{Pos: p, Kind: Item, Payload: b[HeaderBytes:]}
+			return &s.item
+		}
+		s.repeats++
+	}
+	return nil
+}
+
 // Kept returns where the oldest record begins that is kept in the bound ring, and false if none is.
 func (s *Sender) Kept() (at uint64, ok bool) {
 	for i := 0; s.runs > 0 && i < s.window.len(); i++ {
-		if e := s.window.at(i); e.n > 0 {
+		if e := s.window.at(i); e.inRing() {
 			return e.at, true
 		}
 	}
 	return 0, false
 }
 
-// Unbind moves what is kept in the bound ring into memory of the Sender's own. ErrDamaged means that something there is not what was
+// Unbind moves what is kept in the bound ring into memory of the Sender's own, run by run. ErrDamaged means that something there is not what was
 // written: then it is lost, and has to be regenerated.
 func (s *Sender) Unbind() error {
 	s.run = nil
 	if s.runs == 0 {
 		return nil
 	}
-	n := 0
+	var window queue[retained]
+	var memory slabs
+	window.reserve(s.window.len())
 	for i := range s.window.len() {
-		n += max(1, s.window.at(i).n)
-	}
-	var flat queue[retained]
-	flat.reserve(n)
-	next := 0
-	for i := range s.window.len() {
-		e := s.window.at(i)
-		if e.n == 0 {
-			flat.push(*e)
-		} else if err := s.read(e, &flat); err != nil {
-			return err
+		e := *s.window.at(i)
+		if e.inRing() {
+			b, err := s.read(&e, memory.room(e.size()))
+			if err != nil {
+				return err
+			}
+			e.Payload, e.record = b, 0
 		}
-		if i < s.next {
-			next = flat.len()
-		}
+		e.Payload = memory.keep(e.Payload) // in the order in which they are let go of
+		window.push(e)
 	}
-	s.window, s.next, s.runs = flat, next, 0
-	s.settle()
+	s.window, s.memory, s.runs = window, memory, 0
 	return nil
 }
 
-// read adds the items of a run to q, having verified them. Their payloads are still the ring's.
-func (s *Sender) read(r *retained, q *queue[retained]) error {
+// read appends the records of a run to b, one behind the other, having verified them. Of those only position and payload are of use then.
+func (s *Sender) read(r *retained, b []byte) ([]byte, error) {
 	if r.record > 0 {
-		return s.readShared(r, q)
+		return s.readShared(r, b)
 	}
 	var e Entry
 	at, last := r.at, r.Pos
 	for i := range r.n {
-		b, next := s.ring.Record(at, r.bytes)
-		if err := e.decode(b, &s.stamp, r.seq+uint64(i)); err != nil {
-			return fmt.Errorf("retained item %d of %d up to %v: %w", i+1, r.n, r.Pos, err)
+		record, next := s.ring.Record(at, r.bytes)
+		if err := e.decode(record, &s.stamp, r.seq+uint64(i)); err != nil {
+			return nil, fmt.Errorf("retained item %d of %d up to %v: %w", i+1, r.n, r.Pos, err)
 		}
 		if e.Pos.Lane != r.Pos.Lane || i > 0 && !last.Before(e.Pos) {
-			return fmt.Errorf("retained item %v after %v: %w", e.Pos, last, ErrDamaged)
+			return nil, fmt.Errorf("retained item %v after %v: %w", e.Pos, last, ErrDamaged)
 		}
-		q.push(retained{Entry: e})
+		b = append(b, record...)
 		at, last = next, e.Pos
 	}
 	if last != r.Pos {
-		return fmt.Errorf("retained item %v is %v: %w", r.Pos, last, ErrDamaged)
+		return nil, fmt.Errorf("retained item %v is %v: %w", r.Pos, last, ErrDamaged)
 	}
-	return nil
+	return b, nil
 }
 
-// readShared is read for a run whose items share a record.
-func (s *Sender) readShared(r *retained, q *queue[retained]) error {
+// readShared is read for a run whose items share a record: they get one each.
+func (s *Sender) readShared(r *retained, b []byte) ([]byte, error) {
 	var items Items
 	var at [ItemsMax]position.Position
-	b, _ := s.ring.Record(r.at, r.record)
-	if err := items.decode(b, &s.stamp, r.seq); err != nil {
-		return fmt.Errorf("%d retained items up to %v: %w", r.n, r.Pos, err)
+	record, _ := s.ring.Record(r.at, r.record)
+	if err := items.decode(record, &s.stamp, r.seq); err != nil {
+		return nil, fmt.Errorf("%d retained items up to %v: %w", r.n, r.Pos, err)
 	}
 	if !items.positions(&at) || items.N < r.n || at[items.N-1] != r.Pos {
-		return fmt.Errorf("%d retained items up to %v: %w", r.n, r.Pos, ErrDamaged)
+		return nil, fmt.Errorf("%d retained items up to %v: %w", r.n, r.Pos, ErrDamaged)
 	}
 	for k := items.N - r.n; k < items.N; k++ {
-		q.push(retained{Entry: Entry{Pos: at[k], Kind: Item, Payload: items.Payloads[k*items.Bytes : (k+1)*items.Bytes]}})
+		b = appendPosition(b, at[k])
+		b = append(b, items.Payloads[k*items.Bytes:(k+1)*items.Bytes]...)
 	}
-	return nil
+	return b, nil
 }

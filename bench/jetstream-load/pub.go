@@ -14,14 +14,15 @@ import (
 const (
 	tick      = time.Millisecond
 	pending   = 256                    // messages without an acknowledgement
-	ackWait   = time.Second            // for one; then it is published again
+	ackWait   = time.Second            // for one, from when it was published; then it is published again
 	lookEvery = 100 * time.Millisecond // who leads
 )
 
 // sent is a message that waits for its acknowledgement.
 type sent struct {
 	msg    *nats.Msg
-	future jetstream.PubAckFuture
+	future jetstream.PubAckFuture // nil: it was refused at once
+	late   time.Time              // when its acknowledgement is
 }
 
 // publish publishes items at a rate until ctx ends, and then waits until all are acknowledged. One that is not in time is published
@@ -52,7 +53,7 @@ func publish(ctx context.Context, js jetstream.JetStream, t task, out *json.Enco
 			if err != nil {
 				f = nil
 			}
-			window <- sent{m, f}
+			window <- sent{m, f, time.Now().Add(ackWait)}
 		}
 		time.Sleep(tick)
 	}
@@ -73,7 +74,8 @@ func message(subject string, number uint64) *nats.Msg {
 	return m
 }
 
-// await waits for acknowledgements, one message after the other.
+// await waits for acknowledgements, one message after the other. All that a dead leader had are late at the same time, so to try them again takes
+// no longer than their number of round trips.
 func await(ctx context.Context, js jetstream.JetStream, window <-chan sent) error {
 	for s := range window {
 		if s.future != nil {
@@ -81,7 +83,7 @@ func await(ctx context.Context, js jetstream.JetStream, window <-chan sent) erro
 			case <-s.future.Ok():
 				continue
 			case <-s.future.Err():
-			case <-time.After(ackWait):
+			case <-time.After(time.Until(s.late)):
 			}
 		}
 		if err := again(ctx, func(ctx context.Context) error {

@@ -102,9 +102,6 @@ type sleeper struct {
 	own  atomic.Uint32                 // our own bell: added to by Signal, loaded by a Park
 	node *atomic.Uint32                // the node's
 	peer atomic.Pointer[atomic.Uint32] // the peer's: stored when the peer is bound, loaded by Park; nil before
-
-	seated  time.Time // guarded by hot, like evicted
-	evicted bool
 }
 
 func newSleeper(f *os.File, node *atomic.Uint32) (*sleeper, error) {
@@ -139,28 +136,29 @@ func (s *sleeper) Signal() {
 
 // Park implements ring.Event.
 func (s *sleeper) Park(timeout time.Duration, look func(kind uint64) bool) {
-	if peer := s.peer.Load(); peer != nil && hot.take(s) {
-		again := s.parkFutex(&futexes{peer, s.node, &s.own}, timeout, look)
-		if hot.leave(s); !again {
+	if peer := s.peer.Load(); peer != nil && hot.take() {
+		done := s.parkFutex(&futexes{peer, s.node, &s.own}, timeout, look)
+		if hot.leave(); done {
 			return
 		}
 	}
 	s.parkPoller(timeout, look)
 }
 
-// parkFutex sleeps in a system call, for as long as it may keep its seat. It returns true if the poller must go on.
-func (s *sleeper) parkFutex(f *futexes, timeout time.Duration, look func(kind uint64) bool) (again bool) {
-	var until time.Duration
+// parkFutex sleeps in a system call, for as long as it may. It returns false if the poller must go on.
+func (s *sleeper) parkFutex(f *futexes, timeout time.Duration, look func(kind uint64) bool) (done bool) {
+	began := monotonic()
+	until := began + seated
 	if timeout > 0 {
-		until = monotonic() + timeout
+		until = min(until, began+timeout)
 	}
 	for {
 		was := f.values()
-		switch {
-		case look(ring.InFutex), until > 0 && monotonic() >= until:
-			return false
-		case !f.wait(was, until), hot.asked(s):
+		switch now := monotonic(); {
+		case look(ring.InFutex), timeout > 0 && now >= began+timeout:
 			return true
+		case now >= until, !f.wait(was, until):
+			return false
 		}
 	}
 }

@@ -2,7 +2,6 @@ package shm
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -65,56 +64,26 @@ func ringFutex(word *atomic.Uint32) {
 	unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, futexWaiters, 0, 0, 0)
 }
 
-// seats is who may sleep in a system call: each takes a thread, and one processor is left for the poller. A sleeper that has
-// kept its seat for long gives way to one that comes now, and goes on in the poller.
-type seats struct {
-	mu    sync.Mutex
-	taken []*sleeper // longest seated first
-}
+// seats is how many sleep in a system call: each takes a thread, and one processor is left for the poller.
+type seats struct{ taken atomic.Int32 }
 
 var (
 	hot      seats
-	seatsMax = runtime.GOMAXPROCS(0) - 1
+	seatsMax = int32(runtime.GOMAXPROCS(0) - 1)
 )
 
-// longSeated is how long a sleep must have lasted to give way: from then on a slower wake-up makes no difference.
-const longSeated = 5 * time.Millisecond
+// seated is how long a sleep in a system call lasts at most; the rest is slept in the poller, and from then on a slower wake-up makes no difference.
+// The runtime does not see that the processor is idle before it looks, once in ten milliseconds. If it was the poller's thread that went to sleep here,
+// nobody hears of any connection of this process until then: not that the node has died, nor that the edge moves.
+const seated = 2 * time.Millisecond
 
-// take gives s a seat if there is one. Otherwise it sees to it that there is one next time.
-func (h *seats) take(s *sleeper) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.taken) < seatsMax {
-		s.seated, s.evicted = time.Now(), false
-		h.taken = append(h.taken, s)
+// take gives a seat if there is one.
+func (h *seats) take() bool {
+	if h.taken.Add(1) <= seatsMax {
 		return true
 	}
-	for _, old := range h.taken {
-		if !old.evicted && time.Since(old.seated) > longSeated {
-			old.evicted = true
-			ringFutex(&old.own)
-			break
-		}
-	}
+	h.leave()
 	return false
 }
 
-// leave gives the seat back, and says whether s had to.
-func (h *seats) leave(s *sleeper) (evicted bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, t := range h.taken {
-		if t == s {
-			h.taken = append(h.taken[:i], h.taken[i+1:]...)
-			break
-		}
-	}
-	return s.evicted
-}
-
-// asked reports whether s is to leave.
-func (h *seats) asked(s *sleeper) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return s.evicted
-}
+func (h *seats) leave() { h.taken.Add(-1) }

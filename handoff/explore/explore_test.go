@@ -59,6 +59,7 @@ func ciBounds() map[string]explore.Bounds {
 		"log, spare":     {Inputs: 1, Shape: explore.Logged, Faults: 1, Only: explore.Losses, Spares: 1, Begun: true},
 		"spare, losses":  {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1},
 		"spare, told":    {Inputs: 1, Faults: 2, Only: explore.Losses, Spares: 1, Tells: true},
+		"spare, wanted":  {Inputs: 3, Spares: 1, Alarms: true, Begun: true}, // three: the second makes no item
 		"two spares":     {Inputs: 1, Faults: 1, Spares: 2},
 		"planned":        {Inputs: 1, Faults: 1, Spares: 1, Plans: true},
 		"planned, apart": {Inputs: 1, Spares: 1, Plans: true, Apart: true, Alarms: true},

@@ -35,6 +35,7 @@ const (
 	FollowDown      Mutant = "rule 16: the consumer follows to an active spare below its ring"
 	FollowInactive  Mutant = "rule 16: the consumer binds a spare that is not active"
 	ConsumerMoves   Mutant = "rule 17: a consumer that alone lost its ring moves by itself"
+	ResumeEarly     Mutant = "rule 17: a consumer says in the spare where to go on while it has its ring"
 	WaitForEver     Mutant = "rule 17: wait for the other side in the spare for ever"
 )
 
@@ -71,6 +72,7 @@ var Mutants = map[Mutant]Needed{
 	FollowDown:      {Bounds: Bounds{Inputs: 1, Spares: 1}},
 	FollowInactive:  {Bounds: Bounds{Inputs: 1, Spares: 1}},
 	ConsumerMoves:   {Bounds: Bounds{Inputs: 1, Spares: 1, Alarms: true}},
+	ResumeEarly:     {Bounds: Bounds{Inputs: 3, Spares: 1}},
 	WaitForEver:     {Bounds: Bounds{Inputs: 1, Spares: 1, Faults: 1, Alarms: true}, Slow: true},
 }
 

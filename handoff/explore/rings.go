@@ -231,7 +231,8 @@ func (w *World) obey(p *proc, e *end, do handoff.Effect) (failed bool) {
 		case handoff.Activate:
 			w.ring(i).active = true
 		default:
-			w.ring(i).wanted = true
+			a := w.ring(i)
+			a.wanted, a.resumed, a.resume = true, true, e.r.Accepted()
 		}
 	default:
 		e.ask = ask{Effect: do}
@@ -245,8 +246,10 @@ func (w *World) bind(p *proc, e *end, to int) {
 	if !e.out {
 		a := w.ring(to)
 		resume, stable := e.receiver().Bind(a.gen)
-		a.base = a.read
-		a.resumed, a.resume, a.stable = true, resume, a.stable.Max(stable)
+		a.base, a.stable = a.read, a.stable.Max(stable)
+		if !a.resumed || w.m == ReuseArena {
+			a.resumed, a.resume = true, resume
+		}
 		return
 	}
 	a, s := w.arenas[to], p.sender()
@@ -269,4 +272,7 @@ func (w *World) greet(e *end, gen fence.Epoch) {
 	}
 	a := w.ring(i)
 	a.greeted, a.stable = true, a.stable.Max(e.r.Stable())
+	if w.m == ResumeEarly {
+		a.resumed, a.resume = true, e.r.Accepted()
+	}
 }

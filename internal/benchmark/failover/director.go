@@ -157,6 +157,7 @@ func (d *director) told(n news) {
 }
 
 func (d *director) exited(n news) error {
+	delete(d.s.procs, n.Name)
 	stage, isStage := d.tasks[n.Name]
 	if isStage {
 		d.gone[n.Name] = true
@@ -172,11 +173,13 @@ func (d *director) exited(n news) error {
 	return nil
 }
 
-// kill ends a process with SIGKILL.
+// kill ends a process with SIGKILL, unless it has ended.
 func (d *director) kill(name string) {
-	d.dying[name] = true
-	delete(d.ready, name)
-	d.s.procs[name].Kill()
+	if p := d.s.procs[name]; p != nil {
+		d.dying[name] = true
+		delete(d.ready, name)
+		p.Kill()
+	}
 }
 
 // serving reports whether every node serves.

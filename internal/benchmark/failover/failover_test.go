@@ -2,6 +2,7 @@ package failover
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"strings"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/benchmark/failover/ledger"
 	"github.com/grafnode/grafnode/internal/benchmark/failover/plan"
+	"github.com/grafnode/grafnode/internal/lab"
+	"github.com/grafnode/grafnode/internal/proc"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/position"
 )
@@ -130,6 +133,27 @@ func TestReport(t *testing.T) {
 	require.NoError(t, r.Text(&text))
 	require.Contains(t, text.String(), "5 ms to 1000 ms, 200 times quicker; wanted 100: met")
 
+	r.Peer.late = errLate
+	text.Reset()
+	require.NoError(t, r.Text(&text))
+	require.Contains(t, text.String(), "was given up after 1 of its faults")
+	require.True(t, r.OK(), "which is its own affair, too")
+
 	r.Rows[0].Account.Doubled = 1
 	require.False(t, r.OK())
+}
+
+func TestAPeerThatIsGivenUpLeavesNothing(t *testing.T) {
+	s := &system{dir: t.TempDir(), launcher: proc.NewLauncher(), news: make(chan news), procs: map[string]*proc.Process{}}
+	s.ctx, s.stop = context.WithCancel(t.Context())
+	defer func() { require.NoError(t, s.close()) }()
+	d := newDirector(s, io.Discard)
+	d.peer = &peer{d: d, nodes: []lab.Node{{Name: "nats-1"}, {Name: "nats-2"}}}
+	for name, lasts := range map[string]string{"nats-1": "60", "pub": "60", "sub": "0"} {
+		require.NoError(t, s.start(0, proc.Spec{Name: name, Path: "sleep", Args: []string{lasts}}))
+	}
+	d.dying["sub"] = true // it had been told to end
+	require.NoError(t, d.peer.giveUp(t.Context(), errLate))
+	require.ErrorIs(t, d.peer.late, errLate)
+	require.Empty(t, s.procs)
 }

@@ -41,6 +41,7 @@ type peer struct {
 	samples  []plan.Sample
 	account  ledger.Account
 	total    uint64
+	late     error // why it was given up, if it was
 }
 
 // newPeer finds the peer's programs in a directory.
@@ -220,12 +221,24 @@ func (p *peer) finish(ctx context.Context, sink *ledger.Ledger) error {
 			return err
 		}
 	}
-	d.s.procs["sub"].Kill()
+	d.kill("sub")
 	a := sink.Account(p.pushed)
 	p.total += p.pushed
 	p.account.Lost += a.Lost
 	p.account.Doubled += a.Doubled
 	return d.await(ctx, "its clients have ended", patience, func() bool { return len(d.dying) == 0 })
+}
+
+// giveUp ends what there is of the peer, of which nothing more is measured: it has not done in time what it was waited for, which is no reason to
+// measure nothing more of ours.
+func (p *peer) giveUp(ctx context.Context, why error) error {
+	p.late = why
+	p.d.kill("pub")
+	p.d.kill("sub")
+	for _, n := range p.nodes {
+		p.d.kill(n.Name)
+	}
+	return p.d.await(ctx, "the peer's processes have ended", patience, func() bool { return len(p.d.dying) == 0 })
 }
 
 // row is what is said of the peer. It has one time: nothing tells a ring from the next.

@@ -99,6 +99,9 @@ func (r *Report) compare(w io.Writer) {
 		return
 	}
 	theirs := r.Peer.row()
+	if r.Peer.late != nil {
+		fmt.Fprintf(w, "\n%s was given up after %d of its faults; the items of that round are not counted: %v\n", JetStream, len(r.Peer.samples), r.Peer.late)
+	}
 	fmt.Fprintf(w, "\nBeside %s (%s, %v items a second, publisher with acknowledgements, durable consumer), by what is stored:\n", JetStream,
 		r.Peer.version, r.Peer.rate)
 	for _, row := range r.Rows {

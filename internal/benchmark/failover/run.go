@@ -146,11 +146,16 @@ func (r *Report) measure(ctx context.Context, c Config, d *director, rounds []pl
 			return err
 		}
 		r.Rows = append(r.Rows, Row{round, o})
-		if round.Peers == 0 {
+		if round.Peers == 0 || d.peer.late != nil {
 			continue
 		}
 		fmt.Fprintf(c.Log, "%s: %d leaders killed\n", c.Against, round.Peers)
-		if err := d.peer.do(ctx, i+1, round.PeerPauses()); err != nil {
+		err = d.peer.do(ctx, i+1, round.PeerPauses())
+		if isLate(err) {
+			fmt.Fprintf(c.Log, "%s is given up: %v\n", c.Against, err)
+			err = d.peer.giveUp(ctx, err)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", c.Against, err)
 		}
 	}

@@ -36,7 +36,7 @@ type system struct {
 	stop     context.CancelFunc
 	all      sync.WaitGroup
 
-	procs map[string]*proc.Process // the last of each name; the director's own
+	procs map[string]*proc.Process // of which the director has not heard that they ended; its own
 }
 
 // edgeNews is a record, and the name of the node where its ring lies.
