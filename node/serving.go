@@ -12,6 +12,7 @@ import (
 	"github.com/grafnode/grafnode/fabric/tcp"
 	"github.com/grafnode/grafnode/node/host"
 	"github.com/grafnode/grafnode/registry/state"
+	"github.com/grafnode/grafnode/transport"
 )
 
 // serving is what a node does from its registration on, under the incarnation that it got: sessions, rings, block regions,
@@ -131,6 +132,9 @@ func (s *serving) follow(ctx context.Context) {
 
 // errTwice is fatal: what this run of the node holds is the other's to hold.
 var errTwice = errors.New("this node has been started again elsewhere: two agents share an identity, perhaps a copied data directory")
+
+// Whatever one peer takes, there are data connections left for others.
+const _ = uint(host.DataMax - transport.PeerConnsMax - 1)
 
 // accept serves data connections until the listener closes. The host knows who may attach to what.
 func (s *serving) accept(l net.Listener) {

@@ -266,7 +266,7 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 		"say which one":     {Address: ":7000"},
 		"say which":         {Address: "0.0.0.0:7000"},
 		"want ip:port":      {Address: "0.0.0.0:7000", Advertise: "0.0.0.0:7000"},
-		"1 of one address":  {Address: "127.0.0.1:0", ConnsMax: 1, PeerConnsMax: 1, NewConnsMax: 2},
+		"1 of one peer":     {Address: "127.0.0.1:0", ConnsMax: 1, PeerConnsMax: 1, NewConnsMax: 2},
 		"no more than all":  {Address: "127.0.0.1:0", ConnsMax: 1, NewConnsMax: 2},
 		"transport: listen": {Address: "203.0.113.1:1"},
 	} {

@@ -21,7 +21,7 @@ import (
 // Defaults of Config.
 const (
 	SessionsMax = 4096
-	// DataMax leaves a quarter of what package transport accepts by default to Raft and the API.
+	// DataMax leaves a quarter of what package transport accepts by default to Raft and the API, and is more than that lets one peer have.
 	DataMax           = 3072
 	DataPerSessionMax = 1024
 	DataGrace         = 10 * time.Second
