@@ -168,12 +168,23 @@ func (s *session) lively(now lease.Instant) bool {
 }
 
 // depart sees a session off whose connection has ended. If the host itself is closing, the process is not gone and its
-// session lives on; else the cluster is told.
+// session lives on; else the cluster is told, before anybody else.
 func (h *Host) depart(s *session, why error) {
+	closing := h.remove(s)
+	h.config.Observer.Ended(s.id)
+	if closing {
+		return
+	}
+	if errors.Is(why, io.EOF) || errors.Is(why, net.ErrClosed) {
+		why = nil
+	}
+	h.log.Info("session closed", "session", s.id, "stage", s.stage, "pid", s.pid, "err", why)
+}
+
+func (h *Host) remove(s *session) (closing bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.sessions, s.id)
-	h.config.Observer.Ended(s.id)
 	for _, a := range h.arenas {
 		for role, side := range a.sides {
 			if side.session == s.id && side.local {
@@ -182,15 +193,12 @@ func (h *Host) depart(s *session, why error) {
 		}
 	}
 	if h.ctx.Err() != nil {
-		return
+		return true
 	}
-	if errors.Is(why, io.EOF) || errors.Is(why, net.ErrClosed) {
-		why = nil
-	}
-	h.log.Info("session closed", "session", s.id, "stage", s.stage, "pid", s.pid, "err", why)
 	if !s.lost {
 		h.endSessionLocked(s.id)
 	}
+	return false
 }
 
 // extendLocked takes a deadline that a renewal has confirmed, and tells the stage: its next beat may be a third of a term
@@ -237,8 +245,6 @@ func (h *Host) reconcileSessions() {
 }
 
 func (h *Host) takeReport(s *session, r *api.StageReport) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	known, ok := h.config.State.Session(s.id)
 	if !ok {
 		return // it has ended
