@@ -178,6 +178,7 @@ func (n *Node) openAPI() (err error) {
 		server.ShowCertificate(n.metrics, n.identity.id.Expires)
 	}
 	server.ShowSilences(n.metrics, n.silences.Counts)
+	server.ShowRefusals(n.metrics, n.refused.Count)
 	server.NewControl(n.metrics, n.registry, n.registry, n.keeper.Stats, func() server.Port { return server.Port(n.mux.Stats()) })
 	n.api, err = server.New(server.Config{
 		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Group: n.registry, Gossip: n.gossip,

@@ -13,6 +13,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/fdconn"
+	"github.com/grafnode/grafnode/internal/refusals"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -49,7 +50,7 @@ func (h *Host) serveSession(sock *net.UnixConn) {
 		return
 	}
 	if err != nil {
-		h.log.Warn("session refused", "err", err)
+		h.log.Warn("session refused", refusals.Peer, user(sock), "err", err)
 		return
 	}
 	h.log.Info("session opened", "session", s.id, "stage", s.stage, "pid", s.pid)
@@ -58,6 +59,15 @@ func (h *Host) serveSession(sock *net.UnixConn) {
 	err = s.serve()
 	cancel()
 	h.depart(s, err)
+}
+
+// user names whose connection this is.
+func user(sock *net.UnixConn) string {
+	who, err := fdconn.Peer(sock)
+	if err != nil {
+		return "a user of this host"
+	}
+	return fmt.Sprint("user ", who.UID)
 }
 
 // admitPeer finds out who is at the other end, and what that one's sessions may do: everything if there are no rules. Where the system does not
