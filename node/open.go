@@ -47,9 +47,8 @@ func (n *Node) Open() error {
 			return err
 		}
 	}
-	if bind := netip.MustParseAddrPort(n.cfg.Bind); n.identity.id == nil && !bind.Addr().IsLoopback() {
-		n.log.Warn("this node has no certificate, and whoever reaches its port may do everything: for trying out only (see docs/security.md)", "address", n.Address())
-	}
+	n.warnOfPort()
+	n.warnOfUsers()
 	n.log.Info("node is up", "node", n.dir.id, "address", n.Address(), "socket", n.cfg.Socket, "data_dir", n.cfg.DataDir)
 	return nil
 }
