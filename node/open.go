@@ -232,6 +232,7 @@ func (n *Node) openTasks() error {
 	n.tasks.Go(func() { n.tend(n.life) })
 	n.tasks.Go(func() { n.register(n.life) })
 	n.tasks.Go(func() { n.empty(n.life) })
+	n.tasks.Go(func() { n.watchdog(n.life) })
 	n.tasks.Go(func() { n.serveHTTP(n.mux.HTTP()) })
 	n.tasks.Go(func() { n.serveHTTP(n.split.HTTP()) })
 	return nil
