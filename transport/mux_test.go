@@ -149,7 +149,7 @@ func TestOldestSilentConnectionMakesRoom(t *testing.T) {
 }
 
 func TestTotalIsBounded(t *testing.T) {
-	m := listen(t, transport.Config{ConnsMax: 3})
+	m := listen(t, transport.Config{ConnsMax: 3, PeerConnsMax: 3})
 	for range 3 {
 		c, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
 		require.NoError(t, err)

@@ -111,7 +111,10 @@ func (a *accepted) Read(b []byte) (int, error) {
 		a.greeted = true
 	}
 	n, err := a.Conn.Read(b)
-	if err != nil && a.peer.from != "" && !a.layer.isClosed() {
+	if err != nil && a.layer.isClosed() {
+		return n, io.EOF // or Raft would log an error whenever the node stops
+	}
+	if err != nil && a.peer.from != "" {
 		a.layer.Lost(a.peer.from, a.peer.process)
 		a.peer.from = "" // once
 	}
