@@ -212,7 +212,7 @@ func FuzzAccept(f *testing.F) {
 		require.True(t, fresh)
 		var s handoff.Sender
 		s.Bind(1)
-		s.SetCheck(handoff.Check(b[13]))
+		s.SetCheck(handoff.CheckIn(b))
 		again := make([]byte, e.Size())
 		s.Write(again, &e, 1)
 		require.Equal(t, b, again)

@@ -27,8 +27,14 @@ func ItemsIn(b []byte) int {
 	if len(b) < HeaderBytes {
 		return 1
 	}
-	return int(b[14]) + 1
+	return int(b[atItems]) + 1
 }
+
+// CheckIn returns what a record, of HeaderBytes at least, says that its check covers.
+func CheckIn(b []byte) Check { return Check(b[atCheck]) }
+
+// LeapsIn returns how many leaps a record, of HeaderBytes at least, says that it has.
+func LeapsIn(b []byte) int { return int(b[atLeaps]) }
 
 // decode reads and verifies record number seq of the generation that s is of. The payloads alias b.
 func (i *Items) decode(b []byte, s *stamp, seq uint64) error {

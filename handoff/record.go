@@ -51,6 +51,13 @@ var ErrDamaged = errors.New("handoff: record damaged or missing")
 // not the next, fails it.
 const HeaderBytes = 32
 
+// Where fields lie that are read by themselves.
+const (
+	atCheck = 13
+	atItems = 14
+	atLeaps = 15
+)
+
 // Size returns the bytes that e takes in a ring.
 func (e Entry) Size() int { return HeaderBytes + len(e.Payload) }
 

@@ -231,7 +231,7 @@ func TestLeaps(t *testing.T) {
 		require.Equal(t, len(want), n)
 		r = append(r, data[:record])
 		var at [handoff.ItemsMax]position.Position
-		if i := rapid.IntRange(0, record-1).Draw(t, "damaged"); i < handoff.HeaderBytes || i >= handoff.HeaderBytes+3*n || data[13] == byte(handoff.CheckAll) {
+		if i := rapid.IntRange(0, record-1).Draw(t, "damaged"); i < handoff.HeaderBytes || i >= handoff.HeaderBytes+3*n || handoff.CheckIn(data) == handoff.CheckAll {
 			data[i] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
 			_, err = in.AcceptItems(append([]byte(nil), data[:record]...), &at)
 			require.ErrorIs(t, err, handoff.ErrDamaged, "byte %d", i)

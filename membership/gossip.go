@@ -86,7 +86,7 @@ func (g *Gossip) Open() error {
 // create starts memberlist. Its callbacks come before it returns: none of them may take g.mu.
 func (g *Gossip) create() (*memberlist.Memberlist, error) {
 	cfg := g.cfg.memberlist(g)
-	t, err := listen(g.dialing, cfg)
+	t, err := listen(g.dialing, cfg, g.cfg.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("membership: gossip on %s port %d: %w", g.cfg.BindAddr, g.cfg.BindPort, err)
 	}

@@ -1,10 +1,13 @@
 package membership
 
 import (
-	"bytes"
 	"context"
 	"log"
 	"log/slog"
+	"net"
+	"strings"
+
+	"github.com/grafnode/grafnode/internal/refusals"
 )
 
 // lineWriter turns memberlist's log lines, "[LEVEL] memberlist: text", into slog records.
@@ -19,16 +22,29 @@ var levels = map[string]slog.Level{
 
 // Write takes one line.
 func (w lineWriter) Write(line []byte) (int, error) {
-	text := bytes.TrimSpace(line)
-	level := slog.LevelInfo
-	if head, rest, ok := bytes.Cut(text, []byte(" ")); ok {
-		if l, known := levels[string(head)]; known {
-			level, text = l, bytes.TrimPrefix(rest, []byte("memberlist: "))
-			if bytes.HasPrefix(text, []byte("ignoring alive message")) {
+	text, level := strings.TrimSpace(string(line)), slog.LevelInfo
+	if head, rest, ok := strings.Cut(text, " "); ok {
+		if l, known := levels[head]; known {
+			level, text = l, strings.TrimPrefix(rest, "memberlist: ")
+			if strings.HasPrefix(text, "ignoring alive message") {
 				level = slog.LevelDebug // said by NotifyAlive, once
 			}
 		}
 	}
-	w.logger.Log(context.Background(), level, string(text))
+	if what, from, ok := strings.Cut(text, " from="); ok && level >= slog.LevelWarn {
+		w.failed(level, what, from)
+		return len(line), nil
+	}
+	w.logger.Log(context.Background(), level, text)
 	return len(line), nil
+}
+
+// failed tells what somebody who speaks gossip, or means to, has sent or does not take.
+func (w lineWriter) failed(level slog.Level, what, from string) {
+	address, _, _ := strings.Cut(from, " ")
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address // it is not known
+	}
+	w.logger.Log(context.Background(), level, "gossip with a peer failed", refusals.Peer, host, "address", address, "error", what)
 }

@@ -2,22 +2,25 @@ package membership
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"time"
 
 	"github.com/hashicorp/memberlist"
 )
 
-// transport is memberlist's own, except that its dialling ends with ctx: Close must not wait for a host that does not answer.
+// transport is memberlist's own, except that its dialling ends with ctx, for Close must not wait for a host that does not answer, and that the streams
+// of others are bounded.
 type transport struct {
 	*memberlist.NetTransport
-	ctx context.Context
+	ctx     context.Context
+	streams *streams
 }
 
 // listenTries: with any free port, the one that TCP gets may be taken for UDP.
 const listenTries = 10
 
-func listen(ctx context.Context, cfg *memberlist.Config) (*transport, error) {
+func listen(ctx context.Context, cfg *memberlist.Config, log *slog.Logger) (*transport, error) {
 	tries := 1
 	if cfg.BindPort == 0 {
 		tries = listenTries
@@ -29,10 +32,20 @@ func listen(ctx context.Context, cfg *memberlist.Config) (*transport, error) {
 			BindAddrs: []string{cfg.BindAddr}, BindPort: cfg.BindPort, Logger: cfg.Logger,
 		})
 		if err == nil {
-			return &transport{t, ctx}, nil
+			return &transport{t, ctx, openStreams(t.StreamCh(), log)}, nil
 		}
 	}
 	return nil, err
+}
+
+// StreamCh returns the connections of others that are taken on.
+func (t *transport) StreamCh() <-chan net.Conn { return t.streams.taken }
+
+// Shutdown closes the ports and waits until nobody is taken on any more.
+func (t *transport) Shutdown() error {
+	err := t.NetTransport.Shutdown() // it may have one more to hand over
+	t.streams.close()
+	return err
 }
 
 // DialTimeout opens a TCP connection.

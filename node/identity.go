@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -43,6 +44,25 @@ func (n *Node) gossipKeys() ([][]byte, error) {
 	return keys, nil
 }
 
+// warnOfPort says who may do everything where nobody shows who he is.
+func (n *Node) warnOfPort() {
+	if n.identity.id != nil {
+		return
+	}
+	who := "whoever reaches its port"
+	if netip.MustParseAddrPort(n.cfg.Bind).Addr().IsLoopback() { // validated
+		who = "every user of this host"
+	}
+	n.log.Warn("this node has no certificate, and "+who+" may do everything: for trying out only (see docs/security.md)", "address", n.Address())
+}
+
+// warnOfUsers says whether what was said of users holds.
+func (n *Node) warnOfUsers() {
+	if n.identity.id == nil && n.users.Load().Open() {
+		n.log.Warn("what local says of users holds at the socket only: by the port they may do everything while the node has no certificate", "address", n.Address())
+	}
+}
+
 // Reload reads the node's certificates and keys again: certificates for the connections made from now on, keys for all gossip. For such connections
 // entries take the place of Config.Local. If anything cannot be used all stays as it was: whatever may fail is done before the first of it is used.
 func (n *Node) Reload(entries []local.Entry) error {
@@ -70,6 +90,7 @@ func (n *Node) Reload(entries []local.Entry) error {
 	}
 	certify()
 	n.users.Store(known)
+	n.warnOfUsers()
 	return nil
 }
 

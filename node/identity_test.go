@@ -1,14 +1,20 @@
 package node
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/internal/identity/identitytest"
+	"github.com/grafnode/grafnode/internal/testport"
 	"github.com/grafnode/grafnode/node/local"
 )
 
@@ -29,4 +35,41 @@ func TestAReloadIsWholeOrNotAtAll(t *testing.T) {
 	require.Equal(t, before, n.identity.id.Client().Certificates[0].Leaf.SerialNumber)
 	require.NoError(t, n.Reload(nil))
 	require.NotEqual(t, before, n.identity.id.Client().Certificates[0].Leaf.SerialNumber)
+}
+
+// Who trusts in settings that protect nothing is told, at the start and when they come later.
+func TestWhatProtectsNothingIsSaid(t *testing.T) {
+	house := identitytest.New(t)
+	etl := []local.Entry{{User: "4711", Rules: api.Rules{{Prefix: "etl.", Rights: []api.Right{api.RightRead}}}}}
+	for _, c := range []struct {
+		tls           identity.Files
+		local, reload []local.Entry
+		want          []string
+	}{
+		{want: []string{"every user of this host may do everything"}},
+		{local: etl, want: []string{"every user of this host may do everything", "what local says"}},
+		{reload: etl, want: []string{"every user of this host may do everything", "what local says"}},
+		{tls: house.Member("node", identity.Server), local: etl, reload: etl},
+	} {
+		var log bytes.Buffer
+		dir := t.TempDir()
+		n, err := New(Config{DataDir: filepath.Join(dir, "data"), Bind: fmt.Sprint("127.0.0.1:", testport.Pair(t)), TLS: c.tls, Local: c.local,
+			Socket: filepath.Join(dir, "s"), Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		require.NoError(t, err)
+		require.NoError(t, n.Open())
+		if c.reload != nil {
+			require.NoError(t, n.Reload(c.reload))
+		}
+		require.NoError(t, n.Close())
+		said := strings.Split(strings.TrimSpace(log.String()), "\n")
+		for _, line := range said {
+			if line == "" || strings.Contains(line, "no other node is found") {
+				continue
+			}
+			require.NotEmpty(t, c.want, "%+v: %s", c, line)
+			require.Contains(t, line, c.want[0], "%+v", c)
+			c.want = c.want[1:]
+		}
+		require.Empty(t, c.want, "%+v\n%s", c, log.String())
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/grafnode/grafnode/api/server"
 	"github.com/grafnode/grafnode/fabric/rdma"
 	"github.com/grafnode/grafnode/fabric/tcp"
+	"github.com/grafnode/grafnode/internal/refusals"
 	"github.com/grafnode/grafnode/leasebroker"
 	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/membership"
@@ -32,6 +33,8 @@ import (
 type Node struct {
 	cfg Config
 	log *slog.Logger
+	// refused are those about whom log has had a warning as of a stranger.
+	refused *refusals.Handler
 
 	// Opened in this order, and closed in the other; see Open.
 	metrics  *prometheus.Registry
@@ -79,7 +82,8 @@ func New(c Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: c, log: c.Logger, metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), restored: make(chan struct{}, 1)}
+	refused := refusals.New(c.Logger.Handler())
+	n := &Node{cfg: c, log: slog.New(refused), refused: refused, metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), restored: make(chan struct{}, 1)}
 	n.say.log = n.log
 	n.stages = server.NewStages(n.metrics)
 	n.stages.OnRewire(n.rewired)

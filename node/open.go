@@ -47,9 +47,8 @@ func (n *Node) Open() error {
 			return err
 		}
 	}
-	if bind := netip.MustParseAddrPort(n.cfg.Bind); n.identity.id == nil && !bind.Addr().IsLoopback() {
-		n.log.Warn("this node has no certificate, and whoever reaches its port may do everything: for trying out only (see docs/security.md)", "address", n.Address())
-	}
+	n.warnOfPort()
+	n.warnOfUsers()
 	n.log.Info("node is up", "node", n.dir.id, "address", n.Address(), "socket", n.cfg.Socket, "data_dir", n.cfg.DataDir)
 	return nil
 }
@@ -178,6 +177,7 @@ func (n *Node) openAPI() (err error) {
 		server.ShowCertificate(n.metrics, n.identity.id.Expires)
 	}
 	server.ShowSilences(n.metrics, n.silences.Counts)
+	server.ShowRefusals(n.metrics, n.refused.Count)
 	server.NewControl(n.metrics, n.registry, n.registry, n.keeper.Stats, func() server.Port { return server.Port(n.mux.Stats()) })
 	n.api, err = server.New(server.Config{
 		Node: n.dir.id, Name: n.cfg.Name, Version: n.cfg.Version, Registry: n.registry, Group: n.registry, Gossip: n.gossip,
@@ -232,6 +232,7 @@ func (n *Node) openTasks() error {
 	n.tasks.Go(func() { n.tend(n.life) })
 	n.tasks.Go(func() { n.register(n.life) })
 	n.tasks.Go(func() { n.empty(n.life) })
+	n.tasks.Go(func() { n.watchdog(n.life) })
 	n.tasks.Go(func() { n.serveHTTP(n.mux.HTTP()) })
 	n.tasks.Go(func() { n.serveHTTP(n.split.HTTP()) })
 	return nil

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric/tcp"
+	"github.com/grafnode/grafnode/internal/refusals"
 	"github.com/grafnode/grafnode/node/host"
 	"github.com/grafnode/grafnode/registry/state"
+	"github.com/grafnode/grafnode/transport"
 )
 
 // serving is what a node does from its registration on, under the incarnation that it got: sessions, rings, block regions,
@@ -132,6 +135,9 @@ func (s *serving) follow(ctx context.Context) {
 // errTwice is fatal: what this run of the node holds is the other's to hold.
 var errTwice = errors.New("this node has been started again elsewhere: two agents share an identity, perhaps a copied data directory")
 
+// Whatever one peer takes, there are data connections left for others.
+const _ = uint(host.DataMax - transport.PeerConnsMax - 1)
+
 // accept serves data connections until the listener closes. The host knows who may attach to what.
 func (s *serving) accept(l net.Listener) {
 	for {
@@ -160,9 +166,17 @@ func (s *serving) serveData(conn net.Conn) {
 	if err == nil {
 		return
 	}
-	log := s.node.log.With("remote", conn.RemoteAddr().String(), "error", err)
-	if of := new(tcp.ServeError); errors.As(err, &of) {
+	remote := conn.RemoteAddr().String()
+	log := s.node.log.With("address", remote, "error", err)
+	of := new(tcp.ServeError)
+	named := errors.As(err, &of)
+	if named {
 		log = log.With("edge", of.Edge, "generation", of.Generation, "role", of.Role)
+	}
+	if s.node.life.Err() == nil && (errors.Is(err, tcp.ErrUnauthorised) || !named && !errors.Is(err, io.EOF)) {
+		host, _, _ := net.SplitHostPort(remote) // of TCP it is always one
+		log.Warn("data connection refused", refusals.Peer, host)
+		return
 	}
 	log.Debug("data connection ended")
 }

@@ -11,6 +11,12 @@ import (
 	"github.com/grafnode/grafnode/internal/identity"
 )
 
+// Defaults of Config.
+const (
+	ConnsMax     = 4096
+	PeerConnsMax = ConnsMax / 2
+)
+
 // Config says where to listen and how much to bear. Zero values mean the defaults.
 type Config struct {
 	// Address is where to listen: "host:port", port 0 for any.
@@ -24,9 +30,9 @@ type Config struct {
 	Identity *identity.Identity
 	// PrefaceTimeout is how long a connection may take to say what it is for and who is there, and then to be accepted; default 5 s.
 	PrefaceTimeout time.Duration
-	// ConnsMax bounds the accepted connections, default 4096.
+	// ConnsMax bounds the accepted connections, default ConnsMax.
 	ConnsMax int
-	// PeerConnsMax bounds those of one address, default three quarters of all: a quarter is left for the others.
+	// PeerConnsMax bounds those of one peer, default half of all. A peer is an address; of IPv6 a network of /64, but for the one that this host is in.
 	PeerConnsMax int
 	// NewConnsMax bounds those that have not said what they are for, default 256.
 	NewConnsMax int
@@ -36,8 +42,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.PrefaceTimeout = cmp.Or(c.PrefaceTimeout, 5*time.Second)
-	c.ConnsMax = cmp.Or(c.ConnsMax, 4096)
-	c.PeerConnsMax = cmp.Or(c.PeerConnsMax, c.ConnsMax-c.ConnsMax/4)
+	c.ConnsMax = cmp.Or(c.ConnsMax, ConnsMax)
+	c.PeerConnsMax = cmp.Or(c.PeerConnsMax, c.ConnsMax-c.ConnsMax/2)
 	c.NewConnsMax = cmp.Or(c.NewConnsMax, min(256, c.ConnsMax))
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
@@ -51,7 +57,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("transport: listen address %q: %w; want host:port", c.Address, err)
 	}
 	if c.PrefaceTimeout < 0 || min(c.NewConnsMax, c.PeerConnsMax) < 0 || max(c.NewConnsMax, c.PeerConnsMax) > c.ConnsMax {
-		return fmt.Errorf("transport: limits: preface within %v, %d connections, %d of them new, %d of one address: want none negative and no more than all",
+		return fmt.Errorf("transport: limits: preface within %v, %d connections, %d of them new, %d of one peer: want none negative and no more than all",
 			c.PrefaceTimeout, c.ConnsMax, c.NewConnsMax, c.PeerConnsMax)
 	}
 	if c.Advertise == "" {

@@ -107,7 +107,7 @@ func (m *Mux) accept() {
 }
 
 func (m *Mux) admit(tcp *net.TCPConn) {
-	c := &conn{TCPConn: tcp, tracker: &m.conns, peer: addressOf(tcp)}
+	c := &conn{TCPConn: tcp, tracker: &m.conns, peer: tcpconn.Peer(tcp)}
 	if !m.conns.admit(c) {
 		_ = tcp.Close() // refused; nothing was promised
 		m.cfg.Logger.Debug("transport: connection refused: too many", "remote", tcp.RemoteAddr())

@@ -149,7 +149,7 @@ func TestOldestSilentConnectionMakesRoom(t *testing.T) {
 }
 
 func TestTotalIsBounded(t *testing.T) {
-	m := listen(t, transport.Config{ConnsMax: 3})
+	m := listen(t, transport.Config{ConnsMax: 3, PeerConnsMax: 3})
 	for range 3 {
 		c, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
 		require.NoError(t, err)
@@ -266,7 +266,7 @@ func TestConfigErrorsSayWhatToDo(t *testing.T) {
 		"say which one":     {Address: ":7000"},
 		"say which":         {Address: "0.0.0.0:7000"},
 		"want ip:port":      {Address: "0.0.0.0:7000", Advertise: "0.0.0.0:7000"},
-		"1 of one address":  {Address: "127.0.0.1:0", ConnsMax: 1, PeerConnsMax: 1, NewConnsMax: 2},
+		"1 of one peer":     {Address: "127.0.0.1:0", ConnsMax: 1, PeerConnsMax: 1, NewConnsMax: 2},
 		"no more than all":  {Address: "127.0.0.1:0", ConnsMax: 1, NewConnsMax: 2},
 		"transport: listen": {Address: "203.0.113.1:1"},
 	} {

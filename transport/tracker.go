@@ -22,7 +22,7 @@ type Stats struct {
 type conn struct {
 	*net.TCPConn
 	tracker *tracker
-	peer    netip.Addr    // who connected
+	peer    netip.Prefix  // who connected, as the caps count
 	dialled bool          // does not count against the caps
 	place   *list.Element // in tracker.fresh, or nil; guarded by tracker.mu
 	closing sync.Once
@@ -44,23 +44,17 @@ type tracker struct {
 	mu     sync.Mutex
 	closed bool
 	open   map[*conn]struct{}
-	peers  map[netip.Addr]peer // of those that were accepted
-	fresh  list.List           // of *conn without a preface yet, oldest first
+	peers  map[netip.Prefix]peer // of those that were accepted
+	fresh  list.List             // of *conn without a preface yet, oldest first
 	counts Stats
 }
 
-// peer counts the connections of one address: all, and those without a preface yet.
+// peer counts the connections of one peer: all, and those without a preface yet.
 type peer struct{ open, fresh int }
 
 func (t *tracker) init(openMax, peerMax, freshMax int) {
 	t.openMax, t.peerMax, t.freshMax = openMax, peerMax, freshMax
-	t.open, t.peers = make(map[*conn]struct{}), make(map[netip.Addr]peer)
-}
-
-// addressOf returns the address, without the port, at a connection's other end.
-func addressOf(c *net.TCPConn) netip.Addr {
-	at, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // of TCP it is always one
-	return at.Addr().Unmap().WithZone("")
+	t.open, t.peers = make(map[*conn]struct{}), make(map[netip.Prefix]peer)
 }
 
 // admit takes c in, or reports false: too many, or closed.
@@ -100,9 +94,9 @@ func (t *tracker) enter(c *conn) (evict *conn, ok bool) {
 	return evict, true
 }
 
-// oldest returns which connection without a preface makes room for the next: of the address that this is from if that has half of them, so that
+// oldest returns which connection without a preface makes room for the next: of the peer that this is from if that has half of them, so that
 // it cuts nobody's but its own.
-func (t *tracker) oldest(from netip.Addr) *conn {
+func (t *tracker) oldest(from netip.Prefix) *conn {
 	oldest := t.fresh.Front()
 	if own := t.peers[from].fresh; 2*own >= t.freshMax {
 		for oldest.Value.(*conn).peer != from {

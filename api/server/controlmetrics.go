@@ -42,6 +42,13 @@ func ShowCertificate(reg prometheus.Registerer, expires func() time.Time) {
 	}, func() float64 { return float64(expires().Unix()) }))
 }
 
+// ShowRefusals registers with reg how many peers the node has turned away.
+func ShowRefusals(reg prometheus.Registerer, count func() uint64) {
+	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: "grafnode", Name: "refusals_total", Help: "Peers refused by Raft, gossip, the data port or the socket for stages, whether the log has each or not.",
+	}, func() float64 { return float64(count()) }))
+}
+
 var (
 	descWaiting      = desc("registry_writes_waiting", "Clients' writes that wait for their turn at this node, if it leads.")
 	descTurnedAway   = desc("registry_writes_refused_total", "Clients' writes that got no turn and were refused as overload.")

@@ -122,6 +122,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	ShowCertificate(reg, time.Now)
 	ShowSilences(reg, func() (uint64, uint64) { return 2, 1 })
 	ShowDirect(reg, func() (uint64, uint64) { return 3, 1 })
+	ShowRefusals(reg, func() uint64 { return 4 })
 	f.ask(t, "POST", "/v1/changes", createParse)
 	status, _, body := f.ask(t, "GET", "/metrics", "")
 	require.Equal(t, 200, status, body)

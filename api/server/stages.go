@@ -122,8 +122,8 @@ func NewStages(reg prometheus.Registerer) *Stages {
 	return s
 }
 
-// OnRewire has f told of each rewire that is reported from then on. It is called from Report, must not block, and may not call s. To be set before
-// anything is reported.
+// OnRewire has f told of each rewire that is reported from then on, by who calls Report, and without holding anybody else up. To be set before anything
+// is reported.
 func (s *Stages) OnRewire(f func(api.Trace)) { s.tell = f }
 
 // silences describes the counters of processes that were given up for their silence, by whom.
@@ -176,6 +176,17 @@ func (s *Stages) session(id lease.SessionID, stage string) *stageSession {
 
 // Report takes a session's counters, which count from its start.
 func (s *Stages) Report(id lease.SessionID, r api.StageReport) {
+	rewires := s.take(id, r)
+	if s.tell == nil {
+		return
+	}
+	for _, t := range rewires {
+		s.tell(t)
+	}
+}
+
+// take adds a report up, and returns the rewires in it.
+func (s *Stages) take(id lease.SessionID, r api.StageReport) (rewires []api.Trace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session := s.session(id, r.Stage)
@@ -185,7 +196,7 @@ func (s *Stages) Report(id lease.SessionID, r api.StageReport) {
 		edge, role := s.edges.label(now.Edge), roleLabel(now.Role)
 		s.addEdge(edge, role, session.edges[side], now)
 		s.stands(edge, role, now)
-		s.trace(id, session.name, now)
+		rewires = append(rewires, s.trace(id, session.name, now)...)
 		now.Rewires, now.Traces = nil, nil // told once
 		session.edges[side] = now
 	}
@@ -193,14 +204,19 @@ func (s *Stages) Report(id lease.SessionID, r api.StageReport) {
 	s.mistaken.Add(delta(session.quiet.Mistaken, r.Silences.Mistaken))
 	session.quiet = r.Silences
 	if r.Sink != nil {
-		s.commits.WithLabelValues(session.stage).Add(delta(session.sink.Commits, r.Sink.Commits))
-		s.stored.WithLabelValues(session.stage).Add(delta(session.sink.Items, r.Sink.Items))
-		s.refused.WithLabelValues(session.stage).Add(delta(session.sink.Fenced, r.Sink.Fenced))
-		for _, gap := range r.Sink.Gaps {
-			s.gap.WithLabelValues(session.stage).Observe(gap)
-		}
-		session.sink = *r.Sink
+		s.addSink(session, *r.Sink)
 	}
+	return rewires
+}
+
+func (s *Stages) addSink(session *stageSession, now api.SinkReport) {
+	s.commits.WithLabelValues(session.stage).Add(delta(session.sink.Commits, now.Commits))
+	s.stored.WithLabelValues(session.stage).Add(delta(session.sink.Items, now.Items))
+	s.refused.WithLabelValues(session.stage).Add(delta(session.sink.Fenced, now.Fenced))
+	for _, gap := range now.Gaps {
+		s.gap.WithLabelValues(session.stage).Observe(gap)
+	}
+	session.sink = now
 }
 
 func (s *Stages) addEdge(edge, role string, was, now api.EdgeReport) {

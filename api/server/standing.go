@@ -56,18 +56,18 @@ func (s *Stages) stands(edge, role string, r api.EdgeReport) {
 	}
 }
 
-// trace measures the rewires in a report, and keeps the last of them.
-func (s *Stages) trace(id lease.SessionID, stage string, r api.EdgeReport) {
+// trace measures the rewires in a report, keeps the last of them, and returns them all.
+func (s *Stages) trace(id lease.SessionID, stage string, r api.EdgeReport) []api.Trace {
+	all := make([]api.Trace, 0, len(r.Traces))
 	for _, rewire := range r.Traces {
 		for _, phase := range rewire.Phases() {
 			s.phases.WithLabelValues(roleLabel(r.Role), phase.Name).Observe(max(0, phase.Took.Seconds()))
 		}
 		trace := api.Trace{Edge: r.Edge, Role: r.Role, Stage: stage, Session: id, Rewire: rewire}
 		s.traces.add(edgeSide{r.Edge, r.Role}, trace)
-		if s.tell != nil {
-			s.tell(trace)
-		}
+		all = append(all, trace)
 	}
+	return all
 }
 
 // Reports returns what the stages have last reported of the edges whose names begin with prefix, in any order, and their traces if asked for. The

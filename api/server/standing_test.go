@@ -86,6 +86,19 @@ func TestWhatIsKeptOfReports(t *testing.T) {
 	require.Empty(t, s.Reports("p.", true).Traces, "the side that has not rewired for longest")
 }
 
+// Who is told of rewires may take long over it, and look at what was reported: others go on reporting.
+func TestWhoIsToldOfRewiresHoldsNobodyUp(t *testing.T) {
+	s := NewStages(prometheus.NewRegistry())
+	var told []fence.Epoch
+	s.OnRewire(func(trace api.Trace) {
+		s.Report("s2", said("f", fabric.RoleProducer, api.StateFlowing))
+		require.NotEmpty(t, s.Reports(trace.Edge, true).Traces)
+		told = append(told, trace.Generation)
+	})
+	s.Report("s1", said("e", fabric.RoleConsumer, api.StateFlowing, rewired(2), rewired(3)))
+	require.Equal(t, []fence.Epoch{2, 3}, told)
+}
+
 func TestReportsAreGathered(t *testing.T) {
 	f := newFixture(t)
 	f.stages.Report("s1", said("p.parse", fabric.RoleConsumer, api.StateFlowing, rewired(2)))

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/grafnode/grafnode/cmd/grafnode/config"
+	"github.com/grafnode/grafnode/internal/spool"
 	"github.com/grafnode/grafnode/internal/tail"
 	"github.com/grafnode/grafnode/internal/version"
 	"github.com/grafnode/grafnode/node"
@@ -26,8 +27,11 @@ import (
 // collected all the time. It made a fifth of a node's work under load.
 const heapFloor = 64 << 20
 
-// logsKept is how much of its own log a node keeps for operators, bytes.
-const logsKept = 1 << 20
+// Of its own log a node keeps so many bytes for operators, and as many that whoever reads the log has not taken yet.
+const (
+	logsKept    = 1 << 20
+	logsWaiting = 1 << 20
+)
 
 const (
 	drainFor = 15 * time.Second // bounds an orderly departure, beside the moving of rings
@@ -143,7 +147,8 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	logLevel := new(slog.LevelVar)
 	logLevel.Set(f.level)
 	recent := &tail.Tail{Max: logsKept}
-	log := f.logger(io.MultiWriter(cmd.ErrOrStderr(), recent), logLevel)
+	log, written := f.openLog(cmd.ErrOrStderr(), recent, logLevel)
+	defer written()
 	f.config.Logger, f.config.Version = log, version.Release
 	settings := f.config
 	settings.Logs, settings.Settings = recent.Bytes, func() []byte { return f.shown(cmd.Flags()) }
@@ -224,6 +229,17 @@ func (f *agentFlags) shown(flags *pflag.FlagSet) []byte {
 		return []byte(err.Error())
 	}
 	return b.Bytes()
+}
+
+// openLog returns a log that is kept in recent and written to out, for which nobody waits. What was said last is written when the function that it
+// returns has returned.
+func (f *agentFlags) openLog(out, recent io.Writer, least slog.Leveler) (log *slog.Logger, written func()) {
+	unread := spool.New(out, logsWaiting, func(lines int) {
+		log.Warn("lines of the log are missing: who reads it is too slow", "lines", lines)
+	})
+	log = f.logger(io.MultiWriter(recent, unread), least)
+	unread.Open()
+	return log, func() { _ = unread.Close() } // never fails
 }
 
 func (f *agentFlags) logger(to io.Writer, least slog.Leveler) *slog.Logger {

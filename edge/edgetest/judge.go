@@ -105,7 +105,7 @@ func (r *ring) read(record []byte) []byte {
 	if r.damaged.CompareAndSwap(true, false) {
 		record = bytes.Clone(record)
 		last := len(record) - 1
-		if last >= handoff.HeaderBytes && handoff.Check(record[13]) == handoff.CheckHeader && record[15] == 0 { // of payloads nobody would know
+		if last >= handoff.HeaderBytes && handoff.CheckIn(record) == handoff.CheckHeader && handoff.LeapsIn(record) == 0 { // of payloads nobody would know
 			last = handoff.HeaderBytes - 1
 		}
 		record[last] ^= 1

@@ -84,11 +84,36 @@ func (s *site) followRunbook() {
 	t.Log("a majority is lost")
 	machines[1].off()
 	third.off()
+	first.holdsSystemdUp()
 	first.run(says.script(runbook, "A majority is lost"))
 	machines[1].anew()
 	third.anew()
 	first.run(s.checkHealth)
 	first.run("grafnode edge get access-log.enrich")
+}
+
+// holdsSystemdUp checks, while nobody can move the node's rings, that systemd gives it the time to find that out, and that it is started again if it
+// stands still.
+func (m *machine) holdsSystemdUp() {
+	m.t.Helper()
+	const dropIn = "/run/systemd/system/grafnode.service.d"
+	impatient := func(setting string) {
+		m.run("mkdir -p " + dropIn + "; printf '[Service]\\n" + setting + "\\n' > " + dropIn + "/impatient.conf; systemctl daemon-reload")
+	}
+	m.t.Log("a stop takes longer than systemd waits by itself")
+	impatient("TimeoutStopSec=2s") // far less than drain-on-stop
+	m.run("systemctl stop grafnode")
+	require.Contains(m.t, m.run("systemctl show --property=Result grafnode"), "Result=success", "or it was killed")
+	require.Contains(m.t, m.run("journalctl --unit=grafnode"), "rings were not moved")
+
+	m.t.Log("a node stands still")
+	impatient("WatchdogSec=2s")
+	m.run("systemctl start grafnode; kill -STOP $(systemctl show --property=MainPID --value grafnode)")
+	m.eventually("is started again", func() bool {
+		out, _ := m.try("journalctl --unit=grafnode; systemctl is-active grafnode")
+		return strings.Contains(out, "Watchdog timeout") && strings.HasSuffix(out, "\nactive\n")
+	})
+	m.run("rm -r " + dropIn + "; systemctl daemon-reload")
 }
 
 // anew switches a machine on that has forgotten what it was.

@@ -21,7 +21,7 @@ import (
 // Defaults of Config.
 const (
 	SessionsMax = 4096
-	// DataMax leaves a quarter of what package transport accepts by default to Raft and the API.
+	// DataMax leaves a quarter of what package transport accepts by default to Raft and the API, and is more than that lets one peer have.
 	DataMax           = 3072
 	DataPerSessionMax = 1024
 	DataGrace         = 10 * time.Second
@@ -54,8 +54,8 @@ type Config struct {
 	Logger    *slog.Logger    // nil: slog.Default()
 }
 
-// Observer is told of sessions as they come, report and go, in this order for each. Its methods must neither block nor call
-// the host.
+// Observer is told of sessions as they come, report and go, in this order for each, by a goroutine of each: who takes long keeps that
+// session waiting, and no other.
 type Observer interface {
 	Began(id lease.SessionID, stage string)
 	Report(id lease.SessionID, r api.StageReport)

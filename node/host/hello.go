@@ -148,20 +148,27 @@ func (h *Host) takeUp(s *session, token string) error {
 func (h *Host) enter(s *session, revision api.Revision) error {
 	ctx, cancel := h.within(helloTimeout)
 	defer cancel()
-	err := h.waitApplied(ctx, revision)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err != nil {
+	if err := h.waitApplied(ctx, revision); err != nil {
 		return err
 	}
-	if _, taken := h.sessions[s.id]; taken {
+	if !h.add(s) {
 		return api.Errorf(api.KindSession, "session %s is connected already", s.id)
 	}
-	h.sessions[s.id] = s
 	h.config.Observer.Began(s.id, s.stage)
 	h.Applied()    // it may have ended since
 	signal(h.soon) // its term may be shorter than all that the node has renewed, and be over before the node looks again
 	return nil
+}
+
+// add is false if there is that session already.
+func (h *Host) add(s *session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, taken := h.sessions[s.id]; taken {
+		return false
+	}
+	h.sessions[s.id] = s
+	return true
 }
 
 // endSessionLocked has the cluster end a session, in the background, until it has: at most one goroutine for each

@@ -13,6 +13,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/boottime"
 	"github.com/grafnode/grafnode/internal/membarrier"
+	"github.com/grafnode/grafnode/internal/refusals"
 	"github.com/grafnode/grafnode/lease"
 	"github.com/grafnode/grafnode/locator"
 )
@@ -127,7 +128,7 @@ func (h *Host) admit(sock *accepted) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.open || len(h.conns) >= h.config.SessionsMax {
-		h.log.Warn("session refused", "open", h.open, "connections", len(h.conns), "at_most", h.config.SessionsMax)
+		h.log.Warn("session refused: too many, or the node is stopping", refusals.Peer, user(sock.UnixConn), "open", h.open, "connections", len(h.conns), "at_most", h.config.SessionsMax)
 		return false
 	}
 	h.conns[sock] = struct{}{}

@@ -222,6 +222,21 @@ func TestReports(t *testing.T) {
 	require.Equal(t, want, <-heard)
 }
 
+// Who looks at one session's report for long keeps no other session waiting, and may ask the host.
+func TestASlowObserverHoldsNobodyUp(t *testing.T) {
+	c, heard := newCluster(), make(reports)
+	n := startNode(t, c, socketPath(t), 1, func(c *host.Config) { c.Observer = heard })
+	slow := dial(t, n.socket, "slow")
+	session(t, slow)
+	require.NoError(t, slow.Report(t.Context(), api.StageReport{Stage: "slow"})) // nobody hears it yet
+	a, b := dial(t, n.socket, "a"), dial(t, n.socket, "b")
+	ring := attach(t, a, b, c.grant("e", 1, 1, session(t, a).ID, session(t, b).ID))
+	push(t, ring.producer, "hello")
+	require.Equal(t, "hello", pop(t, ring.consumer))
+	require.Equal(t, 3, n.Sessions())
+	require.Equal(t, "slow", (<-heard).Stage)
+}
+
 func TestDrainMovesEdgesNow(t *testing.T) {
 	c := newCluster()
 	n := startNode(t, c, socketPath(t), 1)

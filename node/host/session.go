@@ -13,6 +13,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/fdconn"
+	"github.com/grafnode/grafnode/internal/refusals"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -49,7 +50,7 @@ func (h *Host) serveSession(sock *net.UnixConn) {
 		return
 	}
 	if err != nil {
-		h.log.Warn("session refused", "err", err)
+		h.log.Warn("session refused", refusals.Peer, user(sock), "err", err)
 		return
 	}
 	h.log.Info("session opened", "session", s.id, "stage", s.stage, "pid", s.pid)
@@ -58,6 +59,15 @@ func (h *Host) serveSession(sock *net.UnixConn) {
 	err = s.serve()
 	cancel()
 	h.depart(s, err)
+}
+
+// user names whose connection this is.
+func user(sock *net.UnixConn) string {
+	who, err := fdconn.Peer(sock)
+	if err != nil {
+		return "a user of this host"
+	}
+	return fmt.Sprint("user ", who.UID)
 }
 
 // admitPeer finds out who is at the other end, and what that one's sessions may do: everything if there are no rules. Where the system does not
@@ -168,12 +178,23 @@ func (s *session) lively(now lease.Instant) bool {
 }
 
 // depart sees a session off whose connection has ended. If the host itself is closing, the process is not gone and its
-// session lives on; else the cluster is told.
+// session lives on; else the cluster is told, before anybody else.
 func (h *Host) depart(s *session, why error) {
+	closing := h.remove(s)
+	h.config.Observer.Ended(s.id)
+	if closing {
+		return
+	}
+	if errors.Is(why, io.EOF) || errors.Is(why, net.ErrClosed) {
+		why = nil
+	}
+	h.log.Info("session closed", "session", s.id, "stage", s.stage, "pid", s.pid, "err", why)
+}
+
+func (h *Host) remove(s *session) (closing bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.sessions, s.id)
-	h.config.Observer.Ended(s.id)
 	for _, a := range h.arenas {
 		for role, side := range a.sides {
 			if side.session == s.id && side.local {
@@ -182,15 +203,12 @@ func (h *Host) depart(s *session, why error) {
 		}
 	}
 	if h.ctx.Err() != nil {
-		return
+		return true
 	}
-	if errors.Is(why, io.EOF) || errors.Is(why, net.ErrClosed) {
-		why = nil
-	}
-	h.log.Info("session closed", "session", s.id, "stage", s.stage, "pid", s.pid, "err", why)
 	if !s.lost {
 		h.endSessionLocked(s.id)
 	}
+	return false
 }
 
 // extendLocked takes a deadline that a renewal has confirmed, and tells the stage: its next beat may be a third of a term
@@ -237,8 +255,6 @@ func (h *Host) reconcileSessions() {
 }
 
 func (h *Host) takeReport(s *session, r *api.StageReport) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	known, ok := h.config.State.Session(s.id)
 	if !ok {
 		return // it has ended

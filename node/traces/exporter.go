@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,7 +25,8 @@ const (
 	batchMax    = 128  // of them in one request
 	sendTimeout = 10 * time.Second
 	tries       = 5           // of one request
-	pauseMin    = time.Second // before the second, twice as long before each further one
+	pauseMin    = time.Second // before the second, twice as long before each further one, unless the collector says how long
+	pauseMax    = time.Minute // however long it says
 	lastTimeout = 2 * time.Second
 	answerMax   = 64 << 10 // bytes of an answer that are read
 )
@@ -40,14 +42,11 @@ type Config struct {
 	Logger   *slog.Logger
 }
 
-// Validate reports what is wrong with c.
+// Validate reports what is wrong with c. It does not repeat the address, which may have a password in it.
 func (c Config) Validate() error {
 	u, err := url.Parse(c.Endpoint)
-	switch {
-	case err != nil:
-		return err
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%q: must be the collector's address, such as http://127.0.0.1:4318", c.Endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("must be the collector's address, such as http://127.0.0.1:4318, and no more")
 	}
 	return nil
 }
@@ -156,8 +155,9 @@ func (e *Exporter) deliver(batch []api.Trace) {
 	body, err := proto.Marshal(message(e.c, cluster, all))
 	pause := pauseMin
 	for try := 1; err == nil; try++ {
-		err = e.send(body)
-		if err == nil || try == tries || !errors.Is(err, errAgain) || !e.pause(pause) {
+		var asked time.Duration
+		asked, err = e.send(body)
+		if err == nil || try == tries || !errors.Is(err, errAgain) || !e.pause(max(pause, asked)) {
 			break
 		}
 		pause, err = 2*pause, nil
@@ -189,26 +189,38 @@ func (e *Exporter) pause(d time.Duration) bool {
 // errAgain says that the collector may take it later.
 var errAgain = errors.New("not now")
 
-func (e *Exporter) send(body []byte) error {
+// send asks once. If that may be done again, after is how long the collector wants to be left alone.
+func (e *Exporter) send(body []byte) (after time.Duration, err error) {
 	r, err := http.NewRequestWithContext(e.life, http.MethodPost, e.url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r.Header.Set("Content-Type", "application/x-protobuf")
 	r.Header.Set("User-Agent", "grafnode/"+e.c.Version)
 	answer, err := e.http.Do(r)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errAgain, err)
+		return 0, fmt.Errorf("%w: %w", errAgain, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if _, err := io.Copy(io.Discard, io.LimitReader(answer.Body, answerMax)); err != nil {
-		return fmt.Errorf("%w: %w", errAgain, err)
+		return 0, fmt.Errorf("%w: %w", errAgain, err)
 	}
 	switch answer.StatusCode {
 	case http.StatusOK, http.StatusAccepted:
-		return nil
+		return 0, nil
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return fmt.Errorf("%w: %s", errAgain, answer.Status)
+		return retryAfter(answer.Header.Get("Retry-After"), time.Now()), fmt.Errorf("%w: %s", errAgain, answer.Status)
 	}
-	return errors.New(answer.Status)
+	return 0, errors.New(answer.Status)
+}
+
+// retryAfter returns how long a header says, as seconds or as a date; zero if it says nothing.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, pauseMax)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return min(max(at.Sub(now), 0), pauseMax)
+	}
+	return 0
 }

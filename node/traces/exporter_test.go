@@ -29,6 +29,7 @@ type collector struct {
 	t       *testing.T
 	mu      sync.Mutex
 	answers []int // 0: no answer
+	after   string
 	asked   int
 	got     []*trace.ResourceSpans
 }
@@ -53,7 +54,7 @@ func (c *collector) RoundTrip(r *http.Request) (*http.Response, error) {
 		require.NoError(c.t, proto.UnmarshalOptions{DiscardUnknown: false}.Unmarshal(body, &m))
 		c.got = append(c.got, m.ResourceSpans...)
 	}
-	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader("{}"))}, nil
+	return &http.Response{StatusCode: status, Status: http.StatusText(status), Header: http.Header{"Retry-After": {c.after}}, Body: io.NopCloser(strings.NewReader("{}"))}, nil
 }
 
 func (c *collector) spans() (all []*trace.Span) {
@@ -148,6 +149,28 @@ func TestWhatACollectorCannotTakeNowIsSentAgain(t *testing.T) {
 	})
 }
 
+// A collector that says for how long it wants to be left alone is left alone, within bounds.
+func TestACollectorSaysWhen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for after, want := range map[string]time.Duration{
+			"30": 30 * time.Second, "3600": pauseMax, "0": pauseMin, "": pauseMin, "-1": pauseMin, "soon": pauseMin,
+			time.Now().Add(time.Hour).UTC().Format(http.TimeFormat): pauseMax, "Fri, 01 Jan 1999 00:00:00 GMT": pauseMin,
+		} {
+			c := &collector{t: t, answers: []int{503}, after: after}
+			e, log := exporter(t, c)
+			e.Open()
+			e.Rewired(rewire(fabric.RoleProducer))
+			time.Sleep(want - time.Millisecond)
+			require.Empty(t, c.spans(), after)
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			require.Len(t, c.spans(), 5, after)
+			require.Empty(t, log)
+			require.NoError(t, e.Close())
+		}
+	})
+}
+
 func TestWhatACollectorDoesNotTakeIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &collector{t: t, answers: []int{400, 503, 503, 503, 503, 503}}
@@ -189,5 +212,8 @@ func TestValidate(t *testing.T) {
 	} {
 		err := Config{Endpoint: endpoint}.Validate()
 		require.Equal(t, valid, err == nil, "%s: %v", endpoint, err)
+	}
+	for _, endpoint := range []string{"http://u:secret@collector:4318", "http://u:secret@collector:port", "grpc://u:secret@a", "u:secret@a", "http://%zz:secret@a"} {
+		require.NotContains(t, Config{Endpoint: endpoint}.Validate().Error(), "secret")
 	}
 }

@@ -70,8 +70,7 @@ func (l *layer) refusal(answer hello, id raft.ServerID, target raft.ServerAddres
 	case isAnotherServer:
 		return fmt.Errorf("%s is %s, not %s: %w", target, answer.from, id, ErrAnotherServer)
 	case isAnotherCluster:
-		l.Logger.Warn("raft connection refused: the peer belongs to another cluster",
-			"peer", id, "address", target, "cluster", l.Cluster(), "peer_cluster", answer.cluster)
+		l.refuse("the peer belongs to another cluster", string(target), "node", id, "cluster", l.Cluster(), "peer_cluster", answer.cluster)
 		return fmt.Errorf("%s is of cluster %s, this node of %s: %w", target, answer.cluster, l.Cluster(), ErrAnotherCluster)
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/grafnode/grafnode/internal/refusals"
 )
 
 // layerConfig is what a layer says to its peers, and how it decides whom to talk to.
@@ -103,12 +105,16 @@ type accepted struct {
 func (a *accepted) Read(b []byte) (int, error) {
 	if !a.greeted {
 		if err := a.greet(); err != nil {
-			return 0, err
+			a.layer.Logger.Debug("raft connection ended before its first message", "address", a.RemoteAddr(), "error", err)
+			return 0, io.EOF
 		}
 		a.greeted = true
 	}
 	n, err := a.Conn.Read(b)
-	if err != nil && a.peer.from != "" && !a.layer.isClosed() {
+	if err != nil && a.layer.isClosed() {
+		return n, io.EOF // or Raft would log an error whenever the node stops
+	}
+	if err != nil && a.peer.from != "" {
 		a.layer.Lost(a.peer.from, a.peer.process)
 		a.peer.from = "" // once
 	}
@@ -116,11 +122,11 @@ func (a *accepted) Read(b []byte) (int, error) {
 }
 
 // greet reads a peer's hello and answers it. Only a connection that is for Raft and from a peer that this node may talk to is
-// read on; of the others that were in order io.EOF is all that Raft hears.
+// read on; of the others io.EOF is all that Raft hears: it would make an error of its own log of each.
 func (a *accepted) greet() error {
 	h, err := readHello(a.Conn)
 	if errors.Is(err, errOld) {
-		return a.layer.admitOld(h.to)
+		return a.layer.admitOld(h.to, a.RemoteAddr())
 	}
 	if err != nil && !errors.Is(err, errHello) {
 		return err
@@ -128,6 +134,7 @@ func (a *accepted) greet() error {
 	answer := a.layer.hello(isFine, h.from)
 	if err != nil {
 		answer.kind = isMalformed
+		a.layer.refuse("the peer's hello is none that this version understands", a.RemoteAddr().String(), "error", err)
 	} else {
 		answer.kind, err = a.layer.judge(h, a.RemoteAddr())
 	}
@@ -146,14 +153,13 @@ func (a *accepted) greet() error {
 func (l *layer) judge(h hello, remote net.Addr) (kind, error) {
 	switch {
 	case h.to != l.Self:
-		l.Logger.Debug("raft connection refused: meant for another server", "peer", h.from, "for", h.to, "self", l.Self)
+		l.Logger.Debug("raft connection refused: meant for another server", "node", h.from, "for", h.to, "self", l.Self)
 		return isAnotherServer, ErrAnotherServer
 	case mixes(h.cluster, l.Cluster()):
-		l.Logger.Warn("raft connection refused: the peer belongs to another cluster",
-			"peer", h.from, "address", remote, "cluster", l.Cluster(), "peer_cluster", h.cluster)
+		l.refuse("the peer belongs to another cluster", remote.String(), "node", h.from, "cluster", l.Cluster(), "peer_cluster", h.cluster)
 		return isAnotherCluster, ErrAnotherCluster
 	case h.kind == forRaft && h.cluster == "" && l.Strict():
-		l.Logger.Warn("raft connection refused: the peer belongs to no cluster", "peer", h.from, "address", remote, "cluster", l.Cluster())
+		l.refuse("the peer belongs to no cluster", remote.String(), "node", h.from, "cluster", l.Cluster())
 		return isAnotherCluster, ErrAnotherCluster
 	case h.kind == forRaft:
 		return isFine, nil
@@ -168,9 +174,15 @@ func (l *layer) judge(h hello, remote net.Addr) (kind, error) {
 	}
 }
 
-func (l *layer) admitOld(to raft.ServerID) error {
+// refuse says why a peer is not talked to.
+func (l *layer) refuse(why, address string, args ...any) {
+	host, _, _ := net.SplitHostPort(address) // it has been dialled, or accepted
+	l.Logger.With(refusals.Peer, host, "address", address).Warn("raft connection refused: "+why, args...)
+}
+
+func (l *layer) admitOld(to raft.ServerID, from net.Addr) error {
 	if l.Strict() {
-		l.Logger.Warn("raft connection refused: the peer does not say which cluster it belongs to, as version 0.1.0", "cluster", l.Cluster())
+		l.refuse("the peer does not say which cluster it belongs to, as version 0.1.0", from.String(), "cluster", l.Cluster())
 		return errOld
 	}
 	if to != l.Self {
