@@ -68,7 +68,7 @@ func (c *Consumer) hasNews() bool {
 		return false
 	}
 	at := c.emptyAt.Load()
-	if peer.words.Tail.Load() != at || c.active.isNews(&peer.words.Active) {
+	if peer.words.Tail.Load() != at || c.active.isNews(peer.words.Active.Load()) {
 		return true
 	}
 	c.ask(peer, at)
@@ -124,7 +124,7 @@ func (c *Consumer) beginWrite() error {
 // wakeProducer wakes the producer if it sleeps and is not deaf to what has changed.
 func (c *Consumer) wakeProducer(deaf uint64) {
 	if peer := c.peer.Load(); peer != nil {
-		c.fenceFor(&peer.words.Orders)
+		c.fenceFor(peer.words.Orders.Load())
 		if waiting := peer.words.Waiting.Load(); waiting&deaf == 0 {
 			c.wakePeer(waiting)
 		}

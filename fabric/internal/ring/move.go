@@ -14,7 +14,7 @@ type sign struct {
 }
 
 // isNews reports whether a wait is to end for it.
-func (s *sign) isNews(word *atomic.Uint64) bool { return word.Load() != 0 && !s.told.Load() }
+func (s *sign) isNews(word uint64) bool { return word != 0 && !s.told.Load() }
 
 // read returns whether the word is there, and false as well if it is none.
 func (s *sign) read(word *atomic.Uint64) (there, ok bool) {

@@ -69,7 +69,7 @@ func (p *Producer) hasNews() bool {
 		held != 0 && held == peer.Hungry.Load() && held == p.words.Tail.Load()+1 ||
 		!p.deafened.Load() && peer.Stable.Load() != p.stableSeen.Load() ||
 		peer.Resume.Load() != 0 && !p.resumeSeen.Load() ||
-		p.want.isNews(&peer.Want)
+		p.want.isNews(peer.Want.Load())
 }
 
 // deafTo returns which acks do not end a wait: notes may be for nobody, and room is news only where it was lacking. Who changes that looks at
@@ -262,7 +262,7 @@ func (p *Producer) publish() error {
 
 func (p *Producer) wakeConsumer() {
 	if peer := p.peer.Load(); peer != nil {
-		p.fenceFor(&peer.Orders)
+		p.fenceFor(peer.Orders.Load())
 		p.wakePeer(peer.Waiting.Load())
 	} else {
 		p.setup.Peer.Ring(Awake) // its words are not here yet, but it may have ours already

@@ -127,9 +127,10 @@ func (c *Consumer) look() error {
 	if !ok || row.Bytes() > c.tail-at {
 		return c.badRow()
 	}
-	end := cursor{at + row.Bytes(), c.found.end.count + row.Count}
-	c.found = found{end: end, of: row.Count, left: row.Count, at: at, length: row.Length, size: row.Stride}
-	c.ends.push(end, row)
+	f := &c.found // field by field: a literal would be copied in larger pieces than it is written in, for which the processor waits
+	f.end.at, f.end.count = at+row.Bytes(), f.end.count+row.Count
+	f.of, f.left, f.at, f.length, f.size = row.Count, row.Count, at, row.Length, row.Stride
+	c.ends.push(f.end, row)
 	return nil
 }
 

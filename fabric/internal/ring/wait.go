@@ -3,7 +3,6 @@ package ring
 import (
 	"context"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/grafnode/grafnode/fabric"
@@ -22,9 +21,10 @@ func (s *side) wakePeer(waiting uint64) {
 }
 
 // fenceFor stands between what was published and the look at the peer's waiting word. A peer that orders our stores itself before it
-// sleeps needs none of us: it sleeps less often than we publish.
-func (s *side) fenceFor(orders *atomic.Uint32) {
-	if !membarrier.On || orders.Load() == 0 {
+// sleeps needs none of us: it sleeps less often than we publish. It takes the word's value: for the address of a word Go looks at the beginning of
+// the words, at a cursor, whose line would travel each time.
+func (s *side) fenceFor(orders uint32) {
+	if !membarrier.On || orders == 0 {
 		s.fence.Add(1)
 	}
 }
