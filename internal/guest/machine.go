@@ -86,7 +86,7 @@ func arguments(c Config, first string) []string {
 	cable := func(number int) string { return filepath.Join(c.Dir, fmt.Sprintf("cable-%d", number)) }
 	// The kernel is told what it would try out at boot: where the host is busy that goes wrong. Nor is it to clear each page that it hands out.
 	return []string{
-		"-M", "q35", "-accel", cmp.Or(os.Getenv(AccelVariable), "tcg,thread=multi"), "-cpu", "max", "-m", "1024", "-smp", "2",
+		"-M", "q35", "-accel", cmp.Or(os.Getenv(AccelVariable), "tcg,thread=multi"), "-cpu", "max", "-m", "1024", "-smp", "1",
 		"-display", "none", "-no-reboot", "-nodefaults", "-kernel", c.Kernel.image(), "-initrd", first,
 		"-append", fmt.Sprintf("console=ttyS0 quiet panic=-1 no_timer_check init_on_alloc=0 tsc=reliable tsc_early_khz=%d mitigations=off", counterKHz()),
 		"-chardev", fmt.Sprintf("file,id=console,path=/dev/fd/%d", proc.PipeFD), "-serial", "chardev:console",
