@@ -18,9 +18,13 @@ func (p *sender) attach(ctx context.Context, rec api.Edge) (fabric.Producer, err
 // greet: a producer need not be seen in a spare.
 func (p *sender) greet(fabric.Producer) error { return nil }
 
-// look sees the consumer by its stable note. What that says comes again with the resume note.
+// look sees the consumer by its stable note. What that says comes again with the resume note, which is for listen: but until it has been read
+// once, no Wait lasts.
 func (p *sender) look(r fabric.Producer) (news []handoff.What, err error) {
 	_, there, err := r.Stable()
+	if err == nil {
+		_, _, err = r.Resume()
+	}
 	if err != nil {
 		return nil, err
 	}
