@@ -17,7 +17,7 @@ const (
 
 // In one machine: the shim over libibverbs, edges' rings over adapters by the suite that every fabric passes, what a hostile end can do, and
 // producers that die at each step. Beside it two others, of which the second is there anew for each of three: the shim, and edges' rings, these in turn over
-// adapters and over TCP, whose set-up is tested, the link cut, and the other host killed; and a pipeline, see pipeline_test.go.
+// adapters and over TCP, whose set-up is tested, the link cut, and the other host killed; and, unless it is to be short, a pipeline, see pipeline_test.go.
 func TestAdapters(t *testing.T) {
 	b := newMachines(t)
 	shim, ring := b.compile("fabric/rdma/ibverbs"), b.compile("fabric/rdma")
@@ -26,7 +26,12 @@ func TestAdapters(t *testing.T) {
 	b.build("examples/accesslog/cmd/accesslog")
 	pipeline := b.self()
 	env := []string{peerVariable + "=" + address(2) + ":7400", agentsVariable + "=" + b.agents()}
-	owners := []string{tests(shim, "-test.run=^TestOwner$"), tests(ring, "-test.run=^TestAcrossOwner$"), tests(pipeline, "-test.run=^TestPipelineFar$")}
+	owners := []string{tests(shim, "-test.run=^TestOwner$"), tests(ring, "-test.run=^TestAcrossOwner$")}
+	writers := []string{tests(shim, "-test.run=^TestWriter$"), tests(ring, "-test.run=^TestAcrossProducer$")}
+	if !testing.Short() {
+		owners = append(owners, tests(pipeline, "-test.run=^TestPipelineFar$"))
+		writers = append(writers, tests(pipeline, "-test.run=^TestPipelineNear$"))
+	}
 	owner := b.boot(2, nil, env, owners[0])
 	writer := b.boot(1, map[string]func() error{
 		cutHere:  func() error { return owner.Cable(false) },
@@ -41,7 +46,7 @@ func TestAdapters(t *testing.T) {
 			}
 			return err
 		},
-	}, env, tests(shim, "-test.run=^TestWriter$"), tests(ring, "-test.run=^TestAcrossProducer$"), tests(pipeline, "-test.run=^TestPipelineNear$"))
+	}, env, writers...)
 	require.NoError(t, writer.Wait(b.ctx))
 	require.Empty(t, owners)
 	require.NoError(t, alone.Wait(b.ctx))
