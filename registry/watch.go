@@ -100,8 +100,8 @@ func (w *watcher) send(ctx context.Context) (more bool, err error) {
 				return false, nil
 			}
 		}
-		if !busy {
-			continue // mostly that was all, and run looks after the rest
+		if last := events[len(events)-1].Type; !busy || last == api.EventSync || last == api.EventBookmark {
+			continue // mostly that was all, and run looks after the rest; and where the stream is, was just said
 		}
 		select {
 		case <-w.tick.C:
