@@ -79,9 +79,8 @@ func TestDamageInTheRingIsFound(t *testing.T) {
 }
 
 // straightMany writes up to n items behind pushed into one record, some less if so many do not share one, and returns how many.
-func straightMany(t *rapid.T, s *handoff.Sender, r *records, pushed uint64, n int, payload func(uint64) []byte) int {
+func straightMany(t *rapid.T, s *handoff.Sender, r *records, pushed uint64, n int) int {
 	data := make([]byte, handoff.OpenBytes(n, 8))
-	at := func(offset uint64) position.Position { return position.Position{Offset: offset} }
 	require.False(t, s.Open(at(pushed), data, 0, 8), "it was pushed before")
 	require.True(t, s.Open(at(pushed+1), data, 40+48*uint64(len(*r)), 8))
 	require.Nil(t, s.Straight(at(pushed)), "it was pushed before")
@@ -103,85 +102,120 @@ func straightMany(t *rapid.T, s *handoff.Sender, r *records, pushed uint64, n in
 	return wrote
 }
 
+// runner drives a sender whose ring keeps what is sent in it, by the positions 1, 2, 3...
+type runner struct {
+	*rapid.T
+	sender        *handoff.Sender
+	ring          records
+	pushed, acked uint64
+	seq           uint64 // of the last record of this generation
+}
+
+func at(offset uint64) position.Position { return position.Position{Offset: offset} }
+
+func payload(offset uint64) []byte { return binary.LittleEndian.AppendUint64(nil, offset) }
+
+// bind gives the sender a ring whose consumer has everything up to resume.
+func (r *runner) bind(gen fence.Epoch, resume uint64) {
+	r.ring = records{}
+	r.sender.Bind(gen)
+	r.sender.KeepIn(&r.ring)
+	require.NoError(r, r.sender.Resume(position.VectorOf(at(resume))))
+}
+
+// unbind takes the ring away, and nothing is kept there any more.
+func (r *runner) unbind() {
+	require.NoError(r, r.sender.Unbind())
+	for _, record := range r.ring {
+		clear(record)
+	}
+}
+
+// long sends one item the long way.
+func (r *runner) long() {
+	r.pushed++
+	require.NoError(r, r.sender.Push(handoff.Entry{Pos: at(r.pushed), Kind: handoff.Item, Payload: payload(r.pushed)}))
+	e, seq := r.sender.Next()
+	r.seq++
+	require.Equal(r, r.seq, seq)
+	b := make([]byte, e.Size())
+	r.sender.Write(b, e, seq)
+	r.sender.Sent()
+	r.ring = append(r.ring, b)
+}
+
+// straight writes items straight into the ring, some of them several to a record.
+func (r *runner) straight(items int) {
+	for items > 0 {
+		n := 1
+		if ahead := rapid.IntRange(0, min(items, 70)).Draw(r.T, "prepared"); ahead > 1 {
+			n = straightMany(r.T, r.sender, &r.ring, r.pushed, ahead)
+		} else {
+			b := append(make([]byte, handoff.HeaderBytes), payload(r.pushed+1)...)
+			from := 40 + 48*uint64(len(r.ring))
+			require.True(r, r.sender.WriteStraight(b, from, from+48, at(r.pushed+1)))
+			r.ring = append(r.ring, b)
+		}
+		r.pushed += uint64(n)
+		r.seq++
+		items -= n
+	}
+}
+
+// ack acknowledges some of what was sent up to here.
+func (r *runner) ack(sent uint64) {
+	r.acked = rapid.Uint64Range(r.acked, sent).Draw(r.T, "acked")
+	r.sender.Ack(position.VectorOf(at(r.acked)))
+}
+
+// again takes from the sender some of what is to be sent again after sent, and returns how far that came.
+func (r *runner) again(sent uint64) uint64 {
+	for left := rapid.Uint64Range(0, r.pushed-sent).Draw(r.T, "sent"); left > 0; left-- {
+		sent++
+		e, _ := r.sender.Next()
+		require.Equal(r, at(sent), e.Pos)
+		require.Equal(r, payload(sent), e.Payload)
+		r.sender.Sent()
+		if rapid.IntRange(0, 30).Draw(r.T, "acks") == 0 {
+			r.ack(sent)
+		}
+	}
+	return sent
+}
+
+// retains checks what a sender says that it still has.
+func (r *runner) retains(s *handoff.Sender) {
+	n, bytes := s.Retained()
+	require.Equal(r, int(r.pushed-r.acked), n)
+	require.Equal(r, n*(handoff.HeaderBytes+8), bytes)
+}
+
 // Runs are acknowledged in part, end with what goes the long way, and are moved: what is sent in later rings is what was pushed.
 func TestRuns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var r records
-		s := new(handoff.Sender)
-		s.Bind(1)
-		s.KeepIn(&r)
-		check := rapid.SampledFrom([]handoff.Check{handoff.CheckAll, handoff.CheckHeader}).Draw(t, "check")
-		s.SetCheck(check)
-		require.NoError(t, s.Resume(position.Vector{}))
-		pushed, acked, seq := uint64(0), uint64(0), uint64(0)
-		payload := func(offset uint64) []byte { return binary.LittleEndian.AppendUint64(nil, offset) }
+		r := &runner{T: t, sender: new(handoff.Sender)}
+		r.sender.SetCheck(rapid.SampledFrom([]handoff.Check{handoff.CheckAll, handoff.CheckHeader}).Draw(t, "check"))
+		r.bind(1, 0)
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			pushed++ // the long way
-			require.NoError(t, s.Push(handoff.Entry{Pos: position.Position{Offset: pushed}, Kind: handoff.Item, Payload: payload(pushed)}))
-			e, n := s.Next()
-			seq++
-			require.Equal(t, seq, n)
-			b := make([]byte, e.Size())
-			s.Write(b, e, n)
-			s.Sent()
-			r = append(r, b)
-			for left := rapid.IntRange(0, 150).Draw(t, "straight"); left > 0; left-- {
-				if ahead := rapid.IntRange(0, min(left, 70)).Draw(t, "prepared"); ahead > 1 {
-					n := straightMany(t, s, &r, pushed, ahead, payload)
-					pushed, seq, left = pushed+uint64(n), seq+1, left-n+1
-					continue
-				}
-				pushed++
-				seq++
-				b := append(make([]byte, handoff.HeaderBytes), payload(pushed)...)
-				at := 40 + 48*uint64(len(r))
-				require.True(t, s.WriteStraight(b, at, at+48, position.Position{Offset: pushed}))
-				r = append(r, b)
-			}
-			acked = rapid.Uint64Range(acked, pushed).Draw(t, "acked")
-			s.Ack(position.VectorOf(position.Position{Offset: acked}))
-			n2, bytes := s.Retained()
-			require.Equal(t, int(pushed-acked), n2)
-			require.Equal(t, n2*(handoff.HeaderBytes+8), bytes)
-			if at, ok := s.Kept(); ok {
-				require.GreaterOrEqual(t, last((r)[(at-40)/48]).Offset, acked, "only what is retained is kept")
+			r.long()
+			r.straight(rapid.IntRange(0, 150).Draw(t, "straight"))
+			r.ack(r.pushed)
+			r.retains(r.sender)
+			if kept, ok := r.sender.Kept(); ok {
+				require.GreaterOrEqual(t, last(r.ring[(kept-40)/48]).Offset, r.acked, "only what is retained is kept")
 			}
 		}
 		for gen := fence.Epoch(2); gen < 5; gen++ {
-			require.NoError(t, s.Unbind())
-			for i := range r { // nothing is kept there any more
-				clear(r[i])
-			}
-			r = records{}
-			s.Bind(gen)
-			s.KeepIn(&r)
-			sent := rapid.Uint64Range(acked, pushed).Draw(t, "resumed")
-			require.NoError(t, s.Resume(position.VectorOf(position.Position{Offset: sent})))
-			for left := rapid.Uint64Range(0, pushed-sent).Draw(t, "sent"); left > 0; left-- {
-				sent++
-				e, _ := s.Next()
-				require.Equal(t, position.Position{Offset: sent}, e.Pos)
-				require.Equal(t, payload(sent), e.Payload)
-				s.Sent()
-				if rapid.IntRange(0, 30).Draw(t, "acks") == 0 {
-					acked = rapid.Uint64Range(acked, sent).Draw(t, "acked")
-					s.Ack(position.VectorOf(position.Position{Offset: acked}))
-				}
-			}
-			n, bytes := s.Clone().Retained()
-			require.Equal(t, int(pushed-acked), n)
-			require.Equal(t, n*(handoff.HeaderBytes+8), bytes)
-			if e, _ := s.Next(); sent < pushed {
-				require.Equal(t, position.Position{Offset: sent + 1}, e.Pos)
+			r.unbind()
+			resumed := rapid.Uint64Range(r.acked, r.pushed).Draw(t, "resumed")
+			r.bind(gen, resumed)
+			sent := r.again(resumed)
+			r.retains(r.sender.Clone())
+			if e, _ := r.sender.Next(); sent < r.pushed {
+				require.Equal(t, at(sent+1), e.Pos)
 				continue
 			}
-			for range rapid.IntRange(0, 80).Draw(t, "straight again") {
-				pushed++
-				b := append(make([]byte, handoff.HeaderBytes), payload(pushed)...)
-				at := 40 + 48*uint64(len(r))
-				require.True(t, s.WriteStraight(b, at, at+48, position.Position{Offset: pushed}))
-				r = append(r, b)
-			}
+			r.straight(rapid.IntRange(0, 80).Draw(t, "straight again"))
 		}
 	})
 }

@@ -3,7 +3,6 @@ package registry_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -276,33 +275,6 @@ func TestTheFutureIsWaitedFor(t *testing.T) {
 			continue
 		}
 		require.Equal(t, rev, w.until(t, isType(api.EventChange)).Revision)
-	}
-}
-
-// A stream that is behind says where it is by a mark, once: whoever is told again, with nothing between, is told how far the node
-// has come meanwhile.
-func TestAMarkIsNotSaidTwice(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t, 1, func(cfg *registry.Config) { steady(cfg); cfg.Bookmark = time.Microsecond }) // always due
-	c.furnish("s1")
-	m := c.leader()
-	first := c.apply(take("p.a", 0, "s1")).Revision
-	for i := range 40 { // more than the stream sends at a time
-		c.apply(take(fmt.Sprint("p.", i), 0, "s1"))
-	}
-	for _, from := range []api.Revision{0, first} { // its mark is the state's sync, or the one that it owes
-		var head api.Revision
-		for e, err := range m.Watch(t.Context(), api.WatchRequest{Prefix: "p.", From: from}) {
-			require.NoError(t, err)
-			if head != 0 {
-				require.Equal(t, api.EventBookmark, e.Type)
-				require.GreaterOrEqual(t, e.Revision, head, "from %d", from)
-				break
-			}
-			if e.Type == api.EventSync || e.Type == api.EventBookmark {
-				head = c.apply(take(fmt.Sprint("q.", from), 0, "s1")).Revision
-			}
-		}
 	}
 }
 

@@ -207,6 +207,33 @@ func TestStreamsAreTrue(t *testing.T) {
 	t.Logf("%d events in %d histories", total, len(readers))
 }
 
+// A stream that is behind says where it is by a mark, once: whoever is told again, with nothing between, is told how far the node
+// has come meanwhile.
+func TestAMarkIsNotSaidTwice(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, func(cfg *registry.Config) { steady(cfg); cfg.Bookmark = time.Microsecond }) // always due
+	c.furnish("s1")
+	m := c.leader()
+	first := c.apply(take("p.a", 0, "s1")).Revision
+	for i := range 40 { // more than the stream sends at a time
+		c.apply(take(fmt.Sprint("p.", i), 0, "s1"))
+	}
+	for _, from := range []api.Revision{0, first} { // its mark is the state's sync, or the one that it owes
+		var head api.Revision
+		for e, err := range m.Watch(t.Context(), api.WatchRequest{Prefix: "p.", From: from}) {
+			require.NoError(t, err)
+			if head != 0 {
+				require.Equal(t, api.EventBookmark, e.Type)
+				require.GreaterOrEqual(t, e.Revision, head, "from %d", from)
+				break
+			}
+			if e.Type == api.EventSync || e.Type == api.EventBookmark {
+				head = c.apply(take(fmt.Sprint("q.", from), 0, "s1")).Revision
+			}
+		}
+	}
+}
+
 // stir changes edges, leases and sessions while members lead, restart and take snapshots in turn.
 func (c *cluster) stir(t *testing.T) {
 	host2 := c.apply(state.RegisterNode{Node: "host2", Address: "127.0.0.1:7001", Memory: 1 << 40}).Node
