@@ -37,6 +37,10 @@ func TestAnAttachThatIsGivenUp(t *testing.T) {
 		leases, _ := n.Renewable()
 		return len(leases) == 1
 	})
+	nowhere := late
+	nowhere.Locator.Arena = "nowhere"
+	_, err := a.AttachProducer(t.Context(), nowhere)
+	require.Error(t, err) // and what was said before it has been heard
 	silent(false)
 	ring := attach(t, a, b, late) // it was never had, so it can be had
 	ring.producer.Close()

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -36,9 +37,8 @@ func attach(t *testing.T, p, c *client.Client, e api.Edge) pair {
 		done <- result{side, err}
 	}()
 	consumer, err := c.AttachConsumer(ctx, e)
-	require.NoError(t, err)
 	r := <-done
-	require.NoError(t, r.err)
+	require.NoError(t, errors.Join(err, r.err))
 	t.Cleanup(func() { r.p.Close(); consumer.Close() })
 	return pair{r.p, consumer}
 }
