@@ -24,15 +24,10 @@ func TestAnAttachThatIsGivenUp(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
 	}
-	silent := func(mute bool) {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		n.mute = mute
-	}
 	empty := func() bool { used, _ := n.Memory(); return used == 0 && len(n.Rings()) == 0 }
 
 	late := c.grant("late", 1, 1, session(t, a).ID, session(t, b).ID)
-	silent(true) // the first deadline does not come
+	n.silence(true) // the first deadline does not come
 	giveUp(func(ctx context.Context) error { _, err := a.AttachProducer(ctx, late); return err }, func() bool {
 		leases, _ := n.Renewable()
 		return len(leases) == 1
@@ -41,7 +36,7 @@ func TestAnAttachThatIsGivenUp(t *testing.T) {
 	nowhere.Locator.Arena = "nowhere"
 	_, err := a.AttachProducer(t.Context(), nowhere)
 	require.Error(t, err) // and what was said before it has been heard
-	silent(false)
+	n.silence(false)
 	ring := attach(t, a, b, late) // it was never had, so it can be had
 	ring.producer.Close()
 	ring.consumer.Close()

@@ -183,7 +183,9 @@ type node struct {
 
 	mu      sync.Mutex
 	renewed map[lease.SessionID]int
-	mute    bool // no renewals
+
+	renewing sync.Mutex // held for each renewal; before mu
+	mute     bool       // there are none
 }
 
 func startNode(t *testing.T, c *cluster, socket string, incarnation uint64, change ...func(*host.Config)) *node {
@@ -244,16 +246,23 @@ func (n *node) tend(ctx context.Context) {
 		case <-ticks:
 		case <-n.RenewSoon():
 		}
-		n.mu.Lock()
-		mute := n.mute
-		n.mu.Unlock()
-		if !mute {
-			n.renew()
-		}
+		n.renew()
 	}
 }
 
+// silence has no renewals any more, or has them again. None is under way when it returns.
+func (n *node) silence(mute bool) {
+	n.renewing.Lock()
+	defer n.renewing.Unlock()
+	n.mute = mute
+}
+
 func (n *node) renew() {
+	n.renewing.Lock()
+	defer n.renewing.Unlock()
+	if n.mute {
+		return
+	}
 	asked := boottime.Now()
 	leases, sessions := n.Renewable()
 	r := api.RenewResponse{Leases: map[lease.ID]time.Duration{}, Sessions: map[lease.SessionID]time.Duration{}}
