@@ -189,7 +189,7 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.OTLPEndpoint != "" {
-		if err := (traces.Config{Endpoint: c.OTLPEndpoint}).Validate(); err != nil {
+		if err := CheckEndpoint(c.OTLPEndpoint); err != nil {
 			return &ConfigError{"otlp-endpoint", err}
 		}
 	}
@@ -198,6 +198,9 @@ func (c Config) Validate() error {
 	}
 	return nil
 }
+
+// CheckEndpoint reports what is wrong with a Config.OTLPEndpoint, without repeating it: there may be a password in it.
+func CheckEndpoint(s string) error { return traces.Config{Endpoint: s}.Validate() }
 
 // address completes IP[:port].
 func address(s string) (string, error) {

@@ -106,7 +106,7 @@ func (f *agentFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Fabric, "fabric", "auto", "how producers elsewhere reach the rings here: auto (by RDMA if both hosts can), tcp or rdma; EDGE=tcp after a comma for one edge")
 	flags.StringSliceVar(&c.FabricTrusted, "fabric-trusted", nil, "networks whose wire strangers do not see, such as 10.1.0.0/24: auto takes RDMA there though nodes speak TLS, and records go in clear; repeat or separate by commas")
 	flags.StringVar(&c.LogStore, "log-store", "auto", "how the registry's log is stored: bolt, wal or auto (as it is, else what is faster)")
-	flags.StringVar(&c.OTLPEndpoint, "otlp-endpoint", "", "collector of OpenTelemetry that gets a trace of each rewire, by OTLP over HTTP, such as http://127.0.0.1:4318")
+	flags.Var((*endpoint)(&c.OTLPEndpoint), "otlp-endpoint", "collector of OpenTelemetry that gets a trace of each rewire, by OTLP over HTTP, such as http://127.0.0.1:4318")
 	flags.BoolVar(&f.dev, "dev", false, "a cluster of this one node, in a temporary directory that goes when it stops")
 	flags.BoolVar(&f.logJSON, "json", false, "log in JSON")
 	flags.Var((*level)(&f.level), "log-level", "least level to log: debug, info, warn or error")

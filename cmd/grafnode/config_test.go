@@ -43,6 +43,26 @@ func TestConfigCommands(t *testing.T) {
 	require.Contains(t, stderr, "--bind: ")
 }
 
+// A password is no part of a collector's address. Who has written one there is told so, and nobody else is shown it.
+func TestAPasswordInAnEndpointIsNotShown(t *testing.T) {
+	for _, endpoint := range []string{"http://ada:s3cret@127.0.0.1:4318", "ada:s3cret@collector", "http://collector/?key=s3cret", "http://s3cret:x"} {
+		path := filepath.Join(t.TempDir(), "g.toml")
+		require.NoError(t, os.WriteFile(path, []byte("data-dir = '/d'\notlp-endpoint = '"+endpoint+"'\n"), 0o600))
+		code, stdout, stderr := command(t, "config", "show", "--config", path)
+		require.Equal(t, exitOK, code)
+		require.Contains(t, stdout, "otlp-endpoint = 'hidden: ")
+		require.NotContains(t, stdout+stderr, "s3cret")
+		code, stdout, stderr = command(t, "config", "validate", path)
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, stderr, path+":2: otlp-endpoint: must be")
+		require.NotContains(t, stdout+stderr, "s3cret")
+		_, stdout, stderr = command(t, "config", "validate", "--otlp-endpoint", endpoint)
+		require.NotContains(t, stdout+stderr, "s3cret")
+	}
+	_, stdout, _ := command(t, "config", "show", "--otlp-endpoint", "http://127.0.0.1:4318")
+	require.Contains(t, stdout, "otlp-endpoint = 'http://127.0.0.1:4318' # command line\n")
+}
+
 func TestAddressTemplates(t *testing.T) {
 	got, err := address("10.0.0.1:7400")
 	require.NoError(t, err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-sockaddr/template"
+
+	"github.com/grafnode/grafnode/node"
 )
 
 // memory is a flag for a number of bytes.
@@ -63,6 +65,29 @@ func parseSize(s string) (n uint64, ok bool) {
 	}
 	return 0, false
 }
+
+// endpoint is a flag for a collector's address. What it takes has no password in it; what the node would refuse may.
+type endpoint string
+
+// Set takes whatever there is: an error of its own would be shown beside the value.
+func (e *endpoint) Set(text string) error {
+	*e = endpoint(text)
+	return nil
+}
+
+// String returns it as it is, for comparison.
+func (e *endpoint) String() string { return string(*e) }
+
+// Shown returns what anybody may see of it.
+func (e *endpoint) Shown() string {
+	if *e != "" && node.CheckEndpoint(string(*e)) != nil {
+		return "hidden: no address that can be used, and there may be a password in it"
+	}
+	return string(*e)
+}
+
+// Type is what the help calls it.
+func (e *endpoint) Type() string { return "string" }
 
 var errLevel = errors.New("must be debug, info, warn or error")
 

@@ -6,8 +6,8 @@
 // the command's own help. TOML rather than HCL, because a file of settings has nothing to compute.
 //
 // What cannot be used is refused with the place where it stands and with what would be right, whoever finds it: this package, the flag's
-// type, or in the end the program, by Origins.Blame. A setting never holds a secret, only the name of the file that does; so all of them
-// may be shown.
+// type, or in the end the program, by Origins.Blame. No setting that can be used holds a secret, only the name of the file that does; so all of
+// them may be shown, and one that cannot be used hides itself if it may hold one all the same (Secretive).
 //
 // The agent calls it when it starts and when it is told to reload, and "grafnode config" to validate and to show.
 package config

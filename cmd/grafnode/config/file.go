@@ -141,12 +141,20 @@ func kind(f *pflag.Flag) string {
 	return "a string, in quotes"
 }
 
+// Secretive is a flag's value in which somebody may have written a secret, though none belongs there.
+type Secretive interface {
+	Shown() string // the value, or what is shown in its stead
+}
+
 // literal writes a flag's value as it stands in a file.
 func literal(f *pflag.Flag) (string, error) {
 	if plain(f) {
 		return f.Value.String(), nil
 	}
 	var value any = f.Value.String()
+	if secretive, ok := f.Value.(Secretive); ok {
+		value = secretive.Shown()
+	}
 	if list, many := f.Value.(pflag.SliceValue); many {
 		value = list.GetSlice()
 	}
