@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/shm"
 	"github.com/grafnode/grafnode/internal/fdconn"
+	"github.com/grafnode/grafnode/internal/refusals"
 	"github.com/grafnode/grafnode/lease"
 )
 
@@ -34,10 +34,10 @@ func (s *session) handBack(seq uint64, m api.HandBack, files []*os.File) error {
 	}
 	if err != nil {
 		c := fabric.Config{Arena: m.Arena, Edge: m.Edge, Generation: m.Generation, Capacity: m.Capacity}
-		sealParts(c, parts, err, s.h.log)
+		s.seal(c, parts, err)
 		return refusal(err)
 	}
-	if err := s.h.adopt(s.ctx, r, w, parts); err != nil {
+	if err := s.adopt(r, w, parts); err != nil {
 		return refusal(err)
 	}
 	return s.answer(seq, api.SessionMessage{OK: &struct{}{}})
@@ -54,12 +54,11 @@ func (h *Host) bothHere(r Ring) error {
 	return nil
 }
 
-// sealParts seals a ring that is handed back but not this node's to serve any more, so that both sides notice now. It owns
-// parts.
-func sealParts(c fabric.Config, parts shm.Parts, why error, log *slog.Logger) {
+// seal seals a ring that is handed back but not this node's to serve any more, so that both sides notice now. It owns parts.
+func (s *session) seal(c fabric.Config, parts shm.Parts, why error) {
 	mem, err := shm.Adopt(c, parts)
 	if err != nil {
-		log.Warn("ring handed back is over, or not what it is said to be", "edge", c.Edge, "generation", c.Generation, "err", err)
+		s.h.log.Warn("ring handed back is over, or not what it is said to be", refusals.Peer, s.user, "edge", c.Edge, "generation", c.Generation, "err", err)
 		return
 	}
 	mem.Seal(lossOf(why))
@@ -67,7 +66,8 @@ func sealParts(c fabric.Config, parts shm.Parts, why error, log *slog.Logger) {
 }
 
 // adopt makes the memory in parts the ring r's, or recognises it as what the other side has handed back before. It owns parts.
-func (h *Host) adopt(ctx context.Context, r Ring, w want, parts shm.Parts) error {
+func (s *session) adopt(r Ring, w want, parts shm.Parts) error {
+	h := s.h
 	h.mu.Lock()
 	a := h.arenas[r.Arena()]
 	if a == nil {
@@ -84,7 +84,7 @@ func (h *Host) adopt(ctx context.Context, r Ring, w want, parts shm.Parts) error
 		h.mu.Lock()
 		h.endLocked(a, lossOf(err))
 		h.mu.Unlock()
-		sealParts(r.config(0), parts, err, h.log)
+		s.seal(r.config(0), parts, err)
 		return err
 	case made:
 		defer parts.Close()
@@ -94,9 +94,9 @@ func (h *Host) adopt(ctx context.Context, r Ring, w want, parts shm.Parts) error
 		if err := a.shared.Recognize(parts); err != nil {
 			return fmt.Errorf("%v: %w", r, err)
 		}
-		return h.take(ctx, a, w)
+		return h.take(s.ctx, a, w)
 	}
-	mem, err := h.adoptMemory(ctx, r, parts)
+	mem, err := h.adoptMemory(s.ctx, r, parts)
 	h.mu.Lock()
 	if err != nil {
 		h.endLocked(a, lossOf(err))
@@ -106,7 +106,7 @@ func (h *Host) adopt(ctx context.Context, r Ring, w want, parts shm.Parts) error
 	a.adopting = false
 	h.installLocked(a, mem, mem)
 	h.mu.Unlock()
-	return h.take(ctx, a, w)
+	return h.take(s.ctx, a, w)
 }
 
 // adoptMemory verifies parts and has the cluster agree; if it does not, the ring is sealed. It owns parts.

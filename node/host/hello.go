@@ -68,7 +68,7 @@ func (h *Host) welcome(conn *fdconn.Conn, hello *api.Hello, sock *net.UnixConn) 
 		pid = hello.PID // the system does not say
 	}
 	s := &session{
-		h: h, conn: conn, id: hello.Session, stage: hello.Stage, pid: pid, ttl: hello.TTL, beat: h.now(),
+		h: h, conn: conn, id: hello.Session, stage: hello.Stage, pid: pid, user: user(sock), ttl: hello.TTL, beat: h.now(),
 		underWay: make(chan struct{}, underWayMax), renewed: make(chan struct{}), asking: map[*api.Attach]context.CancelFunc{},
 	}
 	token := hello.Token

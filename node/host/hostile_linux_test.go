@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/internal/fdconn"
+	"github.com/grafnode/grafnode/internal/refusals"
 	"github.com/grafnode/grafnode/node/host"
 )
 
@@ -180,6 +182,28 @@ func TestForgedHandBack(t *testing.T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	require.Zero(t, c.adopted)
+}
+
+// Who hands back again and again what is no ring does not fill the log.
+func TestBadHandBacksAreSaidOnce(t *testing.T) {
+	var log syncBuffer
+	n := startNode(t, newCluster(), socketPath(t), 2, func(c *host.Config) {
+		c.Logger = slog.New(refusals.New(slog.NewTextHandler(&log, nil)))
+	})
+	s := raw(t, n.socket)
+	_, err := ask(t, s, api.SessionMessage{Seq: 1, Hello: &api.Hello{Stage: "a", TTL: ttl}})
+	require.NoError(t, err)
+	f, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer f.Close()
+	for i := range 10 {
+		answer, err := ask(t, s, api.SessionMessage{Seq: 2, HandBack: &api.HandBack{
+			Edge: "e" + strconv.Itoa(i), Generation: 1, Arena: "none", Role: fabric.RoleProducer, Capacity: capacity,
+		}}, f, f, f, f, f)
+		require.NoError(t, err)
+		require.NotNil(t, answer.Error)
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "ring handed back is over"), log.String())
 }
 
 // Frames that are none end the connection, and the session with it.

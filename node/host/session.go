@@ -30,6 +30,7 @@ type session struct {
 	id       lease.SessionID
 	stage    string
 	pid      int
+	user     string // whose process it is, for the log
 	ttl      time.Duration
 	ctx      context.Context // ends with the connection
 	underWay chan struct{}   // a token for each request that waits
