@@ -45,8 +45,9 @@ type Node struct {
 	Leader      bool           `json:"leader"`
 	Voter       bool           `json:"voter"`
 	Version     string         `json:"version,omitempty"`
-	Direct      string         `json:"direct,omitempty"` // where its adapter for RDMA is reached, and the network, by gossip: 10.1.0.7/24
-	Drain       Drain          `json:"drain,omitempty"`  // why nothing new is placed on it
+	Direct      string         `json:"direct,omitempty"`     // where its adapter for RDMA is reached, and the network, by gossip: 10.1.0.7/24
+	Drain       Drain          `json:"drain,omitempty"`      // whether it is being emptied; nothing new is placed on it then
+	Ineligible  bool           `json:"ineligible,omitempty"` // an operator wants nothing new placed on it; what it has stays
 }
 
 // Lease is a lease as the API shows it.

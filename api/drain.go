@@ -42,3 +42,9 @@ type DrainEdge struct {
 	Generation fence.Epoch `json:"generation"`
 	Spare      bool        `json:"spare,omitempty"`
 }
+
+// EligibilityRequest says whether a node may get anything new (POST /v1/nodes/{id}/eligibility). What it has stays there in either case, and its
+// word stands until the next, over starts and drains. Ineligible must be given.
+type EligibilityRequest struct {
+	Ineligible *bool `json:"ineligible"`
+}

@@ -49,6 +49,13 @@ type SessionEnd struct {
 	Incarnation uint64          `json:"incarnation,omitempty"` // refused if the session was adopted since; zero: whatever it is
 }
 
+// ResizeRequest says how much memory a node lends from now on (POST /v1/internal/memory). What it has lent beyond that stays lent.
+type ResizeRequest struct {
+	Node        locator.NodeID `json:"node"`
+	Incarnation uint64         `json:"incarnation"`
+	Memory      uint64         `json:"memory"` // bytes
+}
+
 // AdoptRequest moves a ring's lease to its node's present incarnation (POST /v1/leases/{id}/adopt): the holders have handed
 // its memory back (protocol rule 20). Refused if the lease has expired or was revoked.
 type AdoptRequest struct {

@@ -62,6 +62,12 @@ func (a *API) DrainStatus(ctx context.Context, id locator.NodeID) (s api.DrainSt
 	return s, a.call(ctx, get(drainPath(id), api.Default), &s)
 }
 
+// SetEligibility says whether anything new may be placed on a node: an operator's verb. What it has stays there.
+func (a *API) SetEligibility(ctx context.Context, id locator.NodeID, eligible bool) error {
+	ineligible := !eligible
+	return a.call(ctx, post("/v1/nodes/"+url.PathEscape(string(id))+"/eligibility", api.EligibilityRequest{Ineligible: &ineligible}), nil)
+}
+
 func drainPath(id locator.NodeID) string { return "/v1/nodes/" + url.PathEscape(string(id)) + "/drain" }
 
 // TransferLeadership hands leadership to another voter and returns once that one leads.

@@ -109,6 +109,11 @@ func (a *API) AdoptLease(ctx context.Context, id lease.ID, r api.AdoptRequest) e
 	return a.call(ctx, post(leasePath(id)+"/adopt", r), nil)
 }
 
+// Resize says how much memory the asking node lends from now on.
+func (a *API) Resize(ctx context.Context, r api.ResizeRequest) error {
+	return a.call(ctx, post("/v1/internal/memory", r), nil)
+}
+
 // Renew renews a node's leases and sessions in one batch.
 func (a *API) Renew(ctx context.Context, r api.RenewRequest) (resp api.RenewResponse, err error) {
 	return resp, a.call(ctx, post("/v1/renew", r), &resp)

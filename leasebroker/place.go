@@ -36,8 +36,8 @@ type Candidate struct {
 	Health string // gossip's word, as in api.Node: alive; suspect and unknown count as doubtful, all else as gone
 	Memory uint64 // bytes that it lends
 	Leased uint64 // bytes lent, including what was placed before in the same change
-	// Drained nodes are out of the question.
-	Drained bool
+	// Closed nodes are out of the question: they are being drained, or an operator wants nothing new there.
+	Closed bool
 }
 
 // The points for closeness. Being on the node of one side outweighs being in the zone of both.
@@ -76,8 +76,8 @@ func (r Request) refuse(c *Candidate) string {
 	switch {
 	case doubt(c) > 1:
 		return fmt.Sprintf("is %s", c.Health)
-	case c.Drained:
-		return "is being drained"
+	case c.Closed:
+		return "takes nothing new"
 	case r.Zone != "" && c.Zone != r.Zone:
 		return fmt.Sprintf("is in zone %q, required is %q", c.Zone, r.Zone)
 	case slices.Contains(r.Never, c.ID):

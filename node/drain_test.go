@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/edge"
 	"github.com/grafnode/grafnode/lease"
+	"github.com/grafnode/grafnode/locator"
 	"github.com/grafnode/grafnode/node"
 	"github.com/grafnode/grafnode/position"
 	"github.com/grafnode/grafnode/registry/state"
@@ -144,6 +146,43 @@ func TestADrainNeedsRoomElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, left.Rings)
 	require.Equal(t, "e", left.Edges[0].Name)
+}
+
+// A node that is ineligible keeps its ring, though it was started again, and nothing new is placed there until it is eligible.
+func TestAnIneligibleNodeIsPassedOver(t *testing.T) {
+	c := drainable(t, func(int, *node.Config) {})
+	connect(t, c.stage(0, "from"), c.stage(0, "to"))
+	a, here := c.api(c.nodes[1].Address(), ""), c.nodes[0].ID()
+	ring := func() locator.NodeID {
+		e, err := a.Edge(t.Context(), "e", api.Default)
+		require.NoError(t, err)
+		return e.Locator.Node
+	}
+	move := func() error { // the sides are on the first node, so a ring is best there
+		_, err := a.Relocate(t.Context(), "e", api.RelocateRequest{})
+		return err
+	}
+	require.Equal(t, here, ring())
+	require.NoError(t, a.SetEligibility(t.Context(), here, false))
+	left, err := a.DrainStatus(t.Context(), here)
+	require.NoError(t, err)
+	require.Equal(t, 1, left.Rings, "what it has stays")
+	require.Equal(t, api.DrainNot, left.Drain)
+	eventually(t, move)
+	require.NotEqual(t, here, ring())
+	c.stop(0)
+	c.start(0)
+	c.ready()
+	nodes, err := a.Nodes(t.Context(), api.Default)
+	require.NoError(t, err)
+	require.True(t, nodes[0].Ineligible)
+	require.NoError(t, a.SetEligibility(t.Context(), here, true))
+	eventually(t, func() error {
+		if err := move(); err != nil || ring() == here {
+			return err
+		}
+		return errors.New("it is eligible and has nothing yet")
+	})
 }
 
 // A node that is told to go sees to it that it is not missed, and is used again once it is back.

@@ -84,6 +84,15 @@ func (l *leaderLine) AdoptLease(ctx context.Context, id lease.ID, r api.AdoptReq
 	return a.AdoptLease(ctx, id, r)
 }
 
+// Resize says how much memory this node lends from now on.
+func (l *leaderLine) Resize(ctx context.Context, r api.ResizeRequest) error {
+	a, err := l.line()
+	if err != nil {
+		return err
+	}
+	return a.Resize(ctx, r)
+}
+
 // Drain says that this node is to be emptied, if it is not yet, and returns what is left on it.
 func (l *leaderLine) Drain(ctx context.Context, id locator.NodeID, drained bool) (api.DrainStatus, error) {
 	a, err := l.line()

@@ -89,6 +89,7 @@ var needs = map[string]need{
 	"POST /v1/leases/{id}/revoke":     {api.RightOperate, each},
 	"DELETE /v1/nodes/{id}":           {api.RightOperate, everything},
 	"POST /v1/nodes/{id}/drain":       {api.RightOperate, everything},
+	"POST /v1/nodes/{id}/eligibility": {api.RightOperate, everything},
 	"DELETE /v1/operator/raft/{id}":   {api.RightOperate, everything},
 	"POST /v1/operator/raft/transfer": {api.RightOperate, everything},
 	"GET /v1/operator/debug/{what}":   {api.RightOperate, everything},
@@ -102,6 +103,7 @@ var needs = map[string]need{
 	"POST /v1/nodes":             {member, everything},
 	"POST /v1/renew":             {member, everything},
 	"POST /v1/leases/{id}/adopt": {member, everything}, // it says of memory that it is still there, which only its node knows
+	"POST /v1/internal/memory":   {member, everything},
 	"POST /v1/internal/sessions": {member, everything},
 	"POST /v1/internal/found":    {member, everything},
 }

@@ -66,6 +66,7 @@ var mayAsk = map[string]string{
 	"POST /v1/leases/{id}/revoke":     "onl",
 	"DELETE /v1/nodes/{id}":           "onl",
 	"POST /v1/nodes/{id}/drain":       "onl",
+	"POST /v1/nodes/{id}/eligibility": "onl",
 	"DELETE /v1/operator/raft/{id}":   "onl",
 	"POST /v1/operator/raft/transfer": "onl",
 	"GET /v1/operator/debug/{what}":   "onl",
@@ -76,6 +77,7 @@ var mayAsk = map[string]string{
 	"DELETE /v1/tokens/{id}":          "onl",
 	"POST /v1/renew":                  "nl",
 	"POST /v1/nodes":                  "nl",
+	"POST /v1/internal/memory":        "nl",
 	"POST /v1/internal/sessions":      "nl",
 	"POST /v1/internal/found":         "nl",
 }

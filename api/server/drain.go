@@ -87,7 +87,7 @@ func (s *Server) answerDrain(w http.ResponseWriter, id locator.NodeID) error {
 func (p *places) hold(n state.Node) error {
 	p.nodes = slices.Clone(p.nodes)
 	for i := range p.nodes {
-		p.nodes[i].Drained = p.nodes[i].Drained || p.nodes[i].ID == n.ID
+		p.nodes[i].Closed = p.nodes[i].Closed || p.nodes[i].ID == n.ID
 	}
 	var left []string
 	var why error

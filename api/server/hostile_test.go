@@ -52,6 +52,8 @@ var samples = map[string]sample{
 	"POST /v1/nodes":                  {path: "/v1/nodes", body: `{"node":{"id":"n4","name":"n4","zone":"z","address":"127.0.0.4:7400","memory":1,"version":"0"}}`},
 	"GET /v1/nodes/{id}/drain":        {path: "/v1/nodes/V/drain"},
 	"POST /v1/nodes/{id}/drain":       {path: "/v1/nodes/V/drain", body: `{"drain":"until-enabled","force":true}`},
+	"POST /v1/nodes/{id}/eligibility": {path: "/v1/nodes/V/eligibility", body: `{"ineligible":true}`},
+	"POST /v1/internal/memory":        {path: "/v1/internal/memory", body: `{"node":"n1","incarnation":1,"memory":65536}`},
 	"POST /v1/internal/sessions":      {path: "/v1/internal/sessions", body: `{"end":{"session":"s0","node":"n1","incarnation":1}}`},
 	"POST /v1/internal/found":         {path: "/v1/internal/found", body: `{"founder":"n1","nodes":["n1","n2"]}`},
 	"GET /v1/tokens":                  {path: "/v1/tokens"},

@@ -60,6 +60,8 @@ var descriptions = map[string]described{
 	"POST /v1/nodes":                  {what: "a node announces its start", in: api.RegisterRequest{}, out: api.RegisterResponse{}},
 	"GET /v1/nodes/{id}/drain":        {what: "how far a drain has come", query: consistency, out: api.DrainStatus{}},
 	"POST /v1/nodes/{id}/drain":       {what: "drains a node, or ends that", in: api.DrainRequest{}, out: api.DrainStatus{}},
+	"POST /v1/nodes/{id}/eligibility": {what: "says whether anything new may be placed on a node", in: api.EligibilityRequest{}},
+	"POST /v1/internal/memory":        {what: "a node lends more or less memory from now on", in: api.ResizeRequest{}},
 	"POST /v1/internal/sessions":      {what: "a node opens, adopts or ends a session", in: api.SessionRequest{}, out: api.SessionResponse{}},
 	"POST /v1/internal/found":         {what: "a node asks for a promise before it founds a cluster", in: api.FoundRequest{}},
 	"GET /v1/tokens":                  {what: "tokens, without their secrets", query: consistency, out: []api.Token{}},

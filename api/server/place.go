@@ -24,7 +24,7 @@ type places struct {
 func (s *Server) newPlaces(current *state.State) *places {
 	p, members := &places{state: current}, s.c.Gossip.Members()
 	for n := range current.Nodes() {
-		c := leasebroker.Candidate{ID: n.ID, Zone: n.Zone, Memory: n.Memory, Leased: current.Leased(n.ID), Drained: n.Drain != api.DrainNot}
+		c := leasebroker.Candidate{ID: n.ID, Zone: n.Zone, Memory: n.Memory, Leased: current.Leased(n.ID), Closed: n.Closed()}
 		if i := slices.IndexFunc(members, func(m membership.Member) bool { return m.ID == n.ID }); i >= 0 {
 			c.Health = string(members[i].Health)
 		}

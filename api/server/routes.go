@@ -39,6 +39,8 @@ func (s *Server) table() map[string]handler {
 		"POST /v1/nodes":                  s.lead(s.register),
 		"GET /v1/nodes/{id}/drain":        s.read(s.getDrain),
 		"POST /v1/nodes/{id}/drain":       s.lead(s.drain),
+		"POST /v1/nodes/{id}/eligibility": s.lead(s.eligibility),
+		"POST /v1/internal/memory":        s.lead(s.resize),
 		"POST /v1/internal/sessions":      s.lead(s.session),
 		"POST /v1/internal/found":         s.found,
 		"GET /v1/tokens":                  s.read(s.listTokens),

@@ -54,6 +54,7 @@ var tokenMay = map[string]struct {
 	"POST /v1/leases/{id}/revoke":     {"operate", '.'},
 	"DELETE /v1/nodes/{id}":           {"operate", '*'},
 	"POST /v1/nodes/{id}/drain":       {"operate", '*'},
+	"POST /v1/nodes/{id}/eligibility": {"operate", '*'},
 	"DELETE /v1/operator/raft/{id}":   {"operate", '*'},
 	"POST /v1/operator/raft/transfer": {"operate", '*'},
 	"GET /v1/operator/debug/{what}":   {"operate", '*'},
@@ -65,6 +66,7 @@ var tokenMay = map[string]struct {
 	"POST /v1/renew":                  {},
 	"POST /v1/leases/{id}/adopt":      {},
 	"POST /v1/nodes":                  {},
+	"POST /v1/internal/memory":        {},
 	"POST /v1/internal/sessions":      {},
 	"POST /v1/internal/found":         {},
 }

@@ -315,6 +315,21 @@ func testDrain(t *testing.T, id string, ask func(...string) string) {
 	require.Contains(t, ask("node", "list"), "until-enabled")
 	require.Contains(t, ask("node", "drain", id, "--force", "--detach"), "1 rings")
 	require.NotContains(t, ask("node", "drain", id, "--cancel"), "until-enabled")
+
+	eventually(t, func(ctx context.Context) error { // likewise
+		var errs bytes.Buffer
+		if code := run(ctx, []string{"node", "eligibility", id[:8], "--disable"}, io.Discard, &errs); code != exitOK {
+			return errors.New(errs.String())
+		}
+		return nil
+	})
+	require.Contains(t, ask("node", "list"), "ineligible")
+	require.Contains(t, ask("node", "show", id), "ring e, generation 2", "what it has stays")
+	require.Contains(t, ask("node", "eligibility", id, "--enable"), "may get new rings")
+	require.NotContains(t, ask("node", "list"), "ineligible")
+	code, _, stderr := command(t, "node", "eligibility", id)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "one of --enable and --disable")
 }
 
 // Two of three are gone for good: the third goes on alone under another name, and what it grants is above all before.

@@ -15,12 +15,12 @@ import (
 func newNode() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
-		Short: "List, show, drain and remove nodes",
+		Short: "List, show, drain, close and remove nodes",
 		Long:  `A node is a host that runs grafnode agent. It joins and comes back by itself; see: grafnode operator raft remove-peer for one that never will.`,
 		Args:  unknownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newMembers("list", "grafnode node list"), newNodeShow(), newNodeDrain(), newNodeRemove())
+	cmd.AddCommand(newMembers("list", "grafnode node list"), newNodeShow(), newNodeDrain(), newNodeEligibility(), newNodeRemove())
 	return cmd
 }
 
@@ -31,7 +31,7 @@ func newMembers(use, example string) *cobra.Command {
 		Use:   use,
 		Short: "The nodes of the cluster, their health and what they lend",
 		Long: `Lists the nodes. HEALTH is gossip's word: it steers where new rings go, and decides nothing. ROLE is the node's part in
-Raft. DRAIN says until when nothing new is placed on the node.`,
+Raft. CLOSED says why nothing new is placed on the node.`,
 		Example: "  " + example + "\n  " + example + " --stale --address 10.0.0.2:7400   # what a node believes that has lost the others",
 		Args:    exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,10 +40,10 @@ Raft. DRAIN says until when nothing new is placed on the node.`,
 				if err != nil {
 					return err
 				}
-				return r.show(cmd, nodes, "NAME\tID\tADDRESS\tZONE\tHEALTH\tROLE\tLENT\tDRAIN\tSTARTS\tVERSION", func(w io.Writer) {
+				return r.show(cmd, nodes, "NAME\tID\tADDRESS\tZONE\tHEALTH\tROLE\tLENT\tCLOSED\tSTARTS\tVERSION", func(w io.Writer) {
 					for _, n := range nodes {
 						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s of %s\t%s\t%d\t%s\n", dash(n.Name), n.ID, n.Address, dash(n.Zone),
-							n.Health, raftRole(n), size(n.Leased), size(n.Memory), dash(n.Drain), n.Incarnation, dash(n.Version))
+							n.Health, raftRole(n), size(n.Leased), size(n.Memory), dash(closed(n)), n.Incarnation, dash(n.Version))
 					}
 				})
 			})

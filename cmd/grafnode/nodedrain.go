@@ -48,7 +48,7 @@ func nodeDetail(w io.Writer, n api.Node, left api.DrainStatus) {
 	fmt.Fprintf(w, "address\t%s, zone %s\n", n.Address, dash(n.Zone))
 	fmt.Fprintf(w, "health\t%s, %s\n", n.Health, raftRole(n))
 	fmt.Fprintf(w, "lent\t%s of %s\n", size(n.Leased), size(n.Memory))
-	fmt.Fprintf(w, "drain\t%s\n", dash(n.Drain))
+	fmt.Fprintf(w, "closed\t%s\n", dash(closed(n)))
 	fmt.Fprintf(w, "holds\t%s\n", holds(left))
 	for _, e := range left.Edges {
 		what := "ring"

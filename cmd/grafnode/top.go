@@ -158,10 +158,10 @@ func (v topView) draw(out io.Writer, before topView) {
 	}
 	fmt.Fprintf(out, "%s  %d of %d nodes alive, %s; %d edges\n\n", clock(v.At), well, len(v.Nodes), leader, len(v.Edges))
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tZONE\tHEALTH\tROLE\tLENT\tDRAIN")
+	fmt.Fprintln(w, "NODE\tZONE\tHEALTH\tROLE\tLENT\tCLOSED")
 	for _, n := range v.Nodes {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s of %s\t%s\n", dash(cmp.Or(n.Name, short(n.ID))), dash(n.Zone), n.Health, raftRole(n), size(n.Leased),
-			size(n.Memory), dash(n.Drain))
+			size(n.Memory), dash(closed(n)))
 	}
 	w.Flush()
 	fmt.Fprintln(out)

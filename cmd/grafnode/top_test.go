@@ -32,7 +32,7 @@ func TestTopShowsFirstWhatNeedsALook(t *testing.T) {
 	require.Equal(t, strings.Join([]string{
 		"12:00:02.000  1 of 2 nodes alive, one leads; 3 edges",
 		"",
-		"NODE  ZONE  HEALTH  ROLE    LENT            DRAIN",
+		"NODE  ZONE  HEALTH  ROLE    LENT            CLOSED",
 		"one   a     alive   leader  1 MiB of 1 GiB  -",
 		"two   b     dead    voter   0 B of 1 GiB    -",
 		"",

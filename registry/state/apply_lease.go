@@ -230,9 +230,9 @@ func (s *State) checkRoom(id lease.ID, k lease.Kind, node locator.NodeID, bytes 
 	if !ok {
 		return fmt.Errorf("lease %s: node %q is not registered: %w", id, node, api.ErrNoRoom)
 	}
-	if n.Drain != api.DrainNot {
+	if n.Closed() {
 		// The proposer looked before that was so. What is asked again finds another place.
-		return fmt.Errorf("lease %s: node %s is being drained: %w", id, node, api.ErrConflict)
+		return fmt.Errorf("lease %s: node %s takes nothing new: %w", id, node, api.ErrConflict)
 	}
 	leased := s.Leased(node)
 	if k == lease.KindMemory && (leased > n.Memory || bytes > n.Memory-leased) {

@@ -23,7 +23,7 @@ func (c RegisterNode) apply(d *draft, _ Entry) (Result, error) {
 	}
 	n := Node{
 		ID: c.Node, Name: c.Name, Zone: c.Zone, Address: c.Address, Incarnation: was.Incarnation + 1, Memory: c.Memory,
-		Version: c.Version,
+		Version: c.Version, Ineligible: was.Ineligible,
 	}
 	if was.Drain == api.DrainUntilEnabled && !planted.ForgottenDrain { // the other ends with the start
 		n.Drain = was.Drain
@@ -58,6 +58,30 @@ func (c DrainNode) apply(d *draft, _ Entry) (Result, error) {
 	}
 	if n.Drain != c.Drain {
 		n.Drain = c.Drain
+		d.putNode(n)
+	}
+	return Result{Node: n}, nil
+}
+
+func (c SetEligibility) apply(d *draft, _ Entry) (Result, error) {
+	n, ok := d.Node(c.Node)
+	if !ok {
+		return Result{}, fmt.Errorf("node %q: %w", c.Node, api.ErrNotFound)
+	}
+	if n.Ineligible != c.Ineligible {
+		n.Ineligible = c.Ineligible
+		d.putNode(n)
+	}
+	return Result{Node: n}, nil
+}
+
+func (c ResizeNode) apply(d *draft, _ Entry) (Result, error) {
+	if err := d.checkIncarnation(c.Node, c.Incarnation); err != nil {
+		return Result{}, err
+	}
+	n, _ := d.Node(c.Node) // checked
+	if n.Memory != c.Memory {
+		n.Memory = c.Memory
 		d.putNode(n)
 	}
 	return Result{Node: n}, nil

@@ -206,6 +206,36 @@ func TestGoldenSnapshotOfLevel5Restores(t *testing.T) {
 	require.Equal(t, token.Rules, session.Rules)
 }
 
+// amended returns a state with something of everything that level 6 has brought: a node that takes nothing new, and one that lends less.
+func amended(t require.TestingT) *state.State {
+	first := ruled(t)
+	s := &script{t: t, state: first, index: first.Index(), term: 2}
+	s.must(state.Upgrade{Level: 6})
+	s.must(state.SetEligibility{Node: "n1", Ineligible: true})
+	s.must(state.ResizeNode{Node: "n2", Incarnation: 1, Memory: 7})
+	return s.state
+}
+
+// The sixth golden snapshot is what level 6 writes.
+func TestGoldenSnapshotOfLevel6Restores(t *testing.T) {
+	path := filepath.Join("testdata", "level6.snapshot")
+	want := amended(t)
+	if *update {
+		require.NoError(t, os.WriteFile(path, bytesOf(t, want), 0o644))
+	}
+	golden, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, want))
+	s, err := state.Read(bytes.NewReader(golden))
+	require.NoError(t, err)
+	require.Equal(t, golden, bytesOf(t, s))
+	require.EqualValues(t, 6, s.Level())
+	n, _ := s.Node("n1")
+	require.True(t, n.API(s).Ineligible)
+	n, _ = s.Node("n2")
+	require.EqualValues(t, 7, n.Memory)
+}
+
 func TestEveryDamageOfASnapshotIsNoticed(t *testing.T) {
 	whole := bytesOf(t, furnished(t))
 	for i := range whole {
@@ -226,8 +256,9 @@ func TestEveryCommandSurvivesTheLog(t *testing.T) {
 		state.PutCheckpoint{Key: "k", Value: []byte{0, 255}, Write: true},
 		state.DrainNode{Node: "n", Drain: api.DrainUntilStart}, state.ChangeSpare{Edge: "e", Arm: true, Planned: true},
 		state.OpenSession{Session: "s", Rules: api.Rules{{Prefix: "p", Rights: api.Rights}}},
-		state.PutToken{Token: "t", Name: "n", Hash: [32]byte{1, 31: 9}, Rules: api.Rules{{Rights: api.Rights}}, Expires: 7}, state.RemoveToken{Token: "t"})
-	require.Len(t, state.Commands(), 21)
+		state.PutToken{Token: "t", Name: "n", Hash: [32]byte{1, 31: 9}, Rules: api.Rules{{Rights: api.Rights}}, Expires: 7}, state.RemoveToken{Token: "t"},
+		state.SetEligibility{Node: "n", Ineligible: true}, state.ResizeNode{Node: "n", Incarnation: 1, Memory: 2})
+	require.Len(t, state.Commands(), 23)
 	for _, c := range all {
 		b, err := state.Encode(c, -7)
 		require.NoError(t, err)

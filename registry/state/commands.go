@@ -48,6 +48,20 @@ type DrainNode struct {
 	Drain api.Drain
 }
 
+// SetEligibility says whether a node may get anything new; what it has stays there in either case. It stands until it is said otherwise, whether the
+// node starts anew or is drained meanwhile. From level 6 on.
+type SetEligibility struct {
+	Node       locator.NodeID
+	Ineligible bool
+}
+
+// ResizeNode says how much memory a node lends from now on. Of what is lent more than that already nothing is taken back. From level 6 on.
+type ResizeNode struct {
+	Node        locator.NodeID
+	Incarnation uint64 // the node's, which must be its present one
+	Memory      uint64
+}
+
 // OpenSession makes a session of a process on a registered node.
 type OpenSession struct {
 	Session     lease.SessionID // random, chosen by the proposer

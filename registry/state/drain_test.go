@@ -120,3 +120,62 @@ func TestDrainsNeedLevel4(t *testing.T) {
 	}
 	require.NoError(t, s.state.Admits(s.arm("a", "l4", "n3")))
 }
+
+// amendable returns paired at level 6: ring on n2.
+func amendable(t require.TestingT) *script {
+	s := paired(t)
+	s.must(state.Upgrade{Level: 6})
+	return s
+}
+
+func TestAnIneligibleNodeKeepsWhatItHas(t *testing.T) {
+	s := amendable(t)
+	require.Len(t, s.must(state.SetEligibility{Node: "n2", Ineligible: true}).Changes, 1)
+	require.Empty(t, s.must(state.SetEligibility{Node: "n2", Ineligible: true}).Changes)
+	require.NotEmpty(t, s.edge("e").Lease)
+	s.refused(change("", "", moved("e", s.edge("e").Revision, "l4")), api.ErrConflict) // to n2
+	s.refused(state.GrantLease{Lease: "m", Kind: lease.KindBlock, Node: "n2", Session: "s1", Bytes: 1, TTL: lease.TTLDefault}, api.ErrConflict)
+	s.must(state.SetEligibility{Node: "n2"})
+	s.must(change("", "", moved("e", s.edge("e").Revision, "l4")))
+	s.refused(state.SetEligibility{Node: "n9"}, api.ErrNotFound)
+}
+
+// A drain, whoever wants it, and a restart leave it as it is.
+func TestEligibilityStandsUntilSaidOtherwise(t *testing.T) {
+	for _, drain := range []api.Drain{api.DrainUntilEnabled, api.DrainUntilStart} {
+		s := amendable(t)
+		s.must(state.SetEligibility{Node: "n3", Ineligible: true})
+		s.must(state.DrainNode{Node: "n3", Drain: drain})
+		n := s.must(state.RegisterNode{Node: "n3", Address: "127.0.0.3:7000", Memory: 1 << 20}).Node
+		require.True(t, n.Ineligible)
+		n = s.must(state.DrainNode{Node: "n3"}).Node
+		require.True(t, n.Closed())
+		require.False(t, s.must(state.SetEligibility{Node: "n3"}).Node.Closed())
+	}
+}
+
+// A node that lends less than is lent already keeps that, and takes nothing more until there is room.
+func TestANodeIsResized(t *testing.T) {
+	s := amendable(t)
+	n, _ := s.state.Node("n2")
+	leased := s.state.Leased("n2")
+	require.Positive(t, leased)
+	require.Len(t, s.must(state.ResizeNode{Node: "n2", Incarnation: n.Incarnation, Memory: leased - 1}).Changes, 1)
+	require.Empty(t, s.must(state.ResizeNode{Node: "n2", Incarnation: n.Incarnation, Memory: leased - 1}).Changes)
+	require.NotEmpty(t, s.edge("e").Lease)
+	grant := state.GrantLease{Lease: "m", Kind: lease.KindMemory, Node: "n2", Session: "s1", Bytes: 1, TTL: lease.TTLDefault}
+	s.refused(grant, api.ErrNoRoom)
+	s.must(state.ResizeNode{Node: "n2", Incarnation: n.Incarnation, Memory: leased + 1})
+	s.must(grant)
+	s.refused(state.ResizeNode{Node: "n2", Incarnation: n.Incarnation + 1, Memory: 1}, fence.ErrFenced)
+	s.refused(state.ResizeNode{Node: "n9", Incarnation: 1, Memory: 1}, api.ErrNotFound)
+}
+
+func TestEligibilityAndSizeNeedLevel6(t *testing.T) {
+	s := paired(t)
+	s.must(state.Upgrade{Level: 5})
+	for _, c := range []state.Command{state.SetEligibility{Node: "n2"}, state.ResizeNode{Node: "n2", Incarnation: 1}} {
+		require.ErrorIs(t, s.state.Admits(c), api.ErrUnavailable)
+		s.refused(c, api.ErrUnavailable)
+	}
+}

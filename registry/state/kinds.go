@@ -27,6 +27,8 @@ const (
 	kindDrainNode     kind = 19 // level 4
 	kindPutToken      kind = 20 // level 5
 	kindRemoveToken   kind = 21
+	kindSetEligible   kind = 22 // level 6
+	kindResizeNode    kind = 23
 
 	kindSnapshotHead  kind = 128
 	kindSnapshotTail  kind = 129
@@ -40,27 +42,29 @@ const (
 	kindSnapshotToken kind = 137 // level 5
 )
 
-func (Nothing) kind() kind       { return kindNothing }
-func (InitCluster) kind() kind   { return kindInitCluster }
-func (RegisterNode) kind() kind  { return kindRegisterNode }
-func (OpenSession) kind() kind   { return kindOpenSession }
-func (AdoptSession) kind() kind  { return kindAdoptSession }
-func (EndSession) kind() kind    { return kindEndSession }
-func (ChangeEdges) kind() kind   { return kindChangeEdges }
-func (DeleteEdge) kind() kind    { return kindDeleteEdge }
-func (GrantLease) kind() kind    { return kindGrantLease }
-func (ReleaseLease) kind() kind  { return kindReleaseLease }
-func (RevokeLease) kind() kind   { return kindRevokeLease }
-func (AdoptLease) kind() kind    { return kindAdoptLease }
-func (Allowance) kind() kind     { return kindAllowance }
-func (Expire) kind() kind        { return kindExpire }
-func (PutCheckpoint) kind() kind { return kindPutCheckpoint }
-func (Upgrade) kind() kind       { return kindUpgrade }
-func (RemoveNode) kind() kind    { return kindRemoveNode }
-func (ChangeSpare) kind() kind   { return kindChangeSpare }
-func (DrainNode) kind() kind     { return kindDrainNode }
-func (PutToken) kind() kind      { return kindPutToken }
-func (RemoveToken) kind() kind   { return kindRemoveToken }
+func (Nothing) kind() kind        { return kindNothing }
+func (InitCluster) kind() kind    { return kindInitCluster }
+func (RegisterNode) kind() kind   { return kindRegisterNode }
+func (OpenSession) kind() kind    { return kindOpenSession }
+func (AdoptSession) kind() kind   { return kindAdoptSession }
+func (EndSession) kind() kind     { return kindEndSession }
+func (ChangeEdges) kind() kind    { return kindChangeEdges }
+func (DeleteEdge) kind() kind     { return kindDeleteEdge }
+func (GrantLease) kind() kind     { return kindGrantLease }
+func (ReleaseLease) kind() kind   { return kindReleaseLease }
+func (RevokeLease) kind() kind    { return kindRevokeLease }
+func (AdoptLease) kind() kind     { return kindAdoptLease }
+func (Allowance) kind() kind      { return kindAllowance }
+func (Expire) kind() kind         { return kindExpire }
+func (PutCheckpoint) kind() kind  { return kindPutCheckpoint }
+func (Upgrade) kind() kind        { return kindUpgrade }
+func (RemoveNode) kind() kind     { return kindRemoveNode }
+func (ChangeSpare) kind() kind    { return kindChangeSpare }
+func (DrainNode) kind() kind      { return kindDrainNode }
+func (PutToken) kind() kind       { return kindPutToken }
+func (RemoveToken) kind() kind    { return kindRemoveToken }
+func (SetEligibility) kind() kind { return kindSetEligible }
+func (ResizeNode) kind() kind     { return kindResizeNode }
 
 // Commands returns an empty command of each kind, for callers who have to decide something for every one.
 func Commands() []Command {
@@ -68,6 +72,7 @@ func Commands() []Command {
 		Nothing{}, InitCluster{}, RegisterNode{}, OpenSession{}, AdoptSession{}, EndSession{}, ChangeEdges{}, DeleteEdge{},
 		GrantLease{}, ReleaseLease{}, RevokeLease{}, AdoptLease{}, Allowance{}, Expire{}, PutCheckpoint{},
 		Upgrade{}, RemoveNode{}, ChangeSpare{}, DrainNode{}, PutToken{}, RemoveToken{},
+		SetEligibility{}, ResizeNode{},
 	}
 }
 

@@ -14,11 +14,12 @@ import (
 //	3  ChangeSpare, and with it the spares of records and of their histories
 //	4  DrainNode, and with it what nodes say of it; spares that are planned moves; rings take what is beside their capacity, too
 //	5  PutToken, RemoveToken; the rules of sessions
+//	6  SetEligibility, ResizeNode, and with the former what nodes say of it
 //
 // A cluster is at one level, which stands in its state. Commands, fields and rules of a higher one are not used until every voter knows
 // it and the leader has proposed Upgrade: a node that does not know them would have to stop. At level 1 the state's snapshots
 // are those of version 0.1.0, byte for byte.
-const Level = 5
+const Level = 6
 
 // Upgrade raises the level of the cluster. Raising it to what it is already, or less, does nothing.
 type Upgrade struct {
@@ -63,6 +64,8 @@ func (s *State) Admits(c Command) error {
 // needs returns the level that knows all of c.
 func needs(c Command) uint64 {
 	switch c := c.(type) {
+	case SetEligibility, ResizeNode:
+		return 6
 	case PutToken, RemoveToken:
 		return 5
 	case OpenSession:

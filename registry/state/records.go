@@ -22,7 +22,11 @@ type Node struct {
 	Memory      uint64 // bytes that it lends
 	Version     string
 	Drain       api.Drain `codec:",omitempty"` // why nothing new is placed here, from level 4 on
+	Ineligible  bool      `codec:",omitempty"` // an operator wants nothing new placed here, from level 6 on
 }
+
+// Closed reports whether nothing new is placed on the node.
+func (n Node) Closed() bool { return n.Drain != api.DrainNot || n.Ineligible }
 
 // Session is one run of one stage process.
 type Session struct {
@@ -247,7 +251,7 @@ func (l Lease) Grant(s *State) lease.Grant {
 func (n Node) API(s *State) api.Node {
 	return api.Node{
 		ID: n.ID, Name: n.Name, Zone: n.Zone, Address: n.Address, Incarnation: n.Incarnation, Memory: n.Memory,
-		Leased: s.Leased(n.ID), Version: n.Version, Drain: n.Drain,
+		Leased: s.Leased(n.ID), Version: n.Version, Drain: n.Drain, Ineligible: n.Ineligible,
 	}
 }
 

@@ -40,7 +40,7 @@ function drawLanes(group, at, model) {
   at.rows.forEach((row, i) => {
     const [rect, name, more] = all.get(`lane ${row.lane}`).children;
     const n = model.polled.get(row.lane);
-    const words = n ? [n.zone, n.leader && "leads", n.health !== "alive" && n.health, model.nodes.get(row.lane)?.drain && "drained"] : [];
+    const words = n ? [n.zone, n.leader && "leads", n.health !== "alive" && n.health, model.nodes.get(row.lane)?.drain && "drained", model.nodes.get(row.lane)?.ineligible && "closed"] : [];
     set(rect, "class", i % 2 ? "odd lane-bed" : "lane-bed");
     set(rect, "y", row.y);
     set(rect, "width", at.wide);

@@ -77,6 +77,7 @@ export class Model {
     if (!n) return was && this.note(`${was.name} was removed`, "warn");
     if (!was) return this.note(`${n.name} has joined`, "calm");
     if ((was.drain ?? "") !== (n.drain ?? "")) this.note(n.drain ? `${n.name} is being drained, ${n.drain}` : `${n.name} takes rings again`, "warn");
+    if (!was.ineligible !== !n.ineligible) this.note(n.ineligible ? `${n.name} takes nothing new, what it has stays` : `${n.name} takes new rings again`, "warn");
     if (was.incarnation !== n.incarnation) this.note(`${n.name} was started again`, "calm");
   }
 

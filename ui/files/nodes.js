@@ -25,11 +25,11 @@ function row(id, model, drain) {
 function dress(tr, n, model) {
   const now = model.polled.get(n.id);
   const lent = model.lent(n.id);
-  const part = [now?.leader ? "leader" : now?.voter ? "voter" : now ? "no vote" : "", n.drain && left(lent)].filter(Boolean).join(", ");
+  const part = [now?.leader ? "leader" : now?.voter ? "voter" : now ? "no vote" : "", n.drain && left(lent), n.ineligible && "takes nothing new"].filter(Boolean).join(", ");
   cells(tr, heads, [n.name, n.zone, now?.health ?? "not told", part, undefined, lent.rings, lent.spares, lent.stages, n.address, n.version || "–", undefined]);
   set(tr.cells[0], "title", n.id);
   set(tr.cells[2], "data-tone", now ? (now.health === "alive" ? "good" : "bad") : null);
-  set(tr.cells[3], "data-tone", n.drain ? "warn" : null);
+  set(tr.cells[3], "data-tone", n.drain || n.ineligible ? "warn" : null);
   say(tr.cells[4].firstChild, now ? `${bytes(now.leased)} of ${bytes(n.memory)}` : `– of ${bytes(n.memory)}`);
   meter(tr.cells[4], now ? now.leased / n.memory : 0, now?.leased > 0.9 * n.memory ? "warn" : null);
   const button = tr.cells[10].firstChild;
