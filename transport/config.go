@@ -17,6 +17,14 @@ const (
 	PeerConnsMax = ConnsMax / 2
 )
 
+// UnprovenMax is how many data connections whose other end has not shown who it is a port has that has so many in all: less than may carry data
+// (package node/host), so that there are always some for those who have.
+func UnprovenMax(conns int) int { return max(1, conns/8*3) }
+
+// raftShare is how many of a port's connections are for Raft alone and for those that have said nothing yet, so that nodes reach each other whatever
+// strangers take.
+func raftShare(conns int) int { return conns / 8 }
+
 // Config says where to listen and how much to bear. Zero values mean the defaults.
 type Config struct {
 	// Address is where to listen: "host:port", port 0 for any.

@@ -58,11 +58,15 @@ func (m *Mux) Addr() net.Addr { return m.ports[useHTTP].Addr() }
 // Raft returns Raft's listener and dialler, a raft.StreamLayer.
 func (m *Mux) Raft() *RaftLayer { return m.raft }
 
-// Data returns the listener of the connections that came with api.PrefaceData, which is read off them already.
+// Data returns the listener of the connections that came with api.PrefaceData, which is read off them already. They have a method Proven, to
+// be called once the other end has shown who it is: until then the oldest of them are cut when there are many.
 func (m *Mux) Data() net.Listener { return m.ports[useData] }
 
 // HTTP returns the listener of all other connections.
 func (m *Mux) HTTP() net.Listener { return m.ports[useHTTP] }
+
+// Limit sets how many connections are accepted from now on, of all and of one peer. Those that there are stay, though they are more.
+func (m *Mux) Limit(conns, peerConns int) { m.conns.limit(conns, peerConns) }
 
 // Stats returns counts since Listen.
 func (m *Mux) Stats() Stats { return m.conns.stats() }
@@ -131,7 +135,9 @@ func (m *Mux) receive(c *conn) error {
 	if err != nil {
 		return err
 	}
-	m.conns.identified(c)
+	if !m.conns.identified(c, use) {
+		return errFull
+	}
 	return m.ports[use].deliver(identified, limit)
 }
 

@@ -148,17 +148,36 @@ func TestOldestSilentConnectionMakesRoom(t *testing.T) {
 	require.GreaterOrEqual(t, m.Stats().Evicted, uint64(42))
 }
 
+// acceptProven takes the next data connection, whose other end shows who it is.
+func acceptProven(t *testing.T, m *transport.Mux) net.Conn {
+	t.Helper()
+	c, err := m.Data().Accept()
+	require.NoError(t, err)
+	c.(interface{ Proven() }).Proven()
+	return c
+}
+
 func TestTotalIsBounded(t *testing.T) {
 	m := listen(t, transport.Config{ConnsMax: 3, PeerConnsMax: 3})
-	for range 3 {
+	dial := func() {
 		c, err := tcpconn.Dial(t.Context(), m.Addr().String(), api.PrefaceData)
 		require.NoError(t, err)
-		defer c.Close()
-		_, err = m.Data().Accept()
-		require.NoError(t, err)
+		t.Cleanup(func() { _ = c.Close() })
+		acceptProven(t, m)
+	}
+	for range 3 {
+		dial()
 	}
 	requireCut(t, rawDial(t, m))
 	require.EqualValues(t, 1, m.Stats().Refused)
+
+	m.Limit(4, 4)
+	dial()
+	m.Limit(2, 1) // who is there stays
+	requireCut(t, rawDial(t, m))
+	require.Equal(t, 4, m.Stats().Open)
+	m.Limit(5, 5)
+	dial()
 }
 
 func TestManyConnectionsOfAllKinds(t *testing.T) {

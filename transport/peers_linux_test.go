@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	"fmt"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -28,8 +30,7 @@ func TestOneAddressDoesNotGetAllConnections(t *testing.T) {
 	var first net.Conn // the node's end
 	for range 2 {
 		dialFrom(t, m, "127.0.0.2", api.PrefaceData)
-		served, err := m.Data().Accept()
-		require.NoError(t, err)
+		served := acceptProven(t, m)
 		if first == nil {
 			first = served
 		}
@@ -37,14 +38,11 @@ func TestOneAddressDoesNotGetAllConnections(t *testing.T) {
 	requireCut(t, dialFrom(t, m, "127.0.0.2", ""))
 	require.EqualValues(t, 1, m.Stats().Refused)
 	dialFrom(t, m, "127.0.0.3", api.PrefaceData)
-	served, err := m.Data().Accept()
-	require.NoError(t, err)
-	require.NoError(t, served.Close())
+	require.NoError(t, acceptProven(t, m).Close())
 
 	require.NoError(t, first.Close())
 	dialFrom(t, m, "127.0.0.2", api.PrefaceData)
-	_, err = m.Data().Accept()
-	require.NoError(t, err)
+	acceptProven(t, m)
 	require.EqualValues(t, 1, m.Stats().Refused)
 }
 
@@ -65,4 +63,47 @@ func TestAFloodCutsItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, honest.LocalAddr().String(), served.RemoteAddr().String())
 	require.NoError(t, served.Close())
+}
+
+// Peers that say they have come for data, and never whose, make room for those who do.
+func TestUnprovenDataMakesRoom(t *testing.T) {
+	m := listen(t, transport.Config{ConnsMax: 64, PeerConnsMax: 64})
+	flood := func() (c net.Conn) {
+		for i := range 40 {
+			c = dialFrom(t, m, fmt.Sprint("127.0.0.", 2+i%2), api.PrefaceData)
+			_, err := m.Data().Accept()
+			require.NoError(t, err)
+		}
+		return c
+	}
+	flood()
+	honest := dialFrom(t, m, "127.0.0.4", api.PrefaceData)
+	served := acceptProven(t, m)
+	last := flood()
+	require.Equal(t, transport.UnprovenMax(64)+1, m.Stats().Open)
+	require.EqualValues(t, 80-transport.UnprovenMax(64), m.Stats().Evicted)
+	for _, c := range []net.Conn{honest, last} {
+		_, err := c.Write([]byte("x"))
+		require.NoError(t, err)
+	}
+	_, err := io.ReadFull(served, make([]byte, 1))
+	require.NoError(t, err)
+}
+
+// Whoever takes all connections that there are, nodes reach each other's Raft.
+func TestRaftHasConnectionsOfItsOwn(t *testing.T) {
+	m := listen(t, transport.Config{ConnsMax: 64, PeerConnsMax: 32})
+	for i := range 56 {
+		dialFrom(t, m, fmt.Sprint("127.0.0.", 2+i%2), "x")
+		_, err := m.HTTP().Accept()
+		require.NoError(t, err)
+	}
+	requireCut(t, dialFrom(t, m, "127.0.0.4", "x"))
+	requireCut(t, dialFrom(t, m, "127.0.0.4", api.PrefaceData))
+	require.EqualValues(t, 2, m.Stats().Refused)
+	for range 8 {
+		dialFrom(t, m, "127.0.0.4", api.PrefaceRaft)
+		_, err := m.Raft().Accept()
+		require.NoError(t, err)
+	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/grafnode/grafnode/internal/tcpconn"
 )
 
+var errFull = errors.New("too many connections that are not Raft's")
+
 var errNotAccepted = errors.New("nobody accepts connections of this use")
 
 // port is the listener of one use.

@@ -12,7 +12,7 @@ type Stats struct {
 	Open      int    // accepted and not closed yet
 	Accepted  uint64 // ever
 	Refused   uint64 // because there were too many
-	Evicted   uint64 // the oldest without a preface, when there were too many of those
+	Evicted   uint64 // the oldest without a preface, or data without a proof, when there were too many of those
 	Late      uint64 // no preface in time, or closed before it
 	Strangers uint64 // did not show by TLS who they are
 }
@@ -24,8 +24,17 @@ type conn struct {
 	tracker *tracker
 	peer    netip.Prefix  // who connected, as the caps count
 	dialled bool          // does not count against the caps
-	place   *list.Element // in tracker.fresh, or nil; guarded by tracker.mu
+	common  bool          // counts as other than Raft's; guarded by tracker.mu, as the next two
+	line    *line         // in which it is, or nil
+	place   *list.Element // there
 	closing sync.Once
+}
+
+// Proven says that the other end of a data connection has shown who it is. Until then it is one of those that make room for each other.
+func (c *conn) Proven() {
+	c.tracker.mu.Lock()
+	defer c.tracker.mu.Unlock()
+	c.leaveLine()
 }
 
 // Close closes the connection. Only the first call reports an error.
@@ -39,34 +48,39 @@ func (c *conn) Close() (err error) {
 
 // tracker knows every open connection, so as to bound them and to cut them all.
 type tracker struct {
-	openMax, peerMax, freshMax int
-
-	mu     sync.Mutex
-	closed bool
-	open   map[*conn]struct{}
-	peers  map[netip.Prefix]peer // of those that were accepted
-	fresh  list.List             // of *conn without a preface yet, oldest first
-	counts Stats
+	mu               sync.Mutex
+	closed           bool
+	openMax, peerMax int
+	open             map[*conn]struct{}
+	peers            map[netip.Prefix]int // how many each has of those that were accepted
+	common           int                  // of those that were accepted, the ones that are other than Raft's
+	fresh            line                 // without a preface yet
+	unproven         line                 // data connections whose other end has not shown who it is
+	counts           Stats
 }
 
-// peer counts the connections of one peer: all, and those without a preface yet.
-type peer struct{ open, fresh int }
-
 func (t *tracker) init(openMax, peerMax, freshMax int) {
-	t.openMax, t.peerMax, t.freshMax = openMax, peerMax, freshMax
-	t.open, t.peers = make(map[*conn]struct{}), make(map[netip.Prefix]peer)
+	t.open, t.peers = make(map[*conn]struct{}), make(map[netip.Prefix]int)
+	t.fresh = line{max: freshMax, peers: make(map[netip.Prefix]int)}
+	t.unproven = line{peers: make(map[netip.Prefix]int)}
+	t.limit(openMax, peerMax)
+}
+
+// limit sets how many connections there may be from now on. Who is there stays.
+func (t *tracker) limit(openMax, peerMax int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.openMax, t.peerMax, t.unproven.max = openMax, peerMax, UnprovenMax(openMax)
 }
 
 // admit takes c in, or reports false: too many, or closed.
 func (t *tracker) admit(c *conn) bool {
-	oldest, ok := t.enter(c)
-	if oldest != nil {
-		_ = oldest.Close() // cut without a word, as a late one is
-	}
+	evicted, ok := t.enter(c)
+	evicted.cut()
 	return ok
 }
 
-func (t *tracker) enter(c *conn) (evict *conn, ok bool) {
+func (t *tracker) enter(c *conn) (evicted *conn, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -76,50 +90,48 @@ func (t *tracker) enter(c *conn) (evict *conn, ok bool) {
 		t.open[c] = struct{}{}
 		return nil, true
 	}
-	if t.counts.Open >= t.openMax || t.peers[c.peer].open >= t.peerMax {
+	if t.counts.Open >= t.openMax || t.peers[c.peer] >= t.peerMax {
 		t.counts.Refused++
 		return nil, false
 	}
-	if t.fresh.Len() >= t.freshMax {
-		evict = t.oldest(c.peer)
-		t.leaveFresh(evict)
-		t.counts.Evicted++
-	}
 	t.open[c] = struct{}{}
-	c.place = t.fresh.PushBack(c)
-	p := t.peers[c.peer]
-	t.peers[c.peer] = peer{p.open + 1, p.fresh + 1}
+	t.peers[c.peer]++
 	t.counts.Open++
 	t.counts.Accepted++
-	return evict, true
+	return t.enterLine(c, &t.fresh), true
 }
 
-// oldest returns which connection without a preface makes room for the next: of the peer that this is from if that has half of them, so that
-// it cuts nobody's but its own.
-func (t *tracker) oldest(from netip.Prefix) *conn {
-	oldest := t.fresh.Front()
-	if own := t.peers[from].fresh; 2*own >= t.freshMax {
-		for oldest.Value.(*conn).peer != from {
-			oldest = oldest.Next()
-		}
-	}
-	return oldest.Value.(*conn)
+// identified notes for what c has said that it is. It is false if there are so many that Raft would be short of them.
+func (t *tracker) identified(c *conn, u use) bool {
+	evicted, ok := t.sort(c, u)
+	evicted.cut()
+	return ok
 }
 
-// identified notes that c has said its preface.
-func (t *tracker) identified(c *conn) {
+func (t *tracker) sort(c *conn, u use) (evicted *conn, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leaveFresh(c)
+	c.leaveLine()
+	if _, known := t.open[c]; !known || u == useRaft {
+		return nil, true // closed meanwhile, or what there is always room for
+	}
+	if t.common >= t.openMax-raftShare(t.openMax) {
+		t.counts.Refused++
+		return nil, false
+	}
+	c.common = true
+	t.common++
+	if u != useData {
+		return nil, true
+	}
+	return t.enterLine(c, &t.unproven), true
 }
 
-func (t *tracker) leaveFresh(c *conn) {
-	if c.place != nil {
-		t.fresh.Remove(c.place)
-		c.place = nil
-		p := t.peers[c.peer]
-		t.peers[c.peer] = peer{p.open, p.fresh - 1}
+func (t *tracker) enterLine(c *conn, l *line) (evicted *conn) {
+	if evicted = l.enter(c); evicted != nil {
+		t.counts.Evicted++
 	}
+	return evicted
 }
 
 func (t *tracker) forget(c *conn) {
@@ -129,14 +141,15 @@ func (t *tracker) forget(c *conn) {
 		return
 	}
 	delete(t.open, c)
-	t.leaveFresh(c)
+	c.leaveLine()
 	if c.dialled {
 		return
 	}
 	t.counts.Open--
-	if p := t.peers[c.peer]; p.open > 1 {
-		t.peers[c.peer] = peer{p.open - 1, p.fresh}
-	} else {
+	if c.common {
+		t.common--
+	}
+	if t.peers[c.peer]--; t.peers[c.peer] == 0 {
 		delete(t.peers, c.peer)
 	}
 }

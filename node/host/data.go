@@ -15,14 +15,17 @@ import (
 
 // ServeData serves one data connection, whose preface has been read: one side of a ring of this node's, for a session
 // elsewhere. It returns when the side detaches, the ring ends or the connection breaks, and closes conn. A connection for which
-// there is no room is told so.
+// there is no room is told so. One with a method Proven, as package transport's, has it called when the session has shown its token.
 func (h *Host) ServeData(conn net.Conn) error {
 	if err := h.enterData(); err != nil {
 		tcp.Server{TLS: h.config.TLS}.Refuse(conn, err)
 		return fmt.Errorf("host: data connection: %w", err)
 	}
 	defer h.running.Done()
-	d := &data{h: h}
+	d := &data{h: h, proven: func() {}}
+	if c, ok := conn.(interface{ Proven() }); ok {
+		d.proven = c.Proven
+	}
 	d.ctx, d.cancel = context.WithCancelCause(h.ctx)
 	err := tcp.Server{Resolver: d, TLS: h.config.TLS, Silences: h.config.Silences, Direct: h.config.Direct}.Serve(d.ctx, conn)
 	d.cancel(nil)
@@ -64,6 +67,7 @@ type data struct {
 	h       *Host
 	ctx     context.Context // ends with the connection
 	cancel  context.CancelCauseFunc
+	proven  func()          // to be called when the session is
 	session lease.SessionID // in whose count the connection is
 	arena   *arena
 	role    fabric.Role
@@ -101,6 +105,7 @@ func (d *data) identify(ctx context.Context, hello tcp.Hello) error {
 	if !h.authorised(hello.Session, hello.Token) {
 		return fmt.Errorf("session %q: %w", hello.Session, tcp.ErrUnauthorised)
 	}
+	d.proven()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if n := h.remote[hello.Session]; n >= h.config.DataPerSessionMax {
