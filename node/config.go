@@ -74,6 +74,12 @@ type Config struct {
 	Zone string
 	// Memory is how many bytes the node lends for rings; default MemoryDefault. Block regions come on top, on its disk.
 	Memory uint64
+	// MaxConns bounds the connections that the node's port accepts; default ConnsDefault. Three quarters of them may carry data.
+	MaxConns int
+	// MaxPeerConns bounds those of one peer, which is an address or, of IPv6, a network; default half of MaxConns.
+	MaxPeerConns int
+	// MaxSessions bounds the stage processes of this host that are connected; default SessionsDefault.
+	MaxSessions int
 	// TLS are the node's certificate, for the role server, its key and the authority of the cluster. Empty, on loopback only: nothing between nodes
 	// is encrypted, and whoever reaches the node may do everything.
 	TLS identity.Files
@@ -125,7 +131,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	c.Zone = cmp.Or(c.Zone, ZoneDefault)
-	c.Memory = cmp.Or(c.Memory, MemoryDefault)
+	c = c.withDefaultLimits()
 	c.Socket = cmp.Or(c.Socket, filepath.Join(c.DataDir, fileSocket))
 	c.Heartbeat = cmp.Or(c.Heartbeat, HeartbeatDefault)
 	c.Election = cmp.Or(c.Election, c.Heartbeat)
@@ -165,6 +171,9 @@ func (c Config) Validate() error {
 		return wrong("log-store", "%q: must be bolt, wal or auto", c.LogStore)
 	case c.Election < c.Heartbeat || c.Election > time.Minute:
 		return wrong("raft-election", "%v: must be the heartbeat's %v to 1m", c.Election, c.Heartbeat)
+	}
+	if err := c.checkLimits(); err != nil {
+		return err
 	}
 	if _, _, err := fabricOf(c); err != nil {
 		return err

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/grafnode/grafnode/internal/identity"
 	"github.com/grafnode/grafnode/internal/keyfile"
-	"github.com/grafnode/grafnode/node/local"
 )
 
 // papers are what a node shows others, or nothing: then nodes speak without TLS.
@@ -63,10 +63,15 @@ func (n *Node) warnOfUsers() {
 	}
 }
 
-// Reload reads the node's certificates and keys again: certificates for the connections made from now on, keys for all gossip. For such connections
-// entries take the place of Config.Local. If anything cannot be used all stays as it was: whatever may fail is done before the first of it is used.
-func (n *Node) Reload(entries []local.Entry) error {
-	known, err := resolve(entries)
+// Reload reads the node's certificates and keys again: certificates for the connections made from now on, keys for all gossip. Of c, which must be
+// valid, it takes over what may change while the node runs: Local, for such connections; Memory, MaxConns, MaxPeerConns and MaxSessions, for what comes
+// from now on. If anything cannot be used all stays as it was: whatever may fail is done before the first of it is used.
+func (n *Node) Reload(c Config) error {
+	c = c.withDefaultLimits()
+	if err := errors.Join(c.checkLimits(), checkMemory(c.Memory)); err != nil {
+		return err
+	}
+	known, err := resolve(c.Local)
 	if err != nil {
 		return err
 	}
@@ -90,6 +95,7 @@ func (n *Node) Reload(entries []local.Entry) error {
 	}
 	certify()
 	n.users.Store(known)
+	n.limit(limitsOf(c))
 	n.warnOfUsers()
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/grafnode/grafnode/internal/identity/identitytest"
 	"github.com/grafnode/grafnode/internal/testport"
 	"github.com/grafnode/grafnode/node/local"
+	"github.com/grafnode/grafnode/transport"
 )
 
 // Who reloads is told that all stays as it was, or that all is new.
@@ -24,16 +25,20 @@ func TestAReloadIsWholeOrNotAtAll(t *testing.T) {
 	files, next := house.Member("node", identity.Server), house.Member("next", identity.Server)
 	n := &Node{cfg: Config{TLS: files, Socket: filepath.Join(t.TempDir(), "socket")}}
 	require.NoError(t, n.openIdentity())
+	var err error
+	n.mux, err = transport.Listen(transport.Config{Address: "127.0.0.1:0"})
+	require.NoError(t, err)
+	defer n.mux.Close()
 	before := n.identity.id.Client().Certificates[0].Leaf.SerialNumber
 	require.NoError(t, os.Rename(next.Cert, files.Cert))
 	require.NoError(t, os.Rename(next.Key, files.Key))
 
-	require.ErrorIs(t, n.Reload(nil), os.ErrNotExist, "somebody has removed the socket")
+	require.ErrorIs(t, n.Reload(Config{}), os.ErrNotExist, "somebody has removed the socket")
 	require.Equal(t, before, n.identity.id.Client().Certificates[0].Leaf.SerialNumber)
 	require.NoError(t, os.WriteFile(n.cfg.Socket, nil, 0o600))
-	require.Error(t, n.Reload([]local.Entry{{User: "no-such-user-here"}}))
+	require.Error(t, n.Reload(Config{Local: []local.Entry{{User: "no-such-user-here"}}}))
 	require.Equal(t, before, n.identity.id.Client().Certificates[0].Leaf.SerialNumber)
-	require.NoError(t, n.Reload(nil))
+	require.NoError(t, n.Reload(Config{}))
 	require.NotEqual(t, before, n.identity.id.Client().Certificates[0].Leaf.SerialNumber)
 }
 
@@ -58,7 +63,7 @@ func TestWhatProtectsNothingIsSaid(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, n.Open())
 		if c.reload != nil {
-			require.NoError(t, n.Reload(c.reload))
+			require.NoError(t, n.Reload(Config{Local: c.reload}))
 		}
 		require.NoError(t, n.Close())
 		said := strings.Split(strings.TrimSpace(log.String()), "\n")

@@ -42,6 +42,7 @@ type Node struct {
 	dir      *dataDir
 	identity papers
 	users    atomic.Pointer[local.Users] // stored by Open and Reload, loaded for each connection
+	limits   atomic.Pointer[limits]      // stored by New and limit, loaded by serve after it has stored serving, and by tend
 	blocks   *blocks.Store
 	mux      *transport.Mux
 	registry *registry.Registry
@@ -64,6 +65,7 @@ type Node struct {
 	draining   atomic.Bool
 	fatal      chan error    // capacity 1
 	restored   chan struct{} // capacity 1: the state was replaced by a snapshot
+	reloaded   chan struct{} // capacity 1: there may be other limits
 
 	life    context.Context // ends when Close begins
 	end     context.CancelFunc
@@ -84,6 +86,8 @@ func New(c Config) (*Node, error) {
 	}
 	refused := refusals.New(c.Logger.Handler())
 	n := &Node{cfg: c, log: slog.New(refused), refused: refused, metrics: prometheus.NewRegistry(), fatal: make(chan error, 1), restored: make(chan struct{}, 1)}
+	n.limits.Store(limitsOf(c))
+	n.reloaded = make(chan struct{}, 1)
 	n.say.log = n.log
 	n.stages = server.NewStages(n.metrics)
 	n.stages.OnRewire(n.rewired)

@@ -32,7 +32,7 @@ import (
 // Close. A setting that turns out unusable is a *ConfigError.
 func (n *Node) Open() error {
 	for _, step := range []func() error{
-		n.checkMemory,
+		func() error { return checkMemory(n.cfg.Memory) },
 		n.openIdentity, // before anything is said to anybody
 		n.openDisk,     // before all that writes: nothing may be said in this node's name before its identity is known and locked
 		n.openPort,     // before Raft, which listens on it
@@ -55,10 +55,10 @@ func (n *Node) Open() error {
 
 // checkMemory refuses to lend what there is not. Rings are allocated whole when they are made, so too much would not fail but end
 // processes.
-func (n *Node) checkMemory() error {
-	if size, known := hostMemory(); known && n.cfg.Memory > size {
+func checkMemory(lent uint64) error {
+	if size, known := hostMemory(); known && lent > size {
 		return &ConfigError{"memory", fmt.Errorf("%d bytes, of the %d that this host or container has: lend less, and leave some for the stages",
-			n.cfg.Memory, size)}
+			lent, size)}
 	}
 	return nil
 }
@@ -76,7 +76,9 @@ func (n *Node) openDisk() (err error) {
 }
 
 func (n *Node) openPort() (err error) {
-	n.mux, err = transport.Listen(transport.Config{Address: n.cfg.Bind, Identity: n.identity.id, Logger: n.log})
+	n.mux, err = transport.Listen(transport.Config{
+		Address: n.cfg.Bind, Identity: n.identity.id, ConnsMax: n.cfg.MaxConns, PeerConnsMax: n.cfg.MaxPeerConns, Logger: n.log,
+	})
 	if err != nil {
 		return &ConfigError{"bind", err}
 	}

@@ -31,7 +31,7 @@ func TestASecureCluster(t *testing.T) {
 	})
 	c.ready()
 	for _, n := range c.nodes {
-		require.NoError(t, n.Reload(nil))
+		require.NoError(t, n.Reload(node.Config{}))
 	}
 
 	operator := house.Open("operator", identity.Operator)

@@ -14,7 +14,6 @@ import (
 	"github.com/grafnode/grafnode/internal/refusals"
 	"github.com/grafnode/grafnode/node/host"
 	"github.com/grafnode/grafnode/registry/state"
-	"github.com/grafnode/grafnode/transport"
 )
 
 // serving is what a node does from its registration on, under the incarnation that it got: sessions, rings, block regions,
@@ -53,7 +52,7 @@ func (n *Node) registerOnce(ctx context.Context) error {
 	// node, it would end this one.
 	was, _ := n.registry.State().Node(n.dir.id)
 	registered, err := n.leader.Register(asking, api.RegisterRequest{Node: api.Node{
-		ID: n.dir.id, Name: n.cfg.Name, Zone: n.cfg.Zone, Address: n.mux.Addr().String(), Memory: n.cfg.Memory, Version: n.cfg.Version,
+		ID: n.dir.id, Name: n.cfg.Name, Zone: n.cfg.Zone, Address: n.mux.Addr().String(), Memory: n.limits.Load().memory, Version: n.cfg.Version,
 		Incarnation: was.Incarnation + 1,
 	}})
 	if err != nil {
@@ -72,7 +71,7 @@ func (n *Node) registerOnce(ctx context.Context) error {
 // serve opens what needs the registration. Stages that have come earlier wait at the socket, and come again.
 func (n *Node) serve(ctx context.Context, registered api.RegisterResponse) error {
 	h, err := host.New(host.Config{
-		Node: n.dir.id, Incarnation: registered.Incarnation, Cluster: registered.Cluster, Zone: n.cfg.Zone, Memory: n.cfg.Memory,
+		Node: n.dir.id, Incarnation: registered.Incarnation, Cluster: registered.Cluster, Zone: n.cfg.Zone, Limits: n.limits.Load().host(),
 		State: rings{n.dir.id, n.registry}, Leader: n.leader, Addresses: n.addresses, Observer: n.stages, Users: n.rights, TLS: n.identity.listening(), Silences: &n.silences, Direct: n.ways(),
 		Trusted: n.trusted, Logger: n.log,
 	})
@@ -93,6 +92,7 @@ func (n *Node) serve(ctx context.Context, registered api.RegisterResponse) error
 		}
 	})
 	n.serving.Store(s)
+	h.Limit(n.limits.Load().host()) // which limit may have changed before it found s
 	s.wake(nil)
 	n.log.Info("serving", "cluster", registered.Cluster, "incarnation", registered.Incarnation)
 	return nil
@@ -134,9 +134,6 @@ func (s *serving) follow(ctx context.Context) {
 
 // errTwice is fatal: what this run of the node holds is the other's to hold.
 var errTwice = errors.New("this node has been started again elsewhere: two agents share an identity, perhaps a copied data directory")
-
-// Whatever one peer takes, there are data connections left for others.
-const _ = uint(host.DataMax - transport.PeerConnsMax - 1)
 
 // accept serves data connections until the listener closes. The host knows who may attach to what.
 func (s *serving) accept(l net.Listener) {

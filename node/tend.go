@@ -36,10 +36,12 @@ func (n *Node) tend(ctx context.Context) {
 			n.log.Warn("gossip was not told", "error", err)
 		}
 		n.lookAfter(ctx)
+		n.resize(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.gossip.Changes():
+		case <-n.reloaded:
 		case <-tick.C:
 		}
 	}
@@ -159,7 +161,8 @@ func (n *Node) self() (membership.Self, error) {
 	if err != nil {
 		return membership.Self{}, err
 	}
-	free := n.cfg.Memory - min(n.registry.State().Leased(n.dir.id), n.cfg.Memory)
+	memory := n.limits.Load().memory
+	free := memory - min(n.registry.State().Leased(n.dir.id), memory)
 	return membership.Self{
 		HasState: has, Cluster: n.dir.cluster(), Free: free, Level: state.Level, Needs: n.registry.State().Level(),
 	}, nil

@@ -168,13 +168,13 @@ func TestAnotherUserOfTheHost(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, names, 2)
 
-		require.NoError(t, c.nodes[n].Reload(nil))
+		require.NoError(t, c.nodes[n].Reload(node.Config{}))
 		_, err = edges(etl)
 		require.Error(t, err, "it cannot even connect any more")
 		info, err := os.Stat(socket)
 		require.NoError(t, err)
 		require.Zero(t, info.Mode()&0o007)
-		require.Error(t, c.nodes[n].Reload([]local.Entry{{User: "no-such-user-here", Rules: entry.Rules}}))
+		require.Error(t, c.nodes[n].Reload(node.Config{Local: []local.Entry{{User: "no-such-user-here", Rules: entry.Rules}}}))
 	}
 }
 

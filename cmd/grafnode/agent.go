@@ -64,7 +64,7 @@ attach through its Unix socket.
 Every setting below may also stand in the file that --config names, as a TOML key of the same name, in a drop-in, *.toml in
 the directory that is called as the file is but ends in .d, or in the environment, as GRAFNODE_DATA_DIR for --data-dir. The
 command line wins over the environment, and that over the files. SIGHUP has the files read again: certificates, keys,
-local and log-level are applied at once, what else has changed is named in the log and waits for the next start.`,
+limits (memory, max-...), local and log-level are applied at once, what else has changed is named in the log and waits for the next start.`,
 		Example: `  # one node, nothing kept
   grafnode agent --dev
 
@@ -94,6 +94,9 @@ func (f *agentFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Name, "name", "", "name for people (default: the host's)")
 	flags.StringVar(&c.Zone, "zone", node.ZoneDefault, "what fails together with this node: rack, room, region")
 	flags.Var((*memory)(&c.Memory), "memory", "memory to lend, such as 512MiB or 4GiB")
+	flags.IntVar(&c.MaxConns, "max-connections", node.ConnsDefault, "connections that the node's port accepts; three quarters of them may carry data")
+	flags.IntVar(&c.MaxPeerConns, "max-peer-connections", 0, "those of one address, or of one IPv6 network (default: half of all)")
+	flags.IntVar(&c.MaxSessions, "max-sessions", node.SessionsDefault, "stage processes of this host that may be connected")
 	flags.StringVar(&c.TLS.CA, "tls-ca", "", "file with the certificate of the cluster's authority; see grafnode tls")
 	flags.StringVar(&c.TLS.Cert, "tls-cert", "", "file with this node's certificate, of the role server")
 	flags.StringVar(&c.TLS.Key, "tls-key", "", "file with its key")

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -97,10 +99,15 @@ func TestReload(t *testing.T) {
 
 	require.NotContains(t, reload("data-dir = '/d'\nlog-level = 'debug'\nzone = 'c'"), "WARN", "the command line's zone stands")
 	require.Equal(t, slog.LevelDebug, least.Level())
-	require.Contains(t, reload("data-dir = '/d'\nmemory = '1GiB'\nlog-level = 'warn'"), "settings=[memory]")
+	require.Contains(t, reload("data-dir = '/d'\nname = 'n'\nlog-level = 'warn'"), "settings=[name]")
 	require.Equal(t, slog.LevelWarn, least.Level())
+	limited := reload("data-dir = '/d'\nmemory = '1GiB'\nmax-sessions = 7\nlog-level = 'warn'")
+	require.NotContains(t, limited, "wait")
+	require.Contains(t, limited, `changed="[max-sessions memory]"`)
+	require.EqualValues(t, 1<<30, node.config.Memory)
+	require.Equal(t, 7, node.config.MaxSessions)
 	require.NotContains(t, reload("data-dir = '/d'\nlocal = ['user:7 =read']\nlog-level = 'warn'"), "wait")
-	require.Len(t, node.entries, 1)
+	require.Len(t, node.config.Local, 1)
 	shown := string(f.shown(flags)) // to who looks for what is wrong: what the node goes by now
 	require.Contains(t, shown, "local = ['user:7 =read'] # "+path+":2\n")
 	require.Contains(t, shown, "log-level = 'warn' # "+path+":3\n")
@@ -118,12 +125,12 @@ func TestReload(t *testing.T) {
 }
 
 type fakeNode struct {
-	err     error
-	entries []local.Entry
+	err    error
+	config gnode.Config
 }
 
-func (n *fakeNode) Reload(entries []local.Entry) error {
-	n.entries = entries
+func (n *fakeNode) Reload(c gnode.Config) error {
+	n.config = c
 	return n.err
 }
 
@@ -166,7 +173,7 @@ func TestOnHangup(t *testing.T) {
 	stop()
 }
 
-// The documentation of settings names all of them, and no others.
+// The documentation of settings names all of them, and says which of them a reload applies: those, and the files that settings name.
 func TestSettingsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/configuration.md")
 	require.NoError(t, err)
@@ -174,7 +181,11 @@ func TestSettingsAreDocumented(t *testing.T) {
 	(&agentFlags{}).define(flags)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Name != config.Flag {
-			require.Contains(t, string(text), "\n| `"+f.Name+"` |")
+			_, row, found := strings.Cut(string(text), "\n| `"+f.Name+"` |")
+			require.True(t, found, f.Name)
+			row, _, _ = strings.Cut(row, "\n")
+			named := slices.Contains([]string{"tls-ca", "tls-cert", "tls-key", "gossip-keys"}, f.Name)
+			require.Equal(t, named || slices.Contains(reloadable, f.Name), strings.Contains(row, "**Reloaded**"), f.Name)
 		}
 	})
 }

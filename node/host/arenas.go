@@ -202,9 +202,9 @@ func (h *Host) reserve(a *arena) (deadline lease.Instant, made bool, err error) 
 		return 0, false, api.Errorf(api.KindUnavailable, "%v: the node is going away", a.ring)
 	case a.mem != nil:
 		return 0, true, nil
-	case h.used+a.ring.Bytes() > h.config.Memory:
+	case h.used+a.ring.Bytes() > h.limits.Memory:
 		return 0, false, api.Errorf(api.KindNoRoom, "%v needs %d bytes; %d of %d are in use or still mapped by sessions that have ended",
-			a.ring, a.ring.Bytes(), h.used, h.config.Memory)
+			a.ring, a.ring.Bytes(), h.used, h.limits.Memory)
 	}
 	h.used += a.ring.Bytes()
 	a.reserved = true

@@ -191,7 +191,7 @@ type node struct {
 func startNode(t *testing.T, c *cluster, socket string, incarnation uint64, change ...func(*host.Config)) *node {
 	t.Helper()
 	config := host.Config{
-		Node: nodeID, Incarnation: incarnation, Cluster: "cluster-1", Zone: "zone-1", Memory: 64 << 20,
+		Node: nodeID, Incarnation: incarnation, Cluster: "cluster-1", Zone: "zone-1", Limits: host.Limits{Memory: 64 << 20},
 		State: c, Leader: c, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {

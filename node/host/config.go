@@ -27,16 +27,21 @@ const (
 	DataGrace         = 10 * time.Second
 )
 
+// Limits is how much a host takes on. They may change while it runs: Host.Limit.
+type Limits struct {
+	Memory      uint64 // bytes lent at most, counting all that is still mapped
+	SessionsMax int    // connections of stages at a time; zero: SessionsMax
+	DataMax     int    // data connections at a time: a side of a ring each, attached or about to be; zero: DataMax
+}
+
 // Config says which node a host works for.
 type Config struct {
 	Node        locator.NodeID
 	Incarnation uint64 // of this run of the node, from its registration
 	Cluster     string
 	Zone        string
-	Memory      uint64 // bytes lent at most, counting all that is still mapped
-	SessionsMax int    // connections of stages at a time; zero: SessionsMax
-	// DataMax bounds the data connections, and DataPerSessionMax those of one session: a side of a ring each, attached or about to be.
-	DataMax, DataPerSessionMax int
+	Limits
+	DataPerSessionMax int // data connections of one session; zero: DataPerSessionMax
 	// DataGrace is how long a data connection may go on after its ring has ended, to take what is left in it. Until then it holds
 	// the ring's memory.
 	DataGrace time.Duration
@@ -141,8 +146,7 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	c.SessionsMax = cmp.Or(c.SessionsMax, SessionsMax)
-	c.DataMax = cmp.Or(c.DataMax, DataMax)
+	c.Limits = c.Limits.withDefaults()
 	c.DataPerSessionMax = cmp.Or(c.DataPerSessionMax, DataPerSessionMax)
 	c.DataGrace = cmp.Or(c.DataGrace, DataGrace)
 	if c.Addresses == nil {
@@ -158,4 +162,10 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	return c
+}
+
+func (l Limits) withDefaults() Limits {
+	l.SessionsMax = cmp.Or(l.SessionsMax, SessionsMax)
+	l.DataMax = cmp.Or(l.DataMax, DataMax)
+	return l
 }

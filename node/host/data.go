@@ -40,7 +40,7 @@ func (h *Host) enterData() error {
 	switch {
 	case !h.open || h.draining:
 		return api.ErrUnavailable
-	case h.data >= h.config.DataMax:
+	case h.data >= h.limits.DataMax:
 		return api.Errorf(api.KindOverloaded, "this node serves %d data connections, as many as it takes: place rings on other nodes", h.data)
 	}
 	h.data++

@@ -33,6 +33,7 @@ type Host struct {
 	mu       sync.Mutex // guards what follows; never held over I/O
 	open     bool
 	draining bool
+	limits   Limits
 	conns    map[net.Conn]struct{} // of sessions
 	sessions map[lease.SessionID]*session
 	ending   map[lease.SessionID]struct{} // whose end the cluster has not confirmed yet
@@ -49,7 +50,7 @@ func New(c Config) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{
-		config: c, log: c.Logger, now: boottime.Now,
+		config: c, log: c.Logger, now: boottime.Now, limits: c.Limits,
 		applied: make(chan struct{}, 1), soon: make(chan struct{}, 1),
 		conns: map[net.Conn]struct{}{}, sessions: map[lease.SessionID]*session{},
 		ending: map[lease.SessionID]struct{}{}, arenas: map[locator.ArenaID]*arena{},
@@ -127,8 +128,8 @@ func (h *Host) Serve(l net.Listener) error {
 func (h *Host) admit(sock *accepted) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.open || len(h.conns) >= h.config.SessionsMax {
-		h.log.Warn("session refused: too many, or the node is stopping", refusals.Peer, user(sock.UnixConn), "open", h.open, "connections", len(h.conns), "at_most", h.config.SessionsMax)
+	if !h.open || len(h.conns) >= h.limits.SessionsMax {
+		h.log.Warn("session refused: too many, or the node is stopping", refusals.Peer, user(sock.UnixConn), "open", h.open, "connections", len(h.conns), "at_most", h.limits.SessionsMax)
 		return false
 	}
 	h.conns[sock] = struct{}{}
@@ -140,6 +141,13 @@ func (h *Host) admit(sock *accepted) bool {
 		h.mu.Unlock()
 	})
 	return true
+}
+
+// Limit sets how much the host takes on from now on. What there is stays, though it is more.
+func (h *Host) Limit(l Limits) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.limits = l.withDefaults()
 }
 
 // Applied says that the state has changed. It does not block.

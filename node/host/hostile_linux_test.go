@@ -184,6 +184,32 @@ func TestForgedHandBack(t *testing.T) {
 	require.Zero(t, c.adopted)
 }
 
+// A limit that falls ends nobody's session, and holds for those who come.
+func TestLimitsHoldForWhoComes(t *testing.T) {
+	n := startNode(t, newCluster(), socketPath(t), 1)
+	hello := api.SessionMessage{Seq: 1, Hello: &api.Hello{Stage: "s", TTL: ttl}}
+	first := raw(t, n.socket)
+	_, err := ask(t, first, hello)
+	require.NoError(t, err)
+	second := raw(t, n.socket)
+	_, err = ask(t, second, hello)
+	require.NoError(t, err)
+
+	n.Limit(host.Limits{Memory: 1 << 20, SessionsMax: 1})
+	_, err = raw(t, n.socket).Receive(new(api.SessionMessage))
+	require.Error(t, err, "it is closed")
+	for _, there := range []*fdconn.Conn{first, second} {
+		answer, err := ask(t, there, api.SessionMessage{Seq: 2, Beat: &api.Beat{}})
+		require.NoError(t, err)
+		require.NotNil(t, answer.Beat)
+	}
+	_, of := n.Memory()
+	require.EqualValues(t, 1<<20, of)
+	n.Limit(host.Limits{Memory: 1 << 20, SessionsMax: 3})
+	_, err = ask(t, raw(t, n.socket), hello)
+	require.NoError(t, err)
+}
+
 // Who hands back again and again what is no ring does not fill the log.
 func TestBadHandBacksAreSaidOnce(t *testing.T) {
 	var log syncBuffer

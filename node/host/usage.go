@@ -32,7 +32,7 @@ func (h *Host) Rings() []RingUsage {
 func (h *Host) Memory() (used, of uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.used, h.config.Memory
+	return h.used, h.limits.Memory
 }
 
 // Sessions returns how many stages are connected.
