@@ -111,7 +111,7 @@ func (c *Client) direct(e api.Edge) tcp.Direct {
 	c.mu.Lock()
 	node, trusted := c.directs[e.Locator.Node], c.trusted
 	c.mu.Unlock()
-	return c.adapters.To(e.Name, node, c.trust.Load() != nil && !trusted.Has(node))
+	return c.adapters.To(e.Name, e.Generation, node, c.trust.Load() != nil && !trusted.Has(node))
 }
 
 // shared is one side of a ring in shared memory.

@@ -11,6 +11,7 @@ import (
 	"github.com/grafnode/grafnode/fabric"
 	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/fabric/tcp"
+	"github.com/grafnode/grafnode/fence"
 )
 
 // Adapters are those of a process that has producers of rings elsewhere. One is opened when there is first use for it. Safe for concurrent use.
@@ -37,9 +38,9 @@ func NewAdapters(provider verbs.Provider, choice Choice, log *slog.Logger) *Adap
 	return &Adapters{provider: provider, choice: choice, log: log, opened: map[netip.Prefix]opened{}}
 }
 
-// To returns what reaches a node's adapter at an address in its network, for the rings of edge there; encrypted says that the hosts speak TLS, and that the
+// To returns what reaches a node's adapter at an address in its network, for edge's ring of a generation there; encrypted says that the hosts speak TLS, and that the
 // network is not Trusted. Nil: they go by TCP.
-func (a *Adapters) To(edge string, node netip.Prefix, encrypted bool) tcp.Direct {
+func (a *Adapters) To(edge string, generation fence.Epoch, node netip.Prefix, encrypted bool) tcp.Direct {
 	word := a.choice.For(edge)
 	if word == TCP || word == Auto && encrypted { // see Choice.Encrypted
 		return nil
@@ -49,7 +50,7 @@ func (a *Adapters) To(edge string, node netip.Prefix, encrypted bool) tcp.Direct
 		return f
 	}
 	if word == RDMA {
-		a.log.Warn("a ring goes by TCP that was to go by RDMA", "edge", edge, "reason", err)
+		a.log.Warn("a ring goes by TCP that was to go by RDMA", "edge", edge, "generation", generation, "reason", err)
 	}
 	return nil
 }

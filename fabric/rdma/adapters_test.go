@@ -29,16 +29,25 @@ func TestAdapters(t *testing.T) {
 	c, err := rdma.ParseChoice("auto,slow=tcp")
 	require.NoError(t, err)
 	a := rdma.NewAdapters(host, c, slog.New(slog.DiscardHandler))
-	require.NotNil(t, a.To("edge", near, false))
-	require.Same(t, a.To("edge", near, false), a.To("other", near, false))
-	require.Nil(t, a.To("slow", near, false))
-	require.Nil(t, a.To("edge", far, false))
-	require.Nil(t, a.To("edge", netip.Prefix{}, false))
-	require.Nil(t, a.To("edge", near, true), "nothing would encrypt it")
+	require.NotNil(t, a.To("edge", 1, near, false))
+	require.Same(t, a.To("edge", 1, near, false), a.To("other", 1, near, false))
+	require.Nil(t, a.To("slow", 1, near, false))
+	require.Nil(t, a.To("edge", 1, far, false))
+	require.Nil(t, a.To("edge", 1, netip.Prefix{}, false))
+	require.Nil(t, a.To("edge", 1, near, true), "nothing would encrypt it")
 	require.NoError(t, a.Close())
-	require.Nil(t, a.To("edge", near, false), "it is closed")
-	require.Nil(t, rdma.NewAdapters(nil, c, slog.New(slog.DiscardHandler)).To("edge", near, false))
-	require.Nil(t, rdma.NewAdapters(broken{}, c, slog.New(slog.DiscardHandler)).To("edge", near, false))
+	require.Nil(t, a.To("edge", 1, near, false), "it is closed")
+	require.Nil(t, rdma.NewAdapters(nil, c, slog.New(slog.DiscardHandler)).To("edge", 1, near, false))
+	require.Nil(t, rdma.NewAdapters(broken{}, c, slog.New(slog.DiscardHandler)).To("edge", 1, near, false))
+}
+
+// Of a ring that was to go by RDMA the log says which it is.
+func TestARingThatWasToGoByRDMAIsTold(t *testing.T) {
+	c, err := rdma.ParseChoice("rdma")
+	require.NoError(t, err)
+	log := &lines{}
+	require.Nil(t, rdma.NewAdapters(nil, c, log.log()).To("edge", 7, netip.Prefix{}, false))
+	require.Equal(t, 1, log.with("edge=edge generation=7"))
 }
 
 type broken struct{}
@@ -97,23 +106,23 @@ func TestAnAdapterIsTriedAgain(t *testing.T) {
 		provider, log := &mending{host, errors.New("too busy")}, &lines{}
 		a := rdma.NewAdapters(provider, rdma.Choice{}, log.log())
 		for range 3 {
-			require.Nil(t, a.To("edge", node, false))
+			require.Nil(t, a.To("edge", 1, node, false))
 			time.Sleep(time.Minute)
 		}
 		provider.wrong = nil
-		require.NotNil(t, a.To("edge", node, false))
+		require.NotNil(t, a.To("edge", 1, node, false))
 		require.Equal(t, 1, log.with("too busy"))
 
 		host.Say(verbs.Event{Kind: verbs.DeviceLost, What: "gone"}) // and all over again
 		provider.wrong = errors.New("not there")
 		synctest.Wait()
 		for range 3 {
-			require.Nil(t, a.To("edge", node, false))
+			require.Nil(t, a.To("edge", 1, node, false))
 			time.Sleep(time.Minute - time.Second)
 		}
 		provider.wrong = nil
 		time.Sleep(2 * time.Second)
-		require.NotNil(t, a.To("edge", node, false))
+		require.NotNil(t, a.To("edge", 1, node, false))
 		require.Equal(t, []int{1, 1}, []int{log.with("gone"), log.with("not there")})
 		require.NoError(t, a.Close())
 		require.Equal(t, 1, log.with("too busy"))
@@ -212,7 +221,7 @@ func TestAdaptersCloseAll(t *testing.T) {
 	a := rdma.NewAdapters(s, rdma.Choice{}, slog.New(slog.DiscardHandler))
 	ports, _ := s.Ports()
 	for _, p := range ports {
-		require.NotNil(t, a.To("edge", rdma.Network(p), false))
+		require.NotNil(t, a.To("edge", 1, rdma.Network(p), false))
 	}
 	err := a.Close()
 	require.ElementsMatch(t, []string{"one", "two"}, s.closed)

@@ -86,7 +86,7 @@ func TestUnreachedIsLeftAlone(t *testing.T) {
 		return ports[0]
 	}
 	node := rdma.Network(at(h.ownerHost))
-	h.client = a.To("edge", node, false)
+	h.client = a.To("edge", 1, node, false)
 	far := h.client.(*rdma.Fabric)
 	h.farHost.Cut()
 	s := attached(t, h)
@@ -95,9 +95,9 @@ func TestUnreachedIsLeftAlone(t *testing.T) {
 	require.Equal(t, "by TCP", string(s.pop()))
 	require.Eventually(t, func() bool { return far.Stats().Fallbacks == 1 }, patience, time.Millisecond) // when the owner has said so
 	for range 3 {
-		require.Nil(t, a.To("edge", node, false))
+		require.Nil(t, a.To("edge", 1, node, false))
 	}
-	require.NotNil(t, a.To("edge", rdma.Network(at(h.network.Host("another"))), false), "others may be reached")
+	require.NotNil(t, a.To("edge", 1, rdma.Network(at(h.network.Host("another"))), false), "others may be reached")
 	require.EqualValues(t, 4, far.Stats().Fallbacks)
 	require.Equal(t, 1, log.with("is not reached"), strings.Join(log.all, ""))
 }
