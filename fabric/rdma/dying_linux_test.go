@@ -19,11 +19,18 @@ import (
 	"github.com/grafnode/grafnode/fabric/internal/step"
 	"github.com/grafnode/grafnode/fabric/rdma"
 	"github.com/grafnode/grafnode/fabric/rdma/ibverbs"
+	"github.com/grafnode/grafnode/fabric/rdma/verbs"
 	"github.com/grafnode/grafnode/fabric/tcp"
 )
 
-// dyingVariable holds the tcp.Attach of a child: this test binary again, which does nothing but produce.
+// dyingVariable holds the dyingTask of a child: this test binary again, which does nothing but produce.
 const dyingVariable = "GRAFNODE_RDMA_DYING"
+
+// dyingTask has the port, too: to look for it takes an emulated machine as long as to write the records.
+type dyingTask struct {
+	Attach tcp.Attach
+	Port   verbs.Port
+}
 
 const joined = "joined"
 
@@ -36,20 +43,16 @@ func init() {
 
 // produce writes records by the adapter until it dies.
 func produce(text string) error {
-	var a tcp.Attach
-	if err := json.Unmarshal([]byte(text), &a); err != nil {
+	var task dyingTask
+	if err := json.Unmarshal([]byte(text), &task); err != nil {
 		return err
 	}
-	ports, err := ibverbs.New().Ports()
+	direct, err := rdma.Open(rdma.Config{Provider: ibverbs.New(), Port: task.Port, Retry: retryStarved})
 	if err != nil {
 		return err
 	}
-	direct, err := rdma.Open(rdma.Config{Provider: ibverbs.New(), Port: ports[0], Retry: retryStarved})
-	if err != nil {
-		return err
-	}
-	a.Direct = direct
-	p, err := tcp.DialProducer(context.Background(), a)
+	task.Attach.Direct = direct
+	p, err := tcp.DialProducer(context.Background(), task.Attach)
 	if err != nil {
 		return err
 	}
@@ -96,11 +99,8 @@ type dying struct {
 	out *bufio.Reader
 }
 
-func startDying(t *testing.T, h *hosts, at fabrictest.DyingStep) *dying {
-	c := h.arena.Config()
-	text, err := json.Marshal(tcp.Attach{Address: h.address, Hello: tcp.Hello{
-		Edge: c.Edge, Generation: c.Generation, Arena: c.Arena, Session: "s", Token: "secret", Revision: 1, Heartbeat: suiteHeartbeat,
-	}})
+func startDying(t *testing.T, h *hosts, port verbs.Port, at fabrictest.DyingStep) *dying {
+	text, err := json.Marshal(dyingTask{h.attach(), port})
 	require.NoError(t, err)
 	d := &dying{t: t, cmd: exec.Command(os.Args[0])}
 	d.cmd.Env = append(os.Environ(), dyingVariable+"="+string(text), fmt.Sprintf("%s=%s:%d", step.Variable, at.Name, at.Passed))
@@ -127,6 +127,8 @@ func (d *dying) died() {
 // as one in shared memory.
 func TestProducerDiesAtEachStep(t *testing.T) {
 	steps := fabrictest.DyingSteps([]int{0, 300}, "attach/offered", "attach/connected", "attach/proved", "post", "post/done")
+	ports, err := ibverbs.New().Ports()
+	require.NoError(t, err)
 	for _, often := range []string{"post", "post/done"} {
 		steps = append(steps, fabrictest.DyingStep{Name: often, Passed: 40})
 	}
@@ -134,7 +136,7 @@ func TestProducerDiesAtEachStep(t *testing.T) {
 		t.Run(at.String(), func(t *testing.T) {
 			t.Parallel()
 			h := newHosts(t, fabrictest.Config(acrossCapacity), 40)
-			d := startDying(t, h, at)
+			d := startDying(t, h, ports[0], at)
 			fabrictest.ProducerDies(t, fabrictest.Dying{
 				Arena: h.arena, Join: d.join, Died: d.died,
 				Check: func(b []byte, i uint64) error {
