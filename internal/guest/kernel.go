@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -23,7 +24,10 @@ var basic = []string{"virtio_pci", "virtio_net", "9pnet_virtio", "9p"}
 // Kernel is a kernel with modules, in a directory that is kept.
 type Kernel struct{ dir string }
 
-func (k Kernel) image() string { return filepath.Join(k.dir, "vmlinuz") }
+// imageName is the kernel's in there.
+const imageName = "vmlinux"
+
+func (k Kernel) image() string { return filepath.Join(k.dir, imageName) }
 
 // modules returns the paths of the modules in the order in which they must be loaded.
 func (k Kernel) modules() ([]string, error) {
@@ -44,7 +48,8 @@ func Fetch(ctx context.Context, modules ...string) (Kernel, error) {
 		return Kernel{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	all := slices.Concat(basic, modules)
-	k := Kernel{filepath.Join(cache, "grafnode", fmt.Sprintf("kernel-%.4x", sha256.Sum256([]byte(strings.Join(all, " ")))))}
+	kept := strings.Join(append(slices.Clone(all), imageName), " ")
+	k := Kernel{filepath.Join(cache, "grafnode", fmt.Sprintf("kernel-%.4x", sha256.Sum256([]byte(kept))))}
 	if _, err := os.Stat(k.dir); err == nil {
 		return k, nil
 	}
@@ -133,7 +138,27 @@ func keep(tree, dir string, wanted []string) error {
 			return err
 		}
 	}
-	return copyFile(images[0], filepath.Join(dir, "vmlinuz"))
+	return keepImage(images[0], filepath.Join(dir, imageName))
+}
+
+// packed is how the kernel begins within Debian's image: as any file of xz does.
+var packed = []byte("\xfd7zXZ\x00")
+
+// keepImage copies a kernel, unpacked where that can be done here: else it unpacks itself at each boot, which takes an emulated machine as long as all else
+// until its first process.
+func keepImage(from, to string) error {
+	image, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if at := bytes.Index(image, packed); at >= 0 {
+		unpack := exec.Command("xz", "--decompress", "--single-stream", "--stdout")
+		unpack.Stdin = bytes.NewReader(image[at:])
+		if kernel, err := unpack.Output(); err == nil {
+			image = kernel
+		}
+	}
+	return os.WriteFile(to, image, 0o644)
 }
 
 func copyFile(from, to string) error {
