@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +30,10 @@ const patience = 15 * time.Minute
 // modules are the adapter's, for which the kernel needs crc32_generic and does not say so, and what tc drops packets with.
 var modules = []string{"crc32_generic", "rdma_rxe", "ib_uverbs", "sch_ingress", "cls_u32", "act_gact"}
 
+// driversDir is what the machines have as libibverbs' list of drivers, in the shared directory: each process loads all that are listed, and adapters of
+// other makers have seventeen.
+const driversDir = "drivers"
+
 // machines is where machines are booted, with one shared directory.
 type machines struct {
 	t      *testing.T
@@ -35,6 +41,9 @@ type machines struct {
 	l      *proc.Launcher
 	kernel guest.Kernel
 	dir    string
+
+	mu     sync.Mutex
+	booted []*guest.Machine
 }
 
 // newMachines returns where, or skips the test where none can be.
@@ -63,6 +72,9 @@ func newMachines(t *testing.T) *machines {
 	dir, err := os.MkdirTemp("", "guest-") // not t.TempDir: names of sockets are short
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	drivers := filepath.Join(dir, driversDir)
+	require.NoError(t, os.Mkdir(drivers, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(drivers, "rxe.driver"), []byte("driver rxe\n"), 0o600))
 	l := proc.NewLauncher()
 	t.Cleanup(l.Close)
 	return &machines{t: t, ctx: ctx, l: l, kernel: kernel, dir: dir}
@@ -74,27 +86,38 @@ const module = "github.com/grafnode/grafnode/"
 func (b *machines) compile(pkg string) string {
 	b.t.Helper()
 	name := strings.ReplaceAll(pkg, "/", "-") + ".test"
-	b.goTool(name, "test", "-c", "-tags=rdma,crashsteps", pkg)
+	require.NoError(b.t, b.goTool(name, "test", "-c", "-tags=rdma,crashsteps", pkg))
 	return filepath.Join(guest.WorkDir, name)
 }
 
-// build builds a program for the machines, and returns where they find it.
-func (b *machines) build(pkg string) string {
-	b.t.Helper()
-	name := filepath.Base(pkg)
-	b.goTool(name, "build", "-tags=rdma", pkg)
-	return filepath.Join(guest.WorkDir, name)
+// build builds programs for the machines, which find each by its name, beside what else is done. It returns what waits for them.
+func (b *machines) build(pkgs ...string) (built func() error) {
+	done := make(chan struct{})
+	var err error
+	go func() {
+		defer close(done)
+		for _, pkg := range pkgs {
+			err = errors.Join(err, b.goTool(filepath.Base(pkg), "build", "-tags=rdma", pkg))
+		}
+	}()
+	built = func() error {
+		<-done
+		return err
+	}
+	b.t.Cleanup(func() { _ = built() }) // the directory goes after it
+	return built
 }
 
 // goTool runs a command of it that makes a program, without what only debuggers read: that takes longest.
-func (b *machines) goTool(program, verb string, args ...string) {
-	b.t.Helper()
+func (b *machines) goTool(program, verb string, args ...string) error {
 	pkg := args[len(args)-1]
 	args = append([]string{verb, "-ldflags=-s -w", "-o", filepath.Join(b.dir, program)}, args[:len(args)-1]...)
 	cmd := exec.CommandContext(b.ctx, "go", append(args, module+pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
-	out, err := cmd.CombinedOutput()
-	require.NoError(b.t, err, "%s", out)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s %s: %w: %s", verb, pkg, err, out)
+	}
+	return nil
 }
 
 // network is the cable's, address the n-th machine's in it.
@@ -120,10 +143,15 @@ func (b *machines) boot(n int, on map[string]func() error, env []string, command
 // console says a line that is in on, that is done.
 func (b *machines) start(n int, on map[string]func() error, env []string, commands ...string) (*guest.Machine, error) {
 	began := time.Now()
-	return guest.Boot(b.ctx, b.l, guest.Config{
+	var m atomic.Pointer[guest.Machine]
+	booted, err := guest.Boot(b.ctx, b.l, guest.Config{
 		Kernel: b.kernel, Number: n, Dir: b.dir,
 		Says: func(line string) error {
-			b.t.Logf("%d, %2.0f s: %s", n, time.Since(began).Seconds(), line)
+			var busy time.Duration
+			if m := m.Load(); m != nil {
+				busy = m.CPU()
+			}
+			b.t.Logf("%d, %2.0f s, %2.0f busy: %s", n, time.Since(began).Seconds(), busy.Seconds(), line)
 			if do := on[line]; do != nil {
 				return do()
 			}
@@ -131,15 +159,35 @@ func (b *machines) start(n int, on map[string]func() error, env []string, comman
 		},
 		Job: guest.Job{
 			Setup: []string{
+				"mount --bind " + guest.WorkDir + "/" + driversDir + " /etc/libibverbs.d",
 				"ip link set lo up",
 				"ip addr add " + address(n) + "/24 dev eth0",
 				"ip link set eth0 up",
 				"rdma link add rxe0 type rxe netdev eth0",
 			},
 			Path: "/bin/sh", Args: []string{"-c", strings.Join(commands, " && ")},
-			Env: append([]string{"GRAFNODE_RDMA=1", "GRAFNODE_RDMA_CARD=eth0", "GRAFNODE_PATIENCE=" + cmp.Or(os.Getenv("GRAFNODE_PATIENCE"), "5m")}, env...),
+			Env: append([]string{"GRAFNODE_RDMA=1", "GRAFNODE_RDMA_CARD=eth0", "GOGC=400", "GRAFNODE_PATIENCE=" + cmp.Or(os.Getenv("GRAFNODE_PATIENCE"), "5m")}, env...),
 		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	m.Store(booted)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.booted = append(b.booted, booted)
+	return booted, nil
+}
+
+// tell logs how much processor time the machines have taken, which depends less than the time on what else the host does.
+func (b *machines) tell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var busy time.Duration
+	for _, m := range b.booted {
+		busy += m.CPU()
+	}
+	b.t.Logf("%d machines were busy for %.0f s", len(b.booted), busy.Seconds())
 }
 
 // self returns where the machines find this program.
