@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -77,6 +78,30 @@ func TestModulesThatTheKernelHasNot(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.ko"), []byte("no module"), 0o644))
 	_, err = loadOrder(dir, []string{"bad"})
 	require.ErrorContains(t, err, "bad.ko")
+}
+
+// A kernel is kept unpacked, whatever stands around it in its image, and as it is where it cannot be unpacked here.
+func TestKeepImage(t *testing.T) {
+	dir := t.TempDir()
+	kept := func(image string) string {
+		from, to := filepath.Join(dir, "image"), filepath.Join(dir, "kept")
+		require.NoError(t, os.WriteFile(from, []byte(image), 0o600))
+		require.NoError(t, keepImage(from, to))
+		b, err := os.ReadFile(to)
+		require.NoError(t, err)
+		return string(b)
+	}
+	require.Equal(t, "packed otherwise", kept("packed otherwise"))
+	damaged := "loader" + string(packed) + "damaged"
+	require.Equal(t, damaged, kept(damaged))
+	if _, err := exec.LookPath("xz"); err != nil {
+		t.Skip("no xz here")
+	}
+	pack := exec.Command("xz", "--stdout")
+	pack.Stdin = strings.NewReader("the kernel")
+	stream, err := pack.Output()
+	require.NoError(t, err)
+	require.Equal(t, "the kernel", kept("loader"+string(stream)+"what stands behind it"))
 }
 
 // The console says how the program ended, whatever the kernel writes beside it.
