@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/identity"
@@ -23,13 +24,19 @@ type Secured struct {
 	*tls.Conn
 	plain net.Conn
 	role  identity.Role
+	ends  *time.Timer // cuts it when its peer's certificate ends; nil: nothing does
 }
 
 // Role returns what the peer's certificate is for, "" if it showed none.
 func (s *Secured) Role() identity.Role { return s.role }
 
 // Close closes the connection beneath at once. TLS would say goodbye first, and wait behind a write that does not end.
-func (s *Secured) Close() error { return s.plain.Close() }
+func (s *Secured) Close() error {
+	if s.ends != nil {
+		s.ends.Stop()
+	}
+	return s.plain.Close()
+}
 
 // refusePlain answers who speaks HTTP without TLS. It is cut whether it hears that or not.
 func refusePlain(c *conn) {
@@ -67,5 +74,10 @@ func (m *Mux) secure(c *conn, plain net.Conn, u use) (net.Conn, error) {
 	}
 	var err error
 	secured.role, err = identity.Peer(secured.ConnectionState())
+	if shown := secured.ConnectionState().PeerCertificates; err == nil && u == useHTTP && len(shown) > 0 {
+		// What it may ask it may ask for as long as the certificate lasts, and not as long as the connection. Nodes dial anew with what they have by then;
+		// Raft's connections stay, so that a forgotten certificate does not end a cluster at once.
+		secured.ends = time.AfterFunc(time.Until(shown[0].NotAfter), func() { _ = c.Close() })
+	}
 	return secured, err
 }

@@ -117,6 +117,19 @@ func TestHTTPSaysWhoAsks(t *testing.T) {
 	require.Contains(t, string(body), "speaks TLS only")
 }
 
+// Rights end with the certificate, though its owner keeps the connection.
+func TestAConnectionEndsWithItsCertificate(t *testing.T) {
+	house := identitytest.New(t)
+	m := listen(t, transport.Config{Identity: house.Open("m", identity.Server)})
+	c, err := identity.Dial(t.Context(), rawDial(t, m), house.Ending("operator", identity.Operator, 5*time.Second))
+	require.NoError(t, err)
+	accepted, err := m.HTTP().Accept()
+	require.NoError(t, err)
+	requireCut(t, c)
+	require.NoError(t, c.Close())
+	require.NoError(t, accepted.Close())
+}
+
 // Who begins a handshake and says no more is cut as one that says nothing is.
 func TestAHandshakeThatDoesNotEnd(t *testing.T) {
 	m := listen(t, transport.Config{Identity: identitytest.New(t).Open("m", identity.Server), PrefaceTimeout: 1})

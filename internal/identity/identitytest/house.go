@@ -54,7 +54,13 @@ func (h *House) Open(name string, role identity.Role) *identity.Identity {
 // Ended makes a certificate that has ended, and returns what its owner dials with.
 func (h *House) Ended(name string, role identity.Role) *tls.Config {
 	h.t.Helper()
-	pair, err := h.ca.Issue(name, role, -time.Second)
+	return h.Ending(name, role, -time.Second)
+}
+
+// Ending makes a certificate that ends soon, and returns what its owner dials with.
+func (h *House) Ending(name string, role identity.Role, after time.Duration) *tls.Config {
+	h.t.Helper()
+	pair, err := h.ca.Issue(name, role, after)
 	require.NoError(h.t, err)
 	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
 	require.NoError(h.t, err)
