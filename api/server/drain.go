@@ -34,12 +34,11 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if n.Drain != want.Drain {
-		if _, err := s.c.Registry.Apply(r.Context(), command); err != nil {
-			return err
-		}
-		s.c.Logger.Warn("an operator has set what is placed on a node", "node", id, "drain", want.Drain, "asked_from", r.RemoteAddr)
+	// Even if it stands so here already: a leader that is none any more does not know.
+	if _, err := s.c.Registry.Apply(r.Context(), command); err != nil {
+		return err
 	}
+	s.c.Logger.Warn("an operator has set what is placed on a node", "node", id, "drain", want.Drain, "asked_from", r.RemoteAddr)
 	return s.answerDrain(w, id)
 }
 

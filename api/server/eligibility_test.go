@@ -39,6 +39,17 @@ func TestEligibilityIsAnOperatorsWord(t *testing.T) {
 	}
 }
 
+// What stands as it is to be here may be what a leader that is none any more has last heard.
+func TestADeposedLeaderSetsNothing(t *testing.T) {
+	f := newFixture(t)
+	apply(t, f.registry, state.Upgrade{Level: 6})
+	f.registry.applyErr = api.ErrNoQuorum
+	for path, body := range map[string]string{"eligibility": `{"ineligible":false}`, "drain": `{"drain":""}`} {
+		status, _, answer := f.ask(t, "POST", "/v1/nodes/n1/"+path, body)
+		require.Equal(t, http.StatusServiceUnavailable, status, answer)
+	}
+}
+
 func TestANodeSaysWhatItLends(t *testing.T) {
 	f := newFixture(t)
 	const half = `{"node":"n1","incarnation":1,"memory":32768}`
