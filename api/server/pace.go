@@ -80,5 +80,20 @@ func (w *pacedWriter) wait() {
 	_ = w.control.SetWriteDeadline(time.Now().Add(writePatience)) // as above
 }
 
+// statusWriter notes an answer's status, if that is said, and leaves the pace to who writes.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // Unwrap lets http.ResponseController reach the connection.
 func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -76,7 +76,11 @@ func (s *Server) routes() {
 	watch := s.withHeaders(s.guard(watchRoute, s.watch)) // which paces itself once it has begun
 	s.mux.HandleFunc(watchRoute, func(w http.ResponseWriter, r *http.Request) {
 		newPacedWriter(w).wait()
-		watch.ServeHTTP(w, r)
+		began, answer := time.Now(), &statusWriter{ResponseWriter: w}
+		watch.ServeHTTP(answer, r)
+		if answer.status >= http.StatusBadRequest { // how long others have lasted is their readers' affair
+			s.took.WithLabelValues(watchRoute, strconv.Itoa(answer.status)).Observe(time.Since(began).Seconds())
+		}
 	})
 }
 

@@ -151,7 +151,7 @@ func New(c Config) (*Server, error) {
 		patience:  bodyPatience,
 		saving:    make(chan struct{}, snapshotsMax),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: "grafnode", Name: "http_request_seconds", Help: "Time to answer API requests, watches left out.",
+			Namespace: "grafnode", Name: "http_request_seconds", Help: "Time to answer API requests; of watches, those that were refused.",
 			Buckets: prometheus.ExponentialBuckets(.0005, 4, 8),
 		}, []string{"route", "code"}),
 		tokensRefused: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/grafnode/grafnode/api"
 	"github.com/grafnode/grafnode/internal/fdconn"
+	"github.com/grafnode/grafnode/internal/refusals"
 )
 
 const (
@@ -86,7 +87,7 @@ func (s *Split) accept() {
 		}
 		leave, ok := s.guests.enter(conn)
 		if !ok {
-			s.log.Debug("a user of this host has too many connections", "at_most", guestMax)
+			s.log.Warn("a user of this host has too many connections", refusals.Peer, user(conn), "at_most", guestMax)
 			conn.Close()
 			<-s.unsorted
 			continue
