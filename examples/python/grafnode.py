@@ -85,14 +85,26 @@ def locator(edge, patience=30):
 def watch(prefix=""):
     """Every edge there is, and then every change of one, as (record, deleted), for ever, whichever nodes come and go."""
     told = 0  # all up to this revision has been told
+    known = {}  # the records of which the last that was told is not that they are deleted, by name
     for node in nodes():
+        listed = set()  # the names in a state that is being told, which may come again: what is not among them has been deleted
         try:
             for line in get(node, "/v1/watch", prefix=prefix, **{"from": told}):
                 event = json.loads(line)
                 if event["type"] == "error":
                     break  # the node has lost the cluster: another may not have
                 if "edge" in event:
-                    yield event["edge"], event.get("deleted", False)
+                    edge, deleted = event["edge"], event.get("deleted", False)
+                    known[edge["name"]] = edge
+                    if deleted:
+                        del known[edge["name"]]
+                    elif event["type"] == "state":
+                        listed.add(edge["name"])
+                    yield edge, deleted
+                if event["type"] == "sync":
+                    for name in known.keys() - listed:
+                        yield known.pop(name), True
+                    listed = set()
                 if event["type"] in ("sync", "bookmark"):
                     told = event["revision"]
         except OSError as error:
