@@ -171,10 +171,11 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return f.blame(err)
 	}
+	signals := hangups() // a reload that comes while the node opens waits
 	if err := n.Open(); err != nil {
 		return f.blame(joinClose(err, n))
 	}
-	defer onHangup(cmd.Context(), func() { f.reload(cmd.Flags(), logLevel, n) })()
+	defer onHangup(cmd.Context(), signals, func() { f.reload(cmd.Flags(), logLevel, n) })()
 	return serve(cmd.Context(), n, settings.DrainFor, log)
 }
 

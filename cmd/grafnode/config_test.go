@@ -167,7 +167,7 @@ func TestLocalUsersAreASetting(t *testing.T) {
 
 func TestOnHangup(t *testing.T) {
 	heard := make(chan struct{}, 1)
-	stop := onHangup(context.Background(), func() { heard <- struct{}{} })
+	stop := onHangup(context.Background(), hangups(), func() { heard <- struct{}{} })
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
 	<-heard
 	stop()

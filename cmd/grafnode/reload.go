@@ -15,10 +15,15 @@ import (
 	"github.com/grafnode/grafnode/node"
 )
 
-// onHangup calls f for each SIGHUP until ctx or the function that it returns, which waits for a call that is under way.
-func onHangup(ctx context.Context, f func()) (stop func()) {
+// hangups catches SIGHUP, which would end the process. One waits until it is received.
+func hangups() chan os.Signal {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
+	return signals
+}
+
+// onHangup calls f for each of signals until ctx or the function that it returns, which waits for a call that is under way.
+func onHangup(ctx context.Context, signals chan os.Signal, f func()) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
