@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,9 @@ func newConfigValidate() *cobra.Command {
 			}
 			if err := f.validate(); err != nil {
 				return err
+			}
+			for _, name := range config.Strangers(cmd.Flags(), os.Environ()) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s is set, and no setting of a node\n", name)
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "the settings are valid")
 			return err

@@ -37,8 +37,10 @@ func TestConfigCommands(t *testing.T) {
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, path+":3: raft-heartbeat: 1ms: must be")
 
-	code, stdout, _ = command(t, "config", "validate", path, "--raft-heartbeat", "1s")
+	t.Setenv("GRAFNODE_MEMROY", "1GiB")
+	code, stdout, stderr = command(t, "config", "validate", path, "--raft-heartbeat", "1s")
 	require.Equal(t, exitOK, code)
+	require.Contains(t, stderr, "GRAFNODE_MEMROY is set, and no setting of a node\n")
 	require.Equal(t, "the settings are valid\n", stdout)
 	code, _, stderr = command(t, "config", "validate", path, "--raft-heartbeat", "1s", "--bind", "{{ GetInterfaceIP \"none0\" }}")
 	require.Equal(t, exitUsage, code)

@@ -9,7 +9,7 @@ import (
 )
 
 // Release is the release that this source is, or is on the way to.
-const Release = "0.2.0"
+const Release = "0.3.0"
 
 // Info describes a build.
 type Info struct {
