@@ -67,8 +67,11 @@ func newAgentsOf(t *testing.T, n int, with func() *tls.Config, more func(i int) 
 		a.bind = append(a.bind, fmt.Sprintf("127.0.0.1:%d", testport.Pair(t)))
 		join += "," + a.bind[len(a.bind)-1]
 	}
-	for i, bind := range a.bind {
-		a.args = append(a.args, append([]string{"agent", "--data-dir", filepath.Join(root, strconv.Itoa(i)), "--bind", bind, "--join", join[1:],
+	file := filepath.Join(root, "seeds")
+	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(join[1:], ",", "\n")), 0o600))
+	for i, bind := range a.bind { // addresses, names and a file: whichever way they are told of each other
+		seeds := [][]string{{"--join", join[1:]}, {"--join", strings.ReplaceAll(join[1:], "127.0.0.1", "localhost")}, {"--join-file", file}}[i%3]
+		a.args = append(a.args, append([]string{"agent", "--data-dir", filepath.Join(root, strconv.Itoa(i)), "--bind", bind, seeds[0], seeds[1],
 			"--bootstrap-expect", strconv.Itoa(n), "--zone", "z" + strconv.Itoa(i), "--memory", "64MiB", "--raft-heartbeat", "500ms"}, more(i)...))
 		a.logs[i] = &bytes.Buffer{}
 		a.start(i)
