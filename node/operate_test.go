@@ -169,7 +169,7 @@ func TestANodeComesBackAtAnotherAddress(t *testing.T) {
 	c.ready()
 	id := c.nodes[1].ID()
 	c.stop(1)
-	c.cfgs[1].Bind = fmt.Sprintf("127.0.0.1:%d", testport.Pair(t))
+	c.cfgs[1].Bind = fmt.Sprintf("127.0.0.2:%d", testport.Pair(t))
 	c.start(1)
 	require.Equal(t, id, c.nodes[1].ID())
 	c.ready()
