@@ -103,10 +103,10 @@ func logs() string {
 	return all.String()
 }
 
-// eventually waits until f says that nothing is missing. It asks ever less often: what it asks of takes the same processor.
+// eventually waits until f says that nothing is missing.
 func (h *host) eventually(f func() error) {
 	h.t.Helper()
-	for pause := 100 * time.Millisecond; ; pause = min(pause*5/4, time.Second) {
+	for {
 		err := f()
 		if err == nil {
 			return
@@ -114,7 +114,7 @@ func (h *host) eventually(f func() error) {
 		select {
 		case <-h.ctx.Done():
 			h.t.Fatal(err)
-		case <-time.After(pause):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
